@@ -1,0 +1,1 @@
+//! The auth server behind `postiz auth:login`.

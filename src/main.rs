@@ -1,0 +1,3 @@
+//! `postiz-auth-server`: the command line.
+
+fn main() {}
