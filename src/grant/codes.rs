@@ -1,0 +1,241 @@
+//! The two codes of RFC 8628 and the id that a grant has here.
+//!
+//! The *device code* is the secret between the terminal and us. Only its digest, the [`GrantId`],
+//! is ever stored. The *user code* is short because a person compares or types it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use rand::RngExt as _;
+
+use crate::secret::{Digest, LENGTH, Secret};
+
+/// The secret that the terminal polls with (RFC 8628 §3.2): 32 random bytes, 64 hex digits.
+#[derive(Clone, Debug)]
+pub struct DeviceCode(Secret);
+
+impl DeviceCode {
+    /// Draws a new one.
+    pub fn random() -> Self {
+        Self(Secret::random())
+    }
+
+    /// The id of the grant that this code opens.
+    pub fn grant_id(&self) -> GrantId {
+        GrantId(self.0.digest())
+    }
+
+    /// The bytes that the sealing key pair is derived from.
+    pub(super) fn key_material(&self) -> &[u8; LENGTH] {
+        self.0.expose()
+    }
+
+    /// The 64 lower-case hex digits, for the terminal alone.
+    pub fn to_hex(&self) -> String {
+        to_hex(self.0.expose())
+    }
+}
+
+/// The text is not a code of ours; it was never issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a code of the expected form")]
+pub struct MalformedCode;
+
+impl FromStr for DeviceCode {
+    type Err = MalformedCode;
+
+    fn from_str(text: &str) -> Result<Self, MalformedCode> {
+        let digits = text.as_bytes();
+        if digits.len() != 2 * LENGTH {
+            return Err(MalformedCode);
+        }
+        let mut bytes = [0; LENGTH];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        Ok(Self(Secret::from_bytes(bytes)))
+    }
+}
+
+fn to_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+}
+
+fn nibble(digit: u8) -> Result<u8, MalformedCode> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        b'A'..=b'F' => Ok(digit - b'A' + 10),
+        _ => Err(MalformedCode),
+    }
+}
+
+/// What a grant is known by here: the SHA-256 of its device code.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GrantId(Digest);
+
+impl GrantId {
+    /// Takes an id back from the database.
+    pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(Digest::from_bytes(bytes))
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; LENGTH] {
+        self.0.as_bytes()
+    }
+
+    /// Eight hex digits that name the login in logs, on pages and in errors; they open nothing.
+    pub fn reference(&self) -> String {
+        to_hex(&self.as_bytes()[..4])
+    }
+}
+
+impl fmt::Debug for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrantId({})", self.reference())
+    }
+}
+
+/// The code that a person compares or types (RFC 8628 §6.1): eight letters, shown `XXXX-XXXX`.
+///
+/// Twenty letters without vowels, so that no word appears: 34.5 bits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UserCode([u8; UserCode::LETTERS]);
+
+impl UserCode {
+    /// Letters in a code, the dash not counted.
+    pub const LETTERS: usize = 8;
+    /// The letters that a code is drawn from.
+    pub const ALPHABET: &'static [u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
+    /// Nobody types more than this for eight letters, whatever stands between them.
+    const LONGEST_INPUT: usize = 64;
+
+    /// Draws a new one, each letter with the same probability.
+    pub fn random() -> Self {
+        let mut rng = rand::rng();
+        Self([(); Self::LETTERS].map(|()| Self::ALPHABET[rng.random_range(..Self::ALPHABET.len())]))
+    }
+
+    /// The eight letters without the dash, as the database holds them.
+    pub fn letters(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+/// Reads what a person typed or pasted: any case, with or without dash, spaces or line end.
+///
+/// Digits that look like a letter of the alphabet are taken for it.
+impl FromStr for UserCode {
+    type Err = MalformedCode;
+
+    fn from_str(text: &str) -> Result<Self, MalformedCode> {
+        if text.len() > Self::LONGEST_INPUT {
+            return Err(MalformedCode);
+        }
+        let mut letters = text.chars().filter(|c| c.is_alphanumeric()).map(letter);
+        let mut code = [0; Self::LETTERS];
+        for slot in &mut code {
+            *slot = letters.next().flatten().ok_or(MalformedCode)?;
+        }
+        match letters.next() {
+            None => Ok(Self(code)),
+            Some(_) => Err(MalformedCode),
+        }
+    }
+}
+
+fn letter(typed: char) -> Option<u8> {
+    let meant = match typed.to_ascii_uppercase() {
+        '1' => 'L',
+        '2' => 'Z',
+        '5' => 'S',
+        '6' => 'G',
+        '8' => 'B',
+        other => other,
+    };
+    let byte = u8::try_from(meant).ok()?;
+    UserCode::ALPHABET.contains(&byte).then_some(byte)
+}
+
+impl fmt::Display for UserCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (head, tail) = self.letters().split_at(Self::LETTERS / 2);
+        write!(f, "{head}-{tail}")
+    }
+}
+
+impl fmt::Debug for UserCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UserCode(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_device_code_is_read_back_from_its_hex() {
+        let code = DeviceCode::random();
+        let text = code.to_hex();
+        assert_eq!(text.len(), 64);
+        let lower: DeviceCode = text.parse().expect("its own text");
+        let upper: DeviceCode = text.to_uppercase().parse().expect("any case");
+        assert_eq!(lower.grant_id(), code.grant_id());
+        assert_eq!(upper.grant_id(), code.grant_id());
+    }
+
+    #[test]
+    fn a_user_code_forgives_how_it_was_typed() {
+        let code: UserCode = "BCDF-GHJK".parse().expect("the printed form");
+        for typed in [
+            "bcdf-ghjk",
+            "BCDFGHJK",
+            " bcdf ghjk\r\n",
+            "bcdf–ghjk",
+            "bcdf—ghjk",
+            "b c d f g h j k",
+            "8cdf_6hjk",
+            "\u{feff}BCDF-GHJK",
+            "BCDF\u{a0}GHJK",
+        ] {
+            assert_eq!(typed.parse(), Ok(code), "{typed:?}");
+        }
+        assert_eq!(code.to_string(), "BCDF-GHJK");
+    }
+
+    #[test]
+    fn what_is_no_user_code_is_refused() {
+        for typed in ["", "-", "BCDF", "BCDF-GHJ", "BCDF-GHJKL", "ABCD-EFGH", "BCDF-GHJ😀", "0000-0000", "ＢCDF-GHJK"]
+        {
+            assert_eq!(typed.parse::<UserCode>(), Err(MalformedCode), "{typed:?}");
+        }
+        assert!("B-".repeat(40).parse::<UserCode>().is_err());
+    }
+
+    #[test]
+    fn every_letter_is_drawn() {
+        let drawn: std::collections::HashSet<u8> = (0..200).flat_map(|_| UserCode::random().0).collect();
+        assert_eq!(drawn.len(), UserCode::ALPHABET.len());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_code_or_refused(text in ".{0,80}") {
+            if let Ok(code) = text.parse::<UserCode>() {
+                prop_assert_eq!(code.to_string().parse(), Ok(code));
+            }
+            let _ = text.parse::<DeviceCode>();
+        }
+
+        #[test]
+        fn a_code_survives_its_own_text(_ in 0..64u8) {
+            let code = UserCode::random();
+            prop_assert_eq!(code.to_string().to_lowercase().parse(), Ok(code));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Secrets as types with nothing to print.
+//!
+//! A [`Secret`] has no `Display`, its `Debug` shows no content, and it is wiped when dropped. It is
+//! revealed in two ways only, both easy to grep for: [`Secret::expose`] and [`Secret::to_base64url`].
+
+use std::fmt;
+
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use secrecy::zeroize::Zeroize;
+use sha2::{Digest as _, Sha256};
+
+/// Bytes in a [`Secret`] and in its [`Digest`].
+pub const LENGTH: usize = 32;
+
+/// 256 bits that only their holder may know: a device code, a state, a browser's key.
+#[derive(Clone)]
+pub struct Secret([u8; LENGTH]);
+
+impl Secret {
+    /// Draws a new one from the thread's CSPRNG, which the operating system seeds.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// Takes bytes that are secret already.
+    pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads what [`Self::to_base64url`] wrote; anything else is `None`.
+    pub fn from_base64url(text: &str) -> Option<Self> {
+        // 43 characters hold 32 bytes; longer text is not decoded at all.
+        if text.len() != LENGTH.div_ceil(3) * 4 - 1 {
+            return None;
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        Some(Self(bytes.try_into().ok()?))
+    }
+
+    /// The content, for the one holder that it is meant for.
+    pub fn expose(&self) -> &[u8; LENGTH] {
+        &self.0
+    }
+
+    /// The content as 43 URL-safe characters, for a cookie or a query.
+    pub fn to_base64url(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+    }
+
+    /// What may be kept in its place: equal for equal secrets, and no way back.
+    ///
+    /// Plain SHA-256 is enough because the input has 256 bits of entropy. Looking a row up by it
+    /// compares no secret, so there is no time to measure.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+
+    /// Derives another secret from this one, different for each `label` and `context`.
+    ///
+    /// HMAC-SHA256 keyed with this secret over the label, a NUL and the context.
+    #[must_use]
+    pub fn derive(&self, label: &'static str, context: &[u8]) -> Self {
+        // One block holds the key whole, so it is taken as it is (RFC 2104).
+        let mut block = [0; 64];
+        block[..LENGTH].copy_from_slice(&self.0);
+        let mut mac = <Hmac<Sha256>>::new(&block.into());
+        block.zeroize();
+        mac.update(label.as_bytes());
+        mac.update(&[0]);
+        mac.update(context);
+        Self(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// The SHA-256 of a secret: what the database holds instead of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Digest([u8; LENGTH]);
+
+impl Digest {
+    /// The digest of a secret of any length, such as an authorization code.
+    pub fn of(secret: &[u8]) -> Self {
+        Self(Sha256::digest(secret).into())
+    }
+
+    /// Takes a digest back from the database.
+    pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; LENGTH] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_content() {
+        let secret = Secret::from_bytes([0xab; LENGTH]);
+        let shown = format!("{secret:?} {:?}", secret.digest());
+        assert_eq!(shown, "Secret(..) Digest(..)");
+    }
+
+    #[test]
+    fn text_is_read_back() {
+        let secret = Secret::random();
+        let text = secret.to_base64url();
+        assert_eq!(text.len(), 43);
+        let back = Secret::from_base64url(&text).expect("its own text");
+        assert_eq!(back.expose(), secret.expose());
+    }
+
+    #[test]
+    fn other_text_is_refused() {
+        let text = Secret::random().to_base64url();
+        for wrong in ["", "abc", &text[1..], &format!("{text}A"), &text.replace(&text[..1], "!")] {
+            assert!(Secret::from_base64url(wrong).is_none(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn derived_secrets_differ_by_label_and_context() {
+        let key = Secret::random();
+        let one = key.derive("state", b"A");
+        assert_eq!(one.expose(), key.derive("state", b"A").expose());
+        assert_ne!(one.expose(), key.derive("state", b"B").expose());
+        assert_ne!(one.expose(), key.derive("verifier", b"A").expose());
+        assert_ne!(one.expose(), Secret::random().derive("state", b"A").expose());
+    }
+}
