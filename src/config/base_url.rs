@@ -1,0 +1,141 @@
+//! A base URL: where a server is reached, and what its paths are appended to.
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// An `http` or `https` URL without credentials, query or fragment. Its path is kept, a slash at its end is not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BaseUrl(Url);
+
+impl BaseUrl {
+    /// The URL of `path` (`/device/verify`) below this one. Unlike [`Url::join`], keeps the base's own path.
+    pub fn join(&self, path: &str) -> Url {
+        let mut url = self.0.clone();
+        url.set_path(&format!("{}/{}", self.0.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        url
+    }
+
+    /// The whole URL, without a slash at its end.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str().trim_end_matches('/')
+    }
+
+    /// The path that ours are appended to: empty, or `/like/this`.
+    pub fn base_path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
+    }
+
+    /// Scheme, host and port, as a browser writes them in `Origin` (RFC 6454).
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// Whether what is sent there is encrypted.
+    pub fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether only this machine is meant: `localhost`, `*.localhost`, `127.0.0.0/8` or `::1`.
+    pub fn is_loopback(&self) -> bool {
+        match self.0.host() {
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                name == "localhost" || name.ends_with(".localhost")
+            }
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+            None => false,
+        }
+    }
+}
+
+impl FromStr for BaseUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+        if !matches!(scheme.as_deref(), Some("http" | "https")) {
+            return Err("does not begin with https:// or http://".to_owned());
+        }
+        let mut url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("holds a user name or a password".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("holds a query (?) or a fragment (#)".to_owned());
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self(url))
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn base(text: &str) -> BaseUrl {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_slash_at_the_end_goes_and_the_path_stays() {
+        assert_eq!(base("https://example.com/").to_string(), "https://example.com");
+        assert_eq!(base("HTTPS://Example.com/api//").to_string(), "https://example.com/api");
+        assert_eq!(base("http://[::1]:3111").to_string(), "http://[::1]:3111");
+    }
+
+    #[test]
+    fn paths_are_appended_to_the_base() {
+        let verify = |text| base(text).join("/device/verify").to_string();
+        assert_eq!(verify("https://example.com"), "https://example.com/device/verify");
+        assert_eq!(verify("https://example.com/auth/"), "https://example.com/auth/device/verify");
+    }
+
+    #[test]
+    fn an_origin_is_written_as_browsers_write_it() {
+        assert_eq!(base("https://example.com:443/auth").origin(), "https://example.com");
+        assert_eq!(base("http://localhost:3111").origin(), "http://localhost:3111");
+    }
+
+    #[test]
+    fn this_machine_is_told_from_others() {
+        for text in ["http://localhost", "http://a.localhost:1", "http://127.8.0.1", "http://[::1]:3111"] {
+            assert!(base(text).is_loopback(), "{text}");
+        }
+        for text in ["http://localhost.example.com", "http://10.0.0.1", "http://[2001:db8::1]", "http://notlocalhost"] {
+            assert!(!base(text).is_loopback(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("example.com", "begin with"),
+            ("localhost:3111", "begin with"),
+            ("ftp://example.com", "begin with"),
+            ("https://", "is not a URL"),
+            ("https://example.com:http", "is not a URL"),
+            ("https://me:secret@example.com", "password"),
+            ("https://example.com/?a=b", "query"),
+            ("https://example.com/#a", "fragment"),
+        ] {
+            let error = text.parse::<BaseUrl>().unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}
