@@ -1,0 +1,155 @@
+//! TLS to Postgres, with the meaning that libpq gives to `sslmode`.
+//!
+//! `allow`, `prefer` and `require` encrypt and accept any certificate, `verify-ca` wants one from a
+//! trusted authority, `verify-full` also for the name in the URL.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::config::{RootCert, SslMode, Tls};
+use crate::tls_roots::public_roots;
+
+/// The TLS settings in `DATABASE_URL` can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file that the URL names can't be read as PEM.
+    #[error("DATABASE_URL names {path}, which can't be read as PEM")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: rustls::pki_types::pem::Error,
+    },
+    /// The certificates are there, and no use.
+    #[error("DATABASE_URL: the certificates can't be used")]
+    Certificates(#[source] Error),
+    /// No authority can be trusted with the roots that were found.
+    #[error("DATABASE_URL: no certificate authority was found for sslmode=verify-ca or verify-full")]
+    Verifier(#[source] rustls::server::VerifierBuilderError),
+}
+
+/// The connector for these settings; `None` where TLS is off.
+pub(super) fn connector(tls: &Tls) -> Result<Option<MakeRustlsConnect>, TlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let checked = match tls.mode {
+        SslMode::Disable => return Ok(None),
+        SslMode::Allow | SslMode::Prefer | SslMode::Require => Checked::Nothing,
+        SslMode::VerifyCa => Checked::authority(tls.root_cert.as_ref(), false, &provider)?,
+        SslMode::VerifyFull => Checked::authority(tls.root_cert.as_ref(), true, &provider)?,
+    };
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Certificates)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(LibpqVerifier { checked, provider }));
+    let config = match &tls.client_cert {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let chain = certificates(certificate)?;
+            let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
+            builder.with_client_auth_cert(chain, key).map_err(TlsError::Certificates)?
+        }
+    };
+    Ok(Some(MakeRustlsConnect::new(config)))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(unreadable(path))
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(rustls::pki_types::pem::Error) -> TlsError {
+    let path = path.to_owned();
+    |source| TlsError::File { path, source }
+}
+
+/// What a server's certificate has to stand.
+#[derive(Debug)]
+enum Checked {
+    Nothing,
+    Authority { verifier: Arc<WebPkiServerVerifier>, roots: Vec<CertificateDer<'static>>, name: bool },
+}
+
+impl Checked {
+    fn authority(source: Option<&RootCert>, name: bool, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
+        let (store, roots) = match source {
+            Some(RootCert::File(path)) => {
+                let roots = certificates(path)?;
+                let mut store = RootCertStore::empty();
+                store.add_parsable_certificates(roots.iter().cloned());
+                (store, roots)
+            }
+            Some(RootCert::System) | None => (public_roots(), Vec::new()),
+        };
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+            .build()
+            .map_err(TlsError::Verifier)?;
+        Ok(Self::Authority { verifier, roots, name })
+    }
+}
+
+#[derive(Debug)]
+struct LibpqVerifier {
+    checked: Checked,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for LibpqVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let Checked::Authority { verifier, roots, name } = &self.checked else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !name => Ok(ServerCertVerified::assertion()),
+            // OpenSSL's default self-signed certificate says that it is an authority, and is used as the
+            // server's own. libpq takes it where it is the very file named by sslrootcert.
+            Err(Error::InvalidCertificate(CertificateError::Other(OtherError(_))))
+                if !name && roots.iter().any(|root| root.as_ref() == end_entity.as_ref()) =>
+            {
+                Ok(ServerCertVerified::assertion())
+            }
+            other => other,
+        }
+    }
+
+    // Checked in every mode: without it, channel binding would prove nothing.
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
