@@ -1,0 +1,117 @@
+//! The exchange of an authorization code for a token (RFC 6749 §4.1.3).
+//!
+//! Postiz spends a code whether or not its answer arrives, and two exchanges at the same time can
+//! both seem to succeed. So a request is repeated here only when it certainly never reached Postiz;
+//! every other failure is the person's to try again, or to approve again.
+
+use std::time::Duration;
+
+use oauth2::basic::BasicErrorResponseType;
+use oauth2::{AuthorizationCode, PkceCodeVerifier, RequestTokenError};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::grant::{BrowserKey, Credentials, State};
+use crate::postiz::Postiz;
+use crate::postiz::transport::TransportError;
+
+/// All attempts together; the person sees a page soon after.
+const LIMIT: Duration = Duration::from_secs(10);
+/// Between two attempts of which the first did not reach Postiz.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// An exchange that brought no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct ExchangeError {
+    /// What happened.
+    pub reason: Reason,
+    /// Whether Postiz takes the code no more; otherwise it may still be good.
+    pub spent: bool,
+}
+
+/// What happened at an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// No connection to Postiz could be made.
+    #[error("Postiz can't be reached")]
+    Unreachable,
+    /// Postiz did not answer in time.
+    #[error("Postiz did not answer in time")]
+    Slow,
+    /// Postiz failed, or the connection broke.
+    #[error("Postiz failed to answer")]
+    Failed,
+    /// Postiz refused our client id or secret: the operator has to act.
+    #[error("Postiz refused POSTIZ_OAUTH_CLIENT_ID or POSTIZ_OAUTH_CLIENT_SECRET")]
+    ClientRefused,
+    /// Postiz refused the code: it is used, too old, or not ours.
+    #[error("Postiz refused the authorization code")]
+    CodeRefused,
+    /// Postiz said yes, and there was no token to be read.
+    #[error("Postiz answered without a readable token")]
+    Unreadable,
+}
+
+impl Postiz {
+    /// Exchanges a code that this browser brought back; takes at most 10 s.
+    pub async fn exchange(
+        &self,
+        code: &str,
+        browser: &BrowserKey,
+        state: &State,
+    ) -> Result<Credentials, ExchangeError> {
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            let attempt = timeout_at(deadline, self.exchange_once(code, browser, state)).await;
+            match attempt.unwrap_or(Err(ExchangeError { reason: Reason::Slow, spent: false })) {
+                Err(ExchangeError { reason: Reason::Unreachable, .. }) if Instant::now() + PAUSE < deadline => {
+                    sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn exchange_once(
+        &self,
+        code: &str,
+        browser: &BrowserKey,
+        state: &State,
+    ) -> Result<Credentials, ExchangeError> {
+        let answer = self
+            .client
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(browser.code_verifier(state).to_base64url()))
+            .request_async(&self.transport)
+            .await;
+        match answer {
+            Ok(token) => token.into_credentials().ok_or(UNREADABLE),
+            Err(RequestTokenError::Request(error)) => Err(error.into()),
+            Err(RequestTokenError::ServerResponse(error)) => Err(match error.error() {
+                BasicErrorResponseType::InvalidGrant => ExchangeError { reason: Reason::CodeRefused, spent: true },
+                BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
+                    ExchangeError { reason: Reason::ClientRefused, spent: false }
+                }
+                _ => ExchangeError { reason: Reason::Failed, spent: false },
+            }),
+            // Only a success is parsed, and its body may hold the token: it is not looked at again.
+            Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Err(UNREADABLE),
+        }
+    }
+}
+
+/// After a 2xx the code is used up, whatever the body was.
+const UNREADABLE: ExchangeError = ExchangeError { reason: Reason::Unreadable, spent: true };
+
+impl From<TransportError> for ExchangeError {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::NotSent => Self { reason: Reason::Unreachable, spent: false },
+            TransportError::Timeout => Self { reason: Reason::Slow, spent: false },
+            TransportError::Incomplete(status) if status.is_success() => UNREADABLE,
+            TransportError::Broken | TransportError::Incomplete(_) | TransportError::Status(_) => {
+                Self { reason: Reason::Failed, spent: false }
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! HTTP to Postiz, and its answers made standard.
+//!
+//! Any 2xx becomes 200 with JSON; an error body is passed on only where it has the form of RFC 6749
+//! §5.2; all else becomes a typed [`TransportError`] that holds no word of the answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use reqwest::redirect::Policy;
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use serde::Deserialize;
+
+use crate::tls_roots::public_roots;
+
+/// From the first byte sent to the last byte read.
+const ANSWER: Duration = Duration::from_secs(8);
+const CONNECT: Duration = Duration::from_secs(3);
+/// Node closes idle connections after 5 s; a POST must not meet a closed one.
+const IDLE: Duration = Duration::from_secs(4);
+const IDLE_CONNECTIONS: usize = 4;
+/// A token response has some hundred bytes.
+const LARGEST_ANSWER: usize = 64 * 1024;
+
+/// The client could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// TLS is not available.
+    #[error("TLS can't be set up")]
+    Tls(#[from] rustls::Error),
+    /// The HTTP client refused its settings.
+    #[error("the HTTP client can't be set up")]
+    Http(#[from] reqwest::Error),
+}
+
+/// Why there is no answer to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum TransportError {
+    #[error("no connection: the request was not sent")]
+    NotSent,
+    #[error("no answer in time")]
+    Timeout,
+    #[error("the connection broke before the answer's first line")]
+    Broken,
+    #[error("the answer broke off or was too long (status {0})")]
+    Incomplete(StatusCode),
+    #[error("an answer that is none of OAuth (status {0})")]
+    Status(StatusCode),
+}
+
+pub(super) struct Transport(reqwest::Client);
+
+impl Transport {
+    pub(super) fn new() -> Result<Self, SetupError> {
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(public_roots())
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .user_agent(concat!("postiz-auth-server/", env!("CARGO_PKG_VERSION")))
+            // Following one would hand the secret to whoever it points to.
+            .redirect(Policy::none())
+            .timeout(ANSWER)
+            .connect_timeout(CONNECT)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(IDLE_CONNECTIONS)
+            .build()?;
+        Ok(Self(client))
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+        let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
+        let mut answer = self.0.execute(request).await.map_err(|error| failure(&error))?;
+        let status = answer.status();
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(|_| TransportError::Incomplete(status))? {
+            if body.len() + part.len() > LARGEST_ANSWER {
+                return Err(TransportError::Incomplete(status));
+            }
+            body.extend_from_slice(&part);
+        }
+        standard(status, body)
+    }
+}
+
+fn failure(error: &reqwest::Error) -> TransportError {
+    if error.is_connect() {
+        TransportError::NotSent
+    } else if error.is_timeout() {
+        TransportError::Timeout
+    } else {
+        TransportError::Broken
+    }
+}
+
+fn standard(status: StatusCode, body: Vec<u8>) -> Result<HttpResponse, TransportError> {
+    let status = match status {
+        success if success.is_success() => StatusCode::OK,
+        error if is_oauth_error(&body) => error,
+        other => return Err(TransportError::Status(other)),
+    };
+    http::Response::builder()
+        .status(status)
+        .header(CONTENT_TYPE, "application/json")
+        .body(body)
+        .map_err(|_| TransportError::Status(status))
+}
+
+/// Whether `error` is one of the words of RFC 6749 §5.2, not a framework's "Bad Request".
+fn is_oauth_error(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Shape {
+        error: String,
+    }
+    serde_json::from_slice::<Shape>(body)
+        .is_ok_and(|shape| !shape.error.is_empty() && shape.error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+}
+
+impl<'c> AsyncHttpClient<'c> for Transport {
+    type Error = TransportError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, TransportError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_made_standard() {
+        let created = standard(StatusCode::CREATED, b"{}".to_vec()).expect("a success");
+        assert_eq!(created.status(), StatusCode::OK);
+        let refused =
+            standard(StatusCode::BAD_REQUEST, br#"{"error":"invalid_grant"}"#.to_vec()).expect("an OAuth error");
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn what_is_none_of_oauth_is_not_passed_on() {
+        for (status, body) in [
+            (StatusCode::BAD_REQUEST, r#"{"message":["x"],"error":"Bad Request","statusCode":400}"#),
+            (StatusCode::BAD_GATEWAY, "<html>502</html>"),
+            (StatusCode::INTERNAL_SERVER_ERROR, ""),
+            (StatusCode::TEMPORARY_REDIRECT, ""),
+        ] {
+            assert_eq!(standard(status, body.into()).err(), Some(TransportError::Status(status)));
+        }
+    }
+}
