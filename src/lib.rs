@@ -1,1 +1,25 @@
-//! The auth server behind `postiz auth:login`.
+//! The auth server behind `postiz auth:login`: OAuth 2.0's device flow (RFC 8628) in front of Postiz.
+//!
+//! A terminal opens a [`grant`], a person confirms its code on our page and approves at [`postiz`],
+//! and the terminal, which has been polling, receives the token. All state is in Postgres, behind
+//! the [`store`]; replicas share nothing else. [`http`] is where requests arrive, one file for each
+//! endpoint; [`app`] puts the parts together, [`commands`] is the command line.
+//!
+//! Imports go only downwards: `commands → app, demo → http, sweeper, feed → store, postiz, waiters,
+//! telemetry → grant, config → secret`.
+
+pub mod app;
+pub mod commands;
+pub mod config;
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod feed;
+pub mod grant;
+pub mod http;
+pub mod postiz;
+pub mod secret;
+pub mod store;
+pub mod sweeper;
+pub mod telemetry;
+mod tls_roots;
+pub mod waiters;

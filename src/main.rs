@@ -1,3 +1,8 @@
-//! `postiz-auth-server`: the command line.
+//! `postiz-auth-server`: see `postiz-auth-server help`.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    postiz_auth_server::commands::run(std::env::args().skip(1)).await
+}

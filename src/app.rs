@@ -1,0 +1,126 @@
+//! One way up, one way down: [`App::start`] and [`Running::stop`], for `serve`, `demo` and tests.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use actix_web::dev::ServerHandle;
+use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
+use actix_web::web::Data;
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tracing::{info, warn};
+
+use crate::config::Config;
+use crate::http::{Deps, headers, routes, trace};
+use crate::postiz::{Postiz, SetupError};
+use crate::store::{Store, TlsError};
+use crate::waiters::Waiters;
+use crate::{feed, sweeper};
+
+/// What is under way at a stop is finished within this time.
+pub const GRACE: Duration = Duration::from_secs(10);
+/// Longer than load balancers keep an idle connection, so that it is they who close it.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// The time a client has for a request's head.
+const REQUEST_HEAD: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted, as after a restart with many terminals waiting.
+const BACKLOG: u32 = 4096;
+
+/// The server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// TLS to Postgres can't be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The client for Postiz can't be set up.
+    #[error(transparent)]
+    Postiz(#[from] SetupError),
+    /// The listener can't be used.
+    #[error("can't listen")]
+    Listen(#[from] io::Error),
+}
+
+/// The server before it runs.
+#[derive(Debug)]
+pub struct App;
+
+impl App {
+    /// Starts serving on `listener`; does not wait for the database.
+    ///
+    /// Has to be called on a multi-thread runtime, on which database connections live.
+    pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
+        let runtime = Handle::current();
+        let address = listener.local_addr()?;
+        let store = Store::new(config, &runtime)?;
+        let waiters = Arc::new(Waiters::default());
+        let deps =
+            Data::new(Deps::new(config, store.clone(), Postiz::new(config)?, Arc::clone(&waiters), runtime.clone()));
+
+        runtime.spawn(sweeper::run(store.clone(), deps.stopping.clone()));
+        runtime.spawn(feed::run(store.clone(), waiters, deps.stopping.clone()));
+
+        let server = serve(Data::clone(&deps), listener)?;
+        let handle = server.handle();
+        Ok(Running { address, deps, handle, server: runtime.spawn(server) })
+    }
+}
+
+fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<actix_web::dev::Server> {
+    let stopping = deps.stopping.clone();
+    let app = move || {
+        actix_web::App::new()
+            .app_data(Data::clone(&deps))
+            .wrap(headers::defaults(&deps.server_url))
+            .wrap(from_fn(trace::trace))
+            // The CLI asks for //device/code where its server's URL ends with a slash.
+            .wrap(NormalizePath::new(TrailingSlash::Trim))
+            .configure(routes::configure(deps.server_url.base_path()))
+    };
+    let server = HttpServer::new(app)
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(REQUEST_HEAD)
+        .backlog(BACKLOG)
+        // A client that goes away while its poll is held frees everything at once.
+        .h1_allow_half_closed(false)
+        .shutdown_timeout(GRACE.as_secs())
+        .shutdown_signal(stopping.cancelled_owned())
+        .listen(listener)?
+        .run();
+    Ok(server)
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    deps: Data<Deps>,
+    handle: ServerHandle,
+    server: JoinHandle<io::Result<()>>,
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: `/health` turns 503, held polls are answered, what is under way is finished, for at most [`GRACE`].
+    pub async fn stop(self) {
+        info!(held = self.deps.waiters.held(), "stopping: what is under way is finished first");
+        self.deps.stopping.cancel();
+        if timeout(GRACE + Duration::from_secs(2), self.server).await.is_err() {
+            warn!("stopping took too long; the rest is cut off");
+            self.handle.stop(false).await;
+        }
+        self.deps.unfinished.close();
+        if timeout(GRACE, self.deps.unfinished.wait()).await.is_err() {
+            warn!("some work could not be finished in time");
+        }
+        self.deps.store.close();
+        info!("stopped");
+    }
+}

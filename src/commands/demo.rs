@@ -1,0 +1,111 @@
+//! `demo`: a whole login on one machine, without Docker, Postgres to set up, or a Postiz account.
+
+use std::ffi::OsString;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::ExitCode;
+
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+
+use crate::app::{App, Running};
+use crate::commands::serve::listen;
+use crate::commands::{complain, say, signals};
+use crate::config::Config;
+use crate::demo::{Event, Postgres, RegisteredApp, StandIn};
+use crate::secret::Secret;
+use crate::telemetry;
+
+/// The port of a real server, so that what was tried here can be typed there.
+const PORT: u16 = 3111;
+
+/// Runs until Ctrl-C.
+pub async fn run(arguments: &[String]) -> ExitCode {
+    if let Some(unknown) = arguments.first() {
+        complain(&format!("demo takes no arguments; what is {unknown:?}?\n"));
+        return ExitCode::from(64);
+    }
+    say("Starting a throw-away PostgreSQL, a stand-in for Postiz, and the server ...\n");
+    match start().await {
+        Ok(demo) => demo.run().await,
+        Err(error) => {
+            complain(&format!("The demo can't start: {error}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Demo {
+    // Dropped in this order: the server first, its database last.
+    running: Running,
+    _postiz: StandIn,
+    events: UnboundedReceiver<Event>,
+    _postgres: Postgres,
+    url: String,
+}
+
+async fn start() -> Result<Demo, Box<dyn std::error::Error>> {
+    let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[("fsync", "off")])).await??;
+    let listener = listen(PORT).or_else(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            say(&format!("Port {PORT} is taken; using another one.\n"));
+            listen(0)
+        }
+        _ => Err(error),
+    })?;
+    let url = format!("http://localhost:{}", listener.local_addr()?.port());
+    let app = RegisteredApp {
+        client_id: "pcd_demo".to_owned(),
+        client_secret: Secret::random().to_base64url(),
+        redirect_uri: format!("{url}/device/callback"),
+    };
+    let (sender, events) = mpsc::unbounded_channel();
+    let postiz = StandIn::start(app.clone(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, Some(sender))?;
+    let variables = [
+        ("DATABASE_URL", postgres.url("postgres")),
+        ("POSTIZ_OAUTH_CLIENT_ID", app.client_id),
+        ("POSTIZ_OAUTH_CLIENT_SECRET", app.client_secret),
+        ("SERVER_URL", url.clone()),
+        ("POSTIZ_FRONTEND_URL", postiz.frontend_url()),
+        ("POSTIZ_API_URL", postiz.api_url()),
+    ];
+    let config = Config::from_vars(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))))?;
+    telemetry::init(&config);
+    let running = App::start(&config, listener)?;
+    Ok(Demo { running, _postiz: postiz, events, _postgres: postgres, url })
+}
+
+impl Demo {
+    async fn run(mut self) -> ExitCode {
+        say(&format!(
+            "\nReady. In another terminal:\n\n\
+             \x20   POSTIZ_AUTH_SERVER={0} npx postiz auth:login\n\
+             \x20   npx postiz auth:status\n\n\
+             The first opens {0}/device/verify in your browser. Each step shows up below; Ctrl-C ends the demo.\n\n",
+            self.url
+        ));
+        let stop = signals::wish_to_stop();
+        tokio::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                Some(event) = self.events.recv() => {
+                    say(&format!("  Postiz: {}\n", sentence(event)));
+                }
+            }
+        }
+        say("\nEnding the demo ...\n");
+        self.running.stop().await;
+        ExitCode::SUCCESS
+    }
+}
+
+fn sentence(event: Event) -> &'static str {
+    match event {
+        Event::ConsentShown => "the consent page is shown",
+        Event::Approved => "the person pressed Authorize; their older token works no more",
+        Event::Denied => "the person pressed Deny",
+        Event::Exchanged => "the server exchanged the code for a token",
+        Event::ExchangeRefused => "an exchange was refused",
+        Event::TokenUsed => "the CLI used its token",
+    }
+}

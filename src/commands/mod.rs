@@ -1,0 +1,100 @@
+//! The command line.
+
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod healthcheck;
+pub mod serve;
+pub mod signals;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// What the program can be asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Command {
+    Serve,
+    Healthcheck,
+    #[cfg(feature = "demo")]
+    Demo(Vec<String>),
+    Help,
+    Version,
+}
+
+const HELP: &str = "\
+The auth server behind `postiz auth:login`.
+
+Usage: postiz-auth-server [COMMAND]
+
+Commands:
+  serve        answer logins (the default); configured by the environment, see .env.example
+  healthcheck  ask the server on this machine whether it is alive; exit code 0 or 1
+  demo         try a whole login without Postgres or a Postiz account (builds with --features demo)
+  help         this text
+  version      the version
+";
+
+/// Exit code for a command line that can't be understood (`EX_USAGE`).
+const USAGE: u8 = 64;
+
+/// Runs what the arguments ask for.
+pub async fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    match parse(arguments) {
+        Some(Command::Serve) => serve::run().await,
+        Some(Command::Healthcheck) => healthcheck::run().await,
+        #[cfg(feature = "demo")]
+        Some(Command::Demo(arguments)) => demo::run(&arguments).await,
+        Some(Command::Help) => say(HELP),
+        Some(Command::Version) => say(concat!("postiz-auth-server ", env!("CARGO_PKG_VERSION"), "\n")),
+        None => {
+            complain(HELP);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Command> {
+    let mut arguments = arguments.into_iter();
+    let command = match arguments.next().as_deref() {
+        None | Some("serve") => Command::Serve,
+        Some("healthcheck") => Command::Healthcheck,
+        #[cfg(feature = "demo")]
+        Some("demo") => return Some(Command::Demo(arguments.collect())),
+        Some("help" | "--help" | "-h") => Command::Help,
+        Some("version" | "--version" | "-V") => Command::Version,
+        Some(_) => return None,
+    };
+    arguments.next().is_none().then_some(command)
+}
+
+/// Writes to standard output; a reader that went away is no failure.
+fn say(text: &str) -> ExitCode {
+    let _ = io::stdout().lock().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Writes to standard error.
+fn complain(text: &str) {
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Option<Command> {
+        parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn without_a_command_it_serves() {
+        assert_eq!(parsed(""), Some(Command::Serve));
+        assert_eq!(parsed("serve"), Some(Command::Serve));
+    }
+
+    #[test]
+    fn what_it_does_not_know_it_refuses() {
+        for line in ["serve now", "srve", "--port 80", "healthcheck x"] {
+            assert_eq!(parsed(line), None, "{line}");
+        }
+    }
+}

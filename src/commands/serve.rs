@@ -1,0 +1,61 @@
+//! `serve`: answer logins until told to stop.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use tracing::{error, info, warn};
+
+use crate::app::App;
+use crate::commands::{complain, signals};
+use crate::config::{Config, Problems, ServerUrlSource};
+use crate::telemetry;
+
+/// Serves with the configuration in the environment.
+pub async fn run() -> ExitCode {
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&format!("{problems}\n"));
+            return ExitCode::from(Problems::EXIT_CODE);
+        }
+    };
+    telemetry::init(&config);
+    let started = listen(config.port).and_then(|listener| App::start(&config, listener).map_err(io::Error::other));
+    let running = match started {
+        Ok(running) => running,
+        Err(error) => {
+            error!(%error, port = config.port, "the server can't start");
+            return ExitCode::FAILURE;
+        }
+    };
+    introduce(&config, running.address());
+    signals::wish_to_stop().await;
+    running.stop().await;
+    ExitCode::SUCCESS
+}
+
+/// Listens on IPv4 and IPv6 at once, or on IPv4 where there is no IPv6.
+pub(super) fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
+        _ => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)),
+    })
+}
+
+/// What an operator wants to read first.
+fn introduce(config: &Config, address: SocketAddr) {
+    info!(version = env!("CARGO_PKG_VERSION"), %address, "listening");
+    let chosen = match config.server_url_source {
+        ServerUrlSource::Set => "SERVER_URL".to_owned(),
+        ServerUrlSource::Platform(platform) => format!("announced by {platform}"),
+        ServerUrlSource::Default => "the default".to_owned(),
+    };
+    info!(server_url = %config.server_url, chosen, "people and terminals reach this server here");
+    info!(callback_url = %config.callback_url(), "register this callback URL with the app at Postiz");
+    info!(frontend_url = %config.frontend_url, api_url = %config.api_url, "Postiz");
+    info!(database = %config.database, tls = ?config.database.tls.mode, "database");
+    for warning in &config.warnings {
+        warn!("{warning}");
+    }
+}

@@ -1,0 +1,66 @@
+# Owns one PostgreSQL for as long as its own standard input is held open. When that closes, because it was
+# asked to or because the holder died by whatever cause, it stops the server and removes the directory.
+#
+# $1: where PostgreSQL's programs are; $2: the directory, which holds a file `password`; the rest: for postgres.
+# Takes one order a line and answers each with a line, `done` or `failed`.
+bin=$1
+directory=$2
+shift 2
+server=
+trap '' HUP INT TERM PIPE # a closed terminal or a lost reader must not keep it from cleaning up
+
+start() { # the arguments for postgres
+    "$bin/postgres" -D "$directory/data" -p "$port" "$@" </dev/null >>"$directory/log" 2>&1 &
+    server=$!
+}
+
+# Not by process group: each backend is the leader of a session of its own.
+signal_all() {
+    kill -s "$1" "$server" 2>/dev/null # first of all, so that it starts no further backend
+    ps -A -o pid= -o ppid= | while read -r pid parent; do
+        if [ "$parent" = "$server" ]; then kill -s "$1" "$pid" 2>/dev/null || :; fi # it may have ended meanwhile
+    done
+}
+
+ready() {
+    left=3000 # one minute
+    until grep -qx "$server" "$directory/data/postmaster.pid" && grep -q '^ready' "$directory/data/postmaster.pid"; do
+        left=$((left - 1))
+        if [ $left -eq 0 ]; then stop QUIT; fi
+        if ! kill -s 0 "$server"; then
+            server=
+            return 1
+        fi
+        sleep 0.02
+    done 2>/dev/null
+}
+
+stop() { # $1: INT (fast) or QUIT (immediate)
+    if [ -z "$server" ]; then return 0; fi
+    signal_all CONT
+    signal=$1
+    left=500 # ten seconds
+    # Again and again: a server that has only just been started does not listen yet.
+    while kill -s "$signal" "$server" 2>/dev/null; do
+        left=$((left - 1))
+        if [ $left -eq 0 ]; then signal=QUIT; fi
+        sleep 0.02
+    done
+    server=
+}
+
+while read -r order port; do
+    case $order in
+        init)
+            "$bin/initdb" -D "$directory/data" -U postiz -A password --pwfile="$directory/password" \
+                -E UTF8 --locale=C --no-sync </dev/null >>"$directory/log" 2>&1
+            ;;
+        start) start "$@" && ready ;;
+        fast) stop INT ;;
+        immediate) stop QUIT ;;
+        pause) command -v ps >/dev/null && signal_all STOP ;;
+        resume) signal_all CONT ;;
+    esac && echo 'done' || echo 'failed'
+done
+stop INT
+rm -rf "$directory"

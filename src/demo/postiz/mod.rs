@@ -1,0 +1,126 @@
+//! A stand-in for Postiz: its consent page and its API as they are observed to be, with state.
+//!
+//! One port serves both: the pages at the root, the API below `/api`. It can be told to misbehave.
+
+mod api;
+mod consent;
+mod fault;
+mod state;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{Data, get, post, resource, scope};
+use actix_web::{App, HttpServer};
+use tokio::sync::mpsc::UnboundedSender;
+
+pub use fault::Fault;
+pub use state::{Event, Exchange, RegisteredApp};
+
+use state::State;
+
+/// A stand-in that runs; it stops when it is dropped.
+#[derive(Debug)]
+pub struct StandIn {
+    address: SocketAddr,
+    state: Arc<State>,
+    server: ServerHandle,
+}
+
+impl StandIn {
+    /// Starts on `listener`, on the current runtime; tells `events` of each step.
+    pub fn start(
+        app: RegisteredApp,
+        listener: TcpListener,
+        events: Option<UnboundedSender<Event>>,
+    ) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let state = Arc::new(State::new(app, events));
+        let data = Data::from(Arc::clone(&state));
+        let server = HttpServer::new(move || {
+            App::new()
+                .app_data(Data::clone(&data))
+                .service(resource("/oauth/authorize").route(get().to(consent::page)).route(post().to(consent::decide)))
+                .service(resource("/auth").route(get().to(consent::sign_in_page)).route(post().to(consent::sign_in)))
+                .service(
+                    scope("/api")
+                        .service(resource("/oauth/authorize").route(get().to(api::registered_app)))
+                        .service(resource("/oauth/token").route(post().to(api::token)))
+                        .service(resource("/public/v1/integrations").route(get().to(api::integrations))),
+                )
+        })
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(0)
+        .listen(listener)?
+        .run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        Ok(Self { address, state, server: handle })
+    }
+
+    /// `POSTIZ_FRONTEND_URL` for a server that is to use this stand-in.
+    pub fn frontend_url(&self) -> String {
+        format!("http://localhost:{}", self.address.port())
+    }
+
+    /// `POSTIZ_API_URL` for a server that is to use this stand-in.
+    pub fn api_url(&self) -> String {
+        format!("{}/api", self.frontend_url())
+    }
+
+    /// Changes the callback that is registered with the app.
+    pub fn set_redirect_uri(&self, redirect_uri: &str) {
+        redirect_uri.clone_into(&mut self.state.lock().app.redirect_uri);
+    }
+
+    /// The next exchanges go wrong in this order; later ones are fine.
+    pub fn next_exchanges(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.state.lock().faults.extend(faults);
+    }
+
+    /// Every exchange that reached the token endpoint, oldest first.
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.state.lock().exchanges.clone()
+    }
+
+    /// Returns when so many exchanges have reached the token endpoint.
+    pub async fn exchange_begun(&self, count: usize) {
+        loop {
+            let seen = self.state.exchange_seen.notified();
+            if self.state.lock().exchanges.len() >= count {
+                return;
+            }
+            seen.await;
+        }
+    }
+
+    /// The queries that the consent page was opened with, oldest first.
+    pub fn authorizations(&self) -> Vec<Vec<(String, String)>> {
+        self.state.lock().authorizations.clone()
+    }
+
+    /// The one token that works, if any.
+    pub fn live_token(&self) -> Option<String> {
+        self.state.lock().live_token.clone()
+    }
+
+    /// Every token that an exchange has brought, oldest first.
+    pub fn tokens_issued(&self) -> Vec<String> {
+        self.state.lock().issued.clone()
+    }
+
+    /// Signs the person out: the next visit to the consent page leads through the sign-in page.
+    pub fn sign_out(&self) {
+        self.state.lock().signed_in = false;
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        // The command is sent at once; the returned future only waits for its end.
+        drop(self.server.stop(false));
+    }
+}

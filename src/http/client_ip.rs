@@ -1,0 +1,195 @@
+//! Where a request comes from, as far as that can be believed.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use ipnet::IpNet;
+
+use crate::config::{ClientIpSource, Config, Platform};
+
+const X_FORWARDED_FOR: &str = "X-Forwarded-For";
+
+/// Finds the client's address by the operator's rule.
+#[derive(Debug)]
+pub struct ClientIp {
+    source: ClientIpSource,
+    platform: Option<Platform>,
+    trusted: Vec<IpNet>,
+}
+
+impl ClientIp {
+    /// Takes the rule from the configuration.
+    pub fn new(config: &Config) -> Self {
+        Self { source: config.client_ip_source, platform: config.platform, trusted: config.trusted_proxies.clone() }
+    }
+
+    /// The client's address; `None` only where the connection itself has none.
+    pub fn of(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?.ip().to_canonical();
+        Some(self.find(request.headers(), peer).unwrap_or(peer))
+    }
+
+    fn find(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
+        match self.source {
+            ClientIpSource::Connection => None,
+            ClientIpSource::RightmostXForwardedFor => forwarded_for(headers).next_back().flatten(),
+            ClientIpSource::XRealIp => single(headers, "X-Real-IP"),
+            ClientIpSource::FlyClientIp => single(headers, "Fly-Client-IP"),
+            ClientIpSource::CfConnectingIp => single(headers, "CF-Connecting-IP"),
+            ClientIpSource::Auto => match self.platform {
+                // Each platform's own proxy sets these and overwrites what a client sends.
+                Some(Platform::Fly) => single(headers, "Fly-Client-IP"),
+                Some(Platform::Railway) => single(headers, "X-Real-IP"),
+                Some(Platform::Render) => single(headers, "CF-Connecting-IP"),
+                None => self.walk(headers, peer),
+            },
+        }
+    }
+
+    /// From the right, each hop was written by the one after it: believed while that one is a proxy.
+    fn walk(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
+        let mut client = peer;
+        for hop in forwarded_for(headers).rev() {
+            if !self.is_proxy(client) {
+                break;
+            }
+            client = hop?;
+        }
+        Some(client)
+    }
+
+    fn is_proxy(&self, address: IpAddr) -> bool {
+        is_private(address) || self.trusted.iter().any(|net| net.contains(&address))
+    }
+}
+
+/// Addresses that no client on the internet can have.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        // 100.64.0.0/10 is the inside of carriers and of some platforms.
+        IpAddr::V4(v4) => {
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+/// A header that one proxy sets; given twice it is nobody's.
+fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
+    let mut values = headers.get_all(name);
+    let value = values.next()?;
+    if values.next().is_some() {
+        return None;
+    }
+    address(value.to_str().ok()?)
+}
+
+/// All hops of all lines, left to right; `None` for one that is no address.
+fn forwarded_for(headers: &HeaderMap) -> std::vec::IntoIter<Option<IpAddr>> {
+    let lines = headers.get_all(X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
+    lines.flat_map(|line| line.split(',')).map(address).collect::<Vec<_>>().into_iter()
+}
+
+/// An address, with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text
+        .parse::<IpAddr>()
+        .or_else(|_| text.parse::<std::net::SocketAddr>().map(|socket| socket.ip()))
+        .or_else(|_| text.trim_matches(['[', ']']).parse());
+    bare.ok().map(|address| address.to_canonical())
+}
+
+/// Whether two addresses belong to one network: the same IPv4 address or the same IPv6 /64. `None`
+/// where one is IPv4 and the other IPv6, which one household has both of.
+pub fn same_network(one: IpAddr, other: IpAddr) -> Option<bool> {
+    match (one.to_canonical(), other.to_canonical()) {
+        (IpAddr::V4(one), IpAddr::V4(other)) => Some(one == other),
+        (IpAddr::V6(one), IpAddr::V6(other)) => Some(prefix(one) == prefix(other)),
+        _ => None,
+    }
+}
+
+/// The /64: what one line or one machine is given.
+fn prefix(address: Ipv6Addr) -> [u16; 4] {
+    let [a, b, c, d, ..] = address.segments();
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rule(source: ClientIpSource, trusted: &[&str]) -> ClientIp {
+        ClientIp { source, platform: None, trusted: trusted.iter().map(|net| net.parse().unwrap()).collect() }
+    }
+
+    fn found(rule: &ClientIp, peer: &str, headers: &[(&'static str, &str)]) -> String {
+        let mut request = TestRequest::default().peer_addr(format!("{peer}:1").parse().unwrap());
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        rule.of(&request.to_http_request()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_client_from_the_internet_is_not_believed() {
+        let auto = rule(ClientIpSource::Auto, &[]);
+        assert_eq!(found(&auto, "8.8.8.8", &[("X-Forwarded-For", "1.2.3.4"), ("X-Real-IP", "1.2.3.4")]), "8.8.8.8");
+    }
+
+    #[test]
+    fn behind_an_own_proxy_each_client_is_itself() {
+        let auto = rule(ClientIpSource::Auto, &[]);
+        assert_eq!(found(&auto, "127.0.0.1", &[("X-Forwarded-For", "8.8.8.8")]), "8.8.8.8");
+        assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.9")]), "8.8.8.8");
+        assert_eq!(
+            found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "8.8.8.8")]),
+            "8.8.8.8"
+        );
+        assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "8.8.8.8, nonsense")]), "10.0.0.2");
+        assert_eq!(found(&auto, "10.0.0.2", &[]), "10.0.0.2");
+    }
+
+    #[test]
+    fn a_named_proxy_is_believed_and_no_other() {
+        let auto = rule(ClientIpSource::Auto, &["9.9.9.0/24"]);
+        assert_eq!(found(&auto, "9.9.9.1", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8")]), "8.8.8.8");
+        assert_eq!(found(&auto, "9.9.8.1", &[("X-Forwarded-For", "8.8.8.8")]), "9.9.8.1");
+    }
+
+    #[test]
+    fn a_single_header_is_taken_where_the_operator_says_so() {
+        let headers: &[_] = &[("Fly-Client-IP", "8.8.8.8"), ("X-Forwarded-For", "6.6.6.6")];
+        assert_eq!(found(&rule(ClientIpSource::FlyClientIp, &[]), "172.16.0.1", headers), "8.8.8.8");
+        assert_eq!(found(&rule(ClientIpSource::Connection, &[]), "172.16.0.1", headers), "172.16.0.1");
+        assert_eq!(found(&rule(ClientIpSource::RightmostXForwardedFor, &[]), "7.7.7.7", headers), "6.6.6.6");
+        let twice: &[_] = &[("X-Real-IP", "8.8.8.8"), ("X-Real-IP", "6.6.6.6")];
+        assert_eq!(found(&rule(ClientIpSource::XRealIp, &[]), "172.16.0.1", twice), "172.16.0.1");
+    }
+
+    #[test]
+    fn networks_are_compared_as_people_have_them() {
+        let same = |one: &str, other: &str| same_network(one.parse().unwrap(), other.parse().unwrap());
+        assert_eq!(same("8.8.8.8", "::ffff:8.8.8.8"), Some(true));
+        assert_eq!(same("8.8.8.8", "8.8.8.9"), Some(false));
+        assert_eq!(same("2001:db8:1:2::3", "2001:db8:1:2:ffff::1"), Some(true));
+        assert_eq!(same("2001:db8:1:2::3", "2001:db8:1:3::3"), Some(false));
+        assert_eq!(same("8.8.8.8", "2001:db8::1"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn from_the_internet_no_header_changes_the_address(value in "[ -~]{0,60}") {
+            let auto = rule(ClientIpSource::Auto, &[]);
+            prop_assert_eq!(found(&auto, "8.8.8.8", &[("X-Forwarded-For", &value)]), "8.8.8.8");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Errors for programs: the words of RFC 6749 §5.2 and RFC 8628 §3.5, as JSON.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+
+use crate::http::params::BodyError;
+
+/// All that a program can be told to have gone wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// A parameter is missing, given twice or of the wrong type.
+    #[error("{0}")]
+    InvalidRequest(&'static str),
+    /// The body could not be read.
+    #[error("{0}")]
+    Body(#[from] BodyError),
+    /// Not the device grant.
+    #[error("grant_type has to be urn:ietf:params:oauth:grant-type:device_code")]
+    UnsupportedGrantType,
+    /// No login has this device code, any more or ever.
+    #[error("This device code is unknown. Start the login again.")]
+    InvalidGrant,
+    /// Nobody has decided yet.
+    #[error("The login waits to be approved in the browser.")]
+    AuthorizationPending,
+    /// The polls come faster than the interval allows.
+    #[error("Keep to the interval between two polls.")]
+    SlowDown,
+    /// The person said no.
+    #[error("The login was denied in the browser.")]
+    AccessDenied,
+    /// The login's time is over.
+    #[error("The login has expired. Start it again.")]
+    ExpiredToken,
+    /// Try again later, after so many seconds.
+    #[error("The server can't do this right now. Try again in a moment.")]
+    TemporarilyUnavailable(u32),
+    /// Nothing has this address.
+    #[error("There is nothing at this address.")]
+    NotFound,
+    /// The address takes other methods, which are named.
+    #[error("This address takes {0}.")]
+    MethodNotAllowed(&'static str),
+}
+
+/// The body of an error.
+#[derive(Serialize)]
+struct ErrorBody {
+    error: &'static str,
+    error_description: String,
+}
+
+impl ClientError {
+    /// The table of errors: the word for programs, and the status.
+    fn code(&self) -> (&'static str, StatusCode) {
+        match self {
+            Self::InvalidRequest(_) => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::Body(BodyError::TooLarge) => ("invalid_request", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::Body(BodyError::TooSlow) => ("invalid_request", StatusCode::REQUEST_TIMEOUT),
+            Self::Body(BodyError::UnknownType) => ("invalid_request", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Body(BodyError::Broken | BodyError::Malformed) => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
+            Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
+            Self::AuthorizationPending => ("authorization_pending", StatusCode::BAD_REQUEST),
+            Self::SlowDown => ("slow_down", StatusCode::BAD_REQUEST),
+            Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
+            Self::ExpiredToken => ("expired_token", StatusCode::BAD_REQUEST),
+            Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
+            Self::MethodNotAllowed(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+        }
+    }
+}
+
+impl ResponseError for ClientError {
+    fn status_code(&self) -> StatusCode {
+        self.code().1
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (error, status) = self.code();
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        match self {
+            Self::TemporarilyUnavailable(seconds) => {
+                response.insert_header((RETRY_AFTER, seconds.to_string()));
+            }
+            Self::MethodNotAllowed(methods) => {
+                response.insert_header((ALLOW, *methods));
+            }
+            _ => {}
+        }
+        response.json(ErrorBody { error, error_description: self.to_string() })
+    }
+}

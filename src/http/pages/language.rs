@@ -1,0 +1,159 @@
+//! Which language a person reads, by the header `Accept-Language` (RFC 9110 §12.5.4).
+
+/// The languages that Postiz's own interface offers first, in its order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// The one that is used when none fits.
+    English,
+    /// Written from right to left.
+    Hebrew,
+    /// `ru`
+    Russian,
+    /// In simplified characters.
+    Chinese,
+    /// `fr`
+    French,
+    /// `es`
+    Spanish,
+    /// As it is written in Brazil.
+    Portuguese,
+    /// `de`
+    German,
+    /// `it`
+    Italian,
+    /// `ja`
+    Japanese,
+}
+
+impl Language {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::English,
+        Self::Hebrew,
+        Self::Russian,
+        Self::Chinese,
+        Self::French,
+        Self::Spanish,
+        Self::Portuguese,
+        Self::German,
+        Self::Italian,
+        Self::Japanese,
+    ];
+
+    /// The language that the header prefers among ours; English if there is no header, or none of ours in it.
+    pub fn from_accept_language(header: Option<&str>) -> Self {
+        let mut best = (Self::English, 0.0);
+        for range in header.unwrap_or_default().split(',') {
+            let (tag, weight) = tag_and_weight(range);
+            // Of equal weights the first one counts; a weight of 0 means "not this one".
+            if weight > best.1
+                && let Some(language) = Self::from_tag(tag)
+            {
+                best = (language, weight);
+            }
+        }
+        best.0
+    }
+
+    /// By the primary subtag alone: `pt-BR` and `pt-PT` read the same file.
+    fn from_tag(tag: &str) -> Option<Self> {
+        let primary = tag.split(['-', '_']).next().unwrap_or_default();
+        // `iw` is what Java and old Android call Hebrew; `*` means that any language will do.
+        match primary {
+            "iw" => Some(Self::Hebrew),
+            "*" => Some(Self::English),
+            _ => Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary)),
+        }
+    }
+
+    /// The tag for the attribute `lang` and the header `Content-Language`.
+    pub const fn tag(self) -> &'static str {
+        match self {
+            Self::English => "en",
+            Self::Hebrew => "he",
+            Self::Russian => "ru",
+            Self::Chinese => "zh",
+            Self::French => "fr",
+            Self::Spanish => "es",
+            Self::Portuguese => "pt",
+            Self::German => "de",
+            Self::Italian => "it",
+            Self::Japanese => "ja",
+        }
+    }
+
+    /// The attribute `dir`: `rtl` or `ltr`.
+    pub const fn direction(self) -> &'static str {
+        match self {
+            Self::Hebrew => "rtl",
+            _ => "ltr",
+        }
+    }
+}
+
+/// `de-AT;q=0.8` is `("de-AT", 0.8)`. A weight that is no weight makes the range count for nothing.
+fn tag_and_weight(range: &str) -> (&str, f32) {
+    let (tag, parameters) = range.split_once(';').unwrap_or((range, "q=1"));
+    let weight = parameters
+        .trim()
+        .strip_prefix(['q', 'Q'])
+        .and_then(|rest| rest.trim_start().strip_prefix('='))
+        .and_then(|weight| weight.trim().parse().ok())
+        .filter(|weight| (0.0..=1.0).contains(weight));
+    (tag.trim(), weight.unwrap_or(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Language::*, *};
+
+    #[test]
+    fn the_header_chooses_by_weight_then_order() {
+        for (header, expected) in [
+            ("de", German),
+            ("de-AT", German),
+            ("DE-at", German),
+            ("pt-BR,pt;q=0.9,en;q=0.8", Portuguese),
+            ("en;q=0.5, fr;q=0.9", French),
+            ("fr;q=0.8, it;q=0.8", French),
+            ("nl, ja;q=0.4, en;q=0.3", Japanese),
+            ("zh-Hant-TW", Chinese),
+            ("iw-IL", Hebrew),
+            ("he ; q = 0.7 , en;Q=0.6", Hebrew),
+            ("es;q=1.000, de", Spanish),
+            ("ru;q=0.001", Russian),
+            ("*;q=0.5, it;q=0.4", English),
+        ] {
+            assert_eq!(Language::from_accept_language(Some(header)), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_chosen_is_english() {
+        for header in [
+            "",
+            "*",
+            "nl",
+            "tlh, sv;q=0.9",
+            "de;q=0",
+            "de;q=2",
+            "de;q=NaN",
+            "de;q=",
+            "de;level=1",
+            ";q=1",
+            ",,,",
+            "\u{feff}de",
+            "🇩🇪",
+        ] {
+            assert_eq!(Language::from_accept_language(Some(header)), English, "{header}");
+        }
+        assert_eq!(Language::from_accept_language(None), English);
+    }
+
+    #[test]
+    fn every_language_answers_to_its_tag() {
+        for language in Language::ALL {
+            assert_eq!(Language::from_accept_language(Some(language.tag())), language);
+        }
+    }
+}

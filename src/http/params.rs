@@ -1,0 +1,118 @@
+//! Request bodies: read within limits, JSON or form by their content type.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+/// No request of ours needs a kilobyte.
+const LARGEST: usize = 16 * 1024;
+/// actix limits the time for a request's head but not for its body.
+const SLOWEST: Duration = Duration::from_secs(10);
+
+/// A whole body.
+#[derive(Debug)]
+pub struct Body {
+    /// What its content type says it is.
+    pub form: BodyForm,
+    bytes: Bytes,
+}
+
+/// The form of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyForm {
+    /// Nothing was sent, whatever the content type.
+    Empty,
+    /// `application/json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Urlencoded,
+    /// Anything else.
+    Other,
+}
+
+/// A body that can't be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// More than 16 KiB.
+    #[error("the body is too large")]
+    TooLarge,
+    /// Not complete after 10 s.
+    #[error("the body did not arrive in time")]
+    TooSlow,
+    /// It broke off, or its encoding is not what was announced.
+    #[error("the body is incomplete")]
+    Broken,
+    /// A content type that the endpoint does not take.
+    #[error("the content type has to be application/json or application/x-www-form-urlencoded")]
+    UnknownType,
+    /// Not of the announced type, a field of the wrong type, or one given twice.
+    #[error("the body can't be read")]
+    Malformed,
+}
+
+impl Body {
+    /// The fields, from JSON or form alike; from nothing where the body is empty.
+    pub fn fields<T: DeserializeOwned + Default>(&self) -> Result<T, BodyError> {
+        match self.form {
+            BodyForm::Empty => Ok(T::default()),
+            // A JSON array would also do for a struct; only an object names its fields.
+            BodyForm::Json if self.bytes.trim_ascii_start().first() != Some(&b'{') => Err(BodyError::Malformed),
+            BodyForm::Json => serde_json::from_slice(&self.bytes).map_err(|_| BodyError::Malformed),
+            BodyForm::Urlencoded => serde_urlencoded::from_bytes(&self.bytes).map_err(|_| BodyError::Malformed),
+            BodyForm::Other => Err(BodyError::UnknownType),
+        }
+    }
+}
+
+impl FromRequest for Body {
+    type Error = actix_web::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, actix_web::Error>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let content_type = request.content_type().trim().to_ascii_lowercase();
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read(payload).await.map_err(BodyRejected)?;
+            let form = match content_type.as_str() {
+                _ if bytes.is_empty() => BodyForm::Empty,
+                "application/json" => BodyForm::Json,
+                "application/x-www-form-urlencoded" => BodyForm::Urlencoded,
+                _ => BodyForm::Other,
+            };
+            Ok(Self { form, bytes })
+        })
+    }
+}
+
+/// Carries a [`BodyError`] through actix; handlers take `Result<Body, _>` and answer in their own voice.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct BodyRejected(BodyError);
+
+impl actix_web::ResponseError for BodyRejected {}
+
+/// The reason that the extractor gave.
+pub fn rejection(error: &actix_web::Error) -> BodyError {
+    error.as_error::<BodyRejected>().map_or(BodyError::Broken, |rejected| rejected.0)
+}
+
+async fn read(mut payload: Payload) -> Result<Bytes, BodyError> {
+    let whole = async {
+        let mut bytes = BytesMut::new();
+        while let Some(part) = payload.next().await {
+            let part = part.map_err(|_| BodyError::Broken)?;
+            if bytes.len() + part.len() > LARGEST {
+                return Err(BodyError::TooLarge);
+            }
+            bytes.extend_from_slice(&part);
+        }
+        Ok(bytes.freeze())
+    };
+    timeout(SLOWEST, whole).await.unwrap_or(Err(BodyError::TooSlow))
+}

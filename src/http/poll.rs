@@ -1,0 +1,106 @@
+//! One poll: where the grant stands, waited for as long as allowed, and the token if it is ready.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::{info, warn};
+
+use crate::grant::{Credentials, DeviceCode, GrantId, Settled, Standing};
+use crate::http::Deps;
+use crate::store::StoreError;
+use crate::waiters::Waiter;
+
+/// All that a poll can be told.
+#[derive(Debug)]
+pub enum PollAnswer {
+    /// The token.
+    Credentials(Credentials),
+    /// Nobody has decided yet.
+    Pending,
+    /// Nobody has decided yet, and this poll came too soon after the one before.
+    TooEarly,
+    /// The person said no.
+    Denied,
+    /// The grant's time is over.
+    Expired,
+    /// There is no such grant, any more or ever.
+    Unknown,
+}
+
+/// Answers a poll; holds it for at most `hold` while nobody has decided.
+///
+/// With a `pace`, a poll that comes sooner than that after the one before is told so; a grant that
+/// is settled or over is never throttled.
+pub async fn answer(
+    deps: &Deps,
+    code: &DeviceCode,
+    hold: Duration,
+    pace: Option<Duration>,
+) -> Result<PollAnswer, StoreError> {
+    let grant = code.grant_id();
+    let until = Instant::now() + hold;
+    // Registered before the look-up: an approval between the two would be missed.
+    let mut waiter = if hold.is_zero() { None } else { deps.waiters.register(grant) };
+
+    let (mut standing, early) = match pace {
+        None => (deps.store.standing(grant).await?, false),
+        Some(pace) => match deps.store.paced_standing(grant, pace).await? {
+            Some(paced) => (Some(paced.standing), paced.early),
+            None => (None, false),
+        },
+    };
+    loop {
+        let remaining = match standing {
+            None => return Ok(PollAnswer::Unknown),
+            Some(Standing::Denied) => return Ok(PollAnswer::Denied),
+            Some(Standing::Expired) => return Ok(PollAnswer::Expired),
+            Some(Standing::Ready) => return deliver(deps, code).await,
+            Some(Standing::Waiting { .. }) if early => return Ok(PollAnswer::TooEarly),
+            Some(Standing::Waiting { remaining }) => remaining,
+        };
+        let Some(waiter) = waiter.as_mut() else { return Ok(PollAnswer::Pending) };
+        standing = match wait(deps, waiter, until, remaining).await {
+            Woken::Settled(Settled::Approved) => Some(Standing::Ready),
+            Woken::Settled(Settled::Denied) => Some(Standing::Denied),
+            Woken::TimeIsUp => return Ok(PollAnswer::Pending),
+            // The database says whether the time is over: an exchange may be under way.
+            Woken::MayBeExpired => deps.store.standing(grant).await?,
+        };
+    }
+}
+
+enum Woken {
+    Settled(Settled),
+    TimeIsUp,
+    MayBeExpired,
+}
+
+async fn wait(deps: &Deps, waiter: &mut Waiter, until: Instant, remaining: Duration) -> Woken {
+    let expiry = Instant::now() + remaining;
+    // A grant past its time still waits here where its exchange is under way: for the whole hold.
+    let (wake_at, then) =
+        if !remaining.is_zero() && expiry < until { (expiry, Woken::MayBeExpired) } else { (until, Woken::TimeIsUp) };
+    tokio::select! {
+        how = waiter.settled() => Woken::Settled(how),
+        () = sleep_until(wake_at) => then,
+        () = deps.stopping.cancelled() => Woken::TimeIsUp,
+    }
+}
+
+async fn deliver(deps: &Deps, code: &DeviceCode) -> Result<PollAnswer, StoreError> {
+    let grant: GrantId = code.grant_id();
+    let Some(sealed) = deps.store.deliver(grant).await? else {
+        // Taken back by a second approval, or its minute is over: the next poll hears which.
+        return Ok(PollAnswer::Pending);
+    };
+    match sealed.open(code) {
+        Ok(credentials) => {
+            info!(grant = grant.reference(), "token delivered");
+            Ok(PollAnswer::Credentials(credentials))
+        }
+        Err(error) => {
+            warn!(grant = grant.reference(), %error, "a token can't be opened by its device code");
+            Err(StoreError::Refused)
+        }
+    }
+}

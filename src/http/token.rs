@@ -1,0 +1,80 @@
+//! `POST /device/token`: the terminal asks for its token (RFC 8628 §3.4).
+
+use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+
+use crate::grant::{Credentials, DeviceCode};
+use crate::http::Deps;
+use crate::http::dialect::Dialect;
+use crate::http::errors::ClientError;
+use crate::http::params::{Body, rejection};
+use crate::http::poll::{self, PollAnswer};
+
+const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Request {
+    grant_type: Option<String>,
+    device_code: Option<String>,
+    /// Read to refuse what is malformed.
+    #[serde(rename = "client_id")]
+    _client_id: Option<String>,
+}
+
+/// RFC 6749 §5.1, and what the CLI keeps beside the token.
+#[derive(Serialize)]
+struct Response<'a> {
+    access_token: &'a str,
+    token_type: &'a str,
+    api_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization_id: Option<&'a str>,
+}
+
+/// Answers a poll.
+pub async fn token(
+    request: HttpRequest,
+    deps: Data<Deps>,
+    body: Result<Body, actix_web::Error>,
+) -> Result<HttpResponse, ClientError> {
+    let body = body.map_err(|error| rejection(&error))?;
+    let dialect = Dialect::of(body.form);
+    let code = device_code(dialect, &body.fields()?)?;
+    let hold = dialect.hold(&request, deps.long_poll);
+    // Whatever keeps the database from answering, the login is still there: the terminal goes on.
+    match poll::answer(&deps, &code, hold, dialect.pace()).await.unwrap_or(PollAnswer::Pending) {
+        PollAnswer::Credentials(credentials) => Ok(success(&deps, &credentials)),
+        PollAnswer::Pending => Err(ClientError::AuthorizationPending),
+        PollAnswer::TooEarly => Err(ClientError::SlowDown),
+        PollAnswer::Denied => Err(ClientError::AccessDenied),
+        PollAnswer::Expired => Err(ClientError::ExpiredToken),
+        PollAnswer::Unknown => Err(ClientError::InvalidGrant),
+    }
+}
+
+fn device_code(dialect: Dialect, request: &Request) -> Result<DeviceCode, ClientError> {
+    match (dialect, request.grant_type.as_deref()) {
+        // The CLI sends none.
+        (_, Some(GRANT_TYPE)) | (Dialect::Cli, None) => {}
+        (Dialect::Rfc8628, None | Some("")) => return Err(ClientError::InvalidRequest("grant_type is missing")),
+        (_, Some(_)) => return Err(ClientError::UnsupportedGrantType),
+    }
+    match request.device_code.as_deref() {
+        None | Some("") => Err(ClientError::InvalidRequest("device_code is missing")),
+        // What has not the form of a code was never issued.
+        Some(text) => text.parse().map_err(|_| ClientError::InvalidGrant),
+    }
+}
+
+fn success(deps: &Deps, credentials: &Credentials) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache")).json(Response {
+        access_token: credentials.access_token.expose_secret(),
+        token_type: &credentials.token_type,
+        api_url: deps.api_url.as_str(),
+        organization_id: credentials.organization_id.as_deref(),
+    })
+}

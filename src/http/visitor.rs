@@ -1,0 +1,96 @@
+//! The person at the other end: their language, and pages for them.
+
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, RETRY_AFTER, VARY,
+};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpRequest, HttpResponse};
+
+use crate::grant::GrantId;
+use crate::http::Deps;
+use crate::http::pages::{self, Language, Page, PageContext};
+
+/// Who a page is rendered for.
+#[derive(Debug)]
+pub struct Visitor {
+    language: Language,
+    deps: Data<Deps>,
+    grant: Option<GrantId>,
+}
+
+impl Visitor {
+    /// The same visitor, about this login: its reference stands on the page.
+    #[must_use]
+    pub fn about(mut self, grant: GrantId) -> Self {
+        self.grant = Some(grant);
+        self
+    }
+
+    /// The page with its status and headers.
+    pub fn show(&self, page: &Page) -> HttpResponse {
+        let reference = self.grant.map(|grant| grant.reference());
+        let context = PageContext {
+            base_path: self.deps.server_url.base_path(),
+            language: self.language,
+            reference: reference.as_deref(),
+        };
+        let mut response = HttpResponse::build(status(page));
+        if let Page::TooManyTries { retry_after_seconds } = page {
+            response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
+        }
+        response
+            .content_type("text/html; charset=utf-8")
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .insert_header((VARY, "Accept-Language"))
+            .insert_header((CONTENT_LANGUAGE, self.language.tag()))
+            .insert_header((CONTENT_SECURITY_POLICY, self.content_security_policy()))
+            .body(pages::render(page, &context))
+    }
+
+    /// A form of ours is answered with a redirect to Postiz, and Chromium applies `form-action` to it.
+    fn content_security_policy(&self) -> String {
+        format!(
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {}; \
+             base-uri 'none'; frame-ancestors 'none'",
+            self.deps.frontend_url.origin()
+        )
+    }
+}
+
+/// The table of pages and their statuses.
+fn status(page: &Page) -> StatusCode {
+    match page {
+        Page::Home { .. }
+        | Page::EnterCode { problem: None, .. }
+        | Page::Confirm(_)
+        | Page::Done { .. }
+        | Page::Denied => StatusCode::OK,
+        Page::EnterCode { problem: Some(_), .. } | Page::LinkSpent | Page::BadRequest => StatusCode::BAD_REQUEST,
+        Page::WrongBrowser | Page::CrossSite => StatusCode::FORBIDDEN,
+        Page::NotFound => StatusCode::NOT_FOUND,
+        Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Page::Replaced => StatusCode::CONFLICT,
+        Page::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Page::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Page::TryAgain { .. } | Page::ApproveAgain { .. } => StatusCode::BAD_GATEWAY,
+        Page::OneMoment { .. } => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+impl FromRequest for Visitor {
+    type Error = actix_web::Error;
+    type Future = Ready<Result<Self, actix_web::Error>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let language = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let deps = request.app_data::<Data<Deps>>().cloned();
+        ready(deps.map_or_else(
+            || Err(actix_web::error::ErrorInternalServerError("the app has no dependencies")),
+            |deps| Ok(Self { language: Language::from_accept_language(language), deps, grant: None }),
+        ))
+    }
+}

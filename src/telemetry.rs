@@ -1,0 +1,64 @@
+//! Logging: sentences with handles, as text for a terminal or JSON for machines.
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{Directive, LevelFilter};
+use tracing_subscriber::fmt;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{Config, LogFormat};
+
+/// Crates that print what passes through them, and the level above which they do. No `RUST_LOG`
+/// raises them: a trace of ours must be safe to hand to anyone.
+const QUIET: [&str; 12] = [
+    "tokio_postgres=info",
+    "postgres_protocol=info",
+    "deadpool=info",
+    "deadpool_postgres=info",
+    "actix_http=info",
+    "actix_web=info",
+    "actix_server=info",
+    "hyper=info",
+    "hyper_util=info",
+    "reqwest=info",
+    "rustls=info",
+    "mio=info",
+];
+
+/// Starts logging for the whole process; a second call changes nothing.
+pub fn init(config: &Config) {
+    let filter = filter(config.log_filter.as_deref());
+    // Standard output belongs to what a command prints.
+    let logger = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = match config.log_format {
+        LogFormat::Json => logger.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => logger.with_target(false).finish().try_init(),
+    };
+    // Tests start several servers in one process; the first has set it up.
+    drop(started);
+}
+
+fn filter(wanted: Option<&str>) -> EnvFilter {
+    let info: Directive = LevelFilter::INFO.into();
+    let filter = EnvFilter::builder().with_default_directive(info).parse_lossy(wanted.unwrap_or_default());
+    QUIET.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_setting_makes_the_talkative_crates_talk() {
+        for wanted in [None, Some("trace"), Some("tokio_postgres=trace,hyper=debug")] {
+            let filter = filter(wanted).to_string();
+            for directive in QUIET {
+                assert!(filter.contains(directive), "{wanted:?}: {filter}");
+            }
+        }
+    }
+
+    #[test]
+    fn nonsense_in_rust_log_does_not_stop_the_server() {
+        assert!(filter(Some("==,;nonsense=7")).to_string().contains("info"));
+    }
+}
