@@ -37,7 +37,9 @@ fn endpoints(config: &mut ServiceConfig) {
                 .route(get().to(verify::page))
                 .route(head().to(verify::page))
                 .route(post().to(verify::decide))
-                .default_service(to(|request, visitor| wrong_method(request, visitor, "GET, HEAD, POST"))),
+                .default_service(to(async |request: HttpRequest, visitor: Visitor| {
+                    wrong_method(&request, &visitor, "GET, HEAD, POST")
+                })),
         )
         // HEAD is answered without looking: an exchange needs a person who reads the answer.
         .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(HttpResponse::Ok)))
@@ -48,7 +50,9 @@ fn endpoints(config: &mut ServiceConfig) {
 
 /// An address that takes GET and HEAD.
 fn page(path: &str) -> Resource {
-    resource(path).default_service(route().to(|request, visitor| wrong_method(request, visitor, "GET, HEAD")))
+    resource(path).default_service(
+        route().to(async |request: HttpRequest, visitor: Visitor| wrong_method(&request, &visitor, "GET, HEAD")),
+    )
 }
 
 async fn asset(request: HttpRequest, visitor: Visitor, name: Path<String>) -> HttpResponse {
@@ -65,8 +69,8 @@ async fn not_found(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     if is_person(&request) { visitor.show(&Page::NotFound) } else { ClientError::NotFound.error_response() }
 }
 
-async fn wrong_method(request: HttpRequest, visitor: Visitor, allowed: &'static str) -> HttpResponse {
-    if !is_person(&request) {
+fn wrong_method(request: &HttpRequest, visitor: &Visitor, allowed: &'static str) -> HttpResponse {
+    if !is_person(request) {
         return only(allowed);
     }
     let mut response = visitor.show(&Page::MethodNotAllowed);

@@ -1,0 +1,181 @@
+//! What programs are told: dialects, errors, health, metadata.
+
+use serde_json::{Value, json};
+
+use crate::support::{Poll, Stage};
+
+const FORM: &str = "application/x-www-form-urlencoded";
+const JSON: &str = "application/json";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_is_opened_by_json_by_a_form_and_by_no_body_at_all() {
+    let stage = Stage::new().await;
+    let cli = stage.cli();
+    for (content_type, body, interval) in
+        [(JSON, "", 1), (JSON, r#"{"client_id":"x"}"#, 1), ("text/plain", "", 1), (FORM, "client_id=x&scope=a+b", 5)]
+    {
+        let answer = cli.send("/device/code", content_type, body.to_owned()).await;
+        assert_eq!(answer.status(), 200, "{content_type} {body}");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let answer: Value = answer.json().await.unwrap();
+        let text = |name: &str| answer[name].as_str().unwrap();
+        assert_eq!((answer["expires_in"].as_u64(), answer["interval"].as_u64()), (Some(900), Some(interval)));
+        assert!(text("device_code").len() == 64 && text("device_code").bytes().all(|b| b.is_ascii_hexdigit()));
+        assert!(text("user_code").len() == 9 && text("user_code").as_bytes()[4] == b'-');
+        let uri = format!("{}/device/verify", stage.balancer.url());
+        assert_eq!(text("verification_uri"), uri);
+        assert_eq!(text("verification_uri_complete"), format!("{uri}?user_code={}", text("user_code")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubled_slash_is_one() {
+    let stage = Stage::new().await;
+    let answer = stage.cli().send("//device/code", JSON, String::new()).await;
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mistake_has_its_name() {
+    let stage = Stage::new().await;
+    let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
+    let unknown = "0".repeat(64);
+    let deep = format!("{{\"device_code\":{}", "[".repeat(3000));
+    let form_unknown = format!("grant_type={grant}&device_code={unknown}");
+    let form_twice = format!("grant_type={grant}&device_code={unknown}&device_code={unknown}");
+    let form_no_code = format!("grant_type={grant}");
+    let form_other = format!("grant_type=password&device_code={unknown}");
+    let form_none = format!("device_code={unknown}");
+    let json_unknown = json!({ "device_code": unknown }).to_string();
+    let large = json!({ "device_code": "x".repeat(200_000) }).to_string();
+    let cases: &[(&str, &str, u16, &str)] = &[
+        (JSON, "", 400, "invalid_request"),
+        (JSON, "{}", 400, "invalid_request"),
+        (JSON, "{", 400, "invalid_request"),
+        (JSON, "[]", 400, "invalid_request"),
+        (JSON, r#"{"device_code":7}"#, 400, "invalid_request"),
+        (JSON, r#"{"device_code":"a","device_code":"b"}"#, 400, "invalid_request"),
+        (JSON, &deep, 400, "invalid_request"),
+        (JSON, &large, 413, "invalid_request"),
+        (JSON, "{\"device_code\":\"\\u0000\"}", 400, "invalid_grant"),
+        (JSON, r#"{"device_code":"short"}"#, 400, "invalid_grant"),
+        (JSON, &json_unknown, 400, "invalid_grant"),
+        (JSON, r#"{"grant_type":"password","device_code":"x"}"#, 400, "unsupported_grant_type"),
+        (FORM, &form_unknown, 400, "invalid_grant"),
+        (FORM, &form_twice, 400, "invalid_request"),
+        (FORM, &form_no_code, 400, "invalid_request"),
+        (FORM, &form_none, 400, "invalid_request"),
+        (FORM, &form_other, 400, "unsupported_grant_type"),
+        ("application/xml", "<a/>", 415, "invalid_request"),
+    ];
+    for (content_type, body, status, error) in cases {
+        let answer = stage.cli().send("/device/token", content_type, (*body).to_owned()).await;
+        let shown: String = body.chars().take(80).collect();
+        assert_eq!(answer.status(), *status, "{content_type} {shown}");
+        assert_eq!(answer.headers()["cache-control"], "no-store");
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["error"], *error, "{content_type} {shown}");
+        assert!(!answer["error_description"].as_str().unwrap().is_empty());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_down_holds_across_replicas_and_keeping_to_the_interval_recovers() {
+    let stage = Stage::with(2, &[]).await;
+    let login = stage.cli().open().await;
+    let (at_a, at_b) = (login.at(&stage.replicas[0].url()), login.at(&stage.replicas[1].url()));
+    let pending = Poll::error("authorization_pending");
+    assert_eq!(at_a.poll_form().await, pending, "the first poll is never too early");
+    assert_eq!(at_b.poll_form().await, Poll::error("slow_down"), "the other replica knows of it");
+    let age = "UPDATE device_requests SET polled_at = polled_at - interval '4.2 seconds'";
+    stage.database.run(age).await;
+    assert_eq!(at_a.poll_form().await, pending, "a clock that runs a little fast is forgiven");
+    stage.database.run(age).await;
+    assert_eq!(at_b.poll_form().await, pending, "steady polls go through");
+    assert_eq!(
+        login.decided_after_denial(&stage).await,
+        Poll::error("access_denied"),
+        "a settled login is not throttled"
+    );
+}
+
+impl crate::support::Login {
+    async fn decided_after_denial(&self, stage: &Stage) -> Poll {
+        let browser = stage.browser();
+        let page = browser.visit(&format!("{}?code={}", self.verification_uri, self.user_code)).await;
+        browser.press(&page, ("action", "deny"), &[]).await;
+        self.poll_form().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_is_never_told_to_slow_down() {
+    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0")]).await;
+    let login = stage.cli().open().await;
+    assert_eq!(login.answer["interval"], 5);
+    for _ in 0..5 {
+        assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_addresses_and_methods_are_answered_in_the_callers_format() {
+    let stage = Stage::new().await;
+    let http = reqwest::Client::new();
+    let url = |path: &str| format!("{}{path}", stage.balancer.url());
+    for (path, allow) in [("/device/code", "POST"), ("/device/token", "POST")] {
+        let answer = http.get(url(path)).header("Accept", "text/html").send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), &answer.headers()["allow"]), (405, &allow.parse().unwrap()));
+        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "method_not_allowed");
+    }
+    for (path, allow) in
+        [("/device/verify", "GET, HEAD, POST"), ("/device/callback", "GET, HEAD"), ("/health", "GET, HEAD")]
+    {
+        let page = http.delete(url(path)).header("Accept", "text/html").send().await.unwrap();
+        assert_eq!((page.status().as_u16(), &page.headers()["allow"]), (405, &allow.parse().unwrap()));
+        assert!(page.text().await.unwrap().starts_with("<!doctype html>"));
+    }
+    let program = http.get(url("/nothing")).send().await.unwrap();
+    assert_eq!(program.status(), 404);
+    assert_eq!(program.json::<Value>().await.unwrap()["error"], "not_found");
+    let person = http.get(url("/nothing")).header("Accept", "text/html").send().await.unwrap();
+    assert_eq!(person.status(), 404);
+    assert!(person.text().await.unwrap().starts_with("<!doctype html>"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_describes_itself() {
+    let stage = Stage::new().await;
+    let base = stage.balancer.url();
+    let metadata: Value =
+        reqwest::get(format!("{base}/.well-known/oauth-authorization-server")).await.unwrap().json().await.unwrap();
+    assert_eq!(metadata["issuer"], base);
+    assert_eq!(metadata["device_authorization_endpoint"], format!("{base}/device/code"));
+    assert_eq!(metadata["token_endpoint"], format!("{base}/device/token"));
+    let home = stage.browser().visit(&base).await;
+    assert!(home.text.contains(&format!("POSTIZ_AUTH_SERVER={base}")), "{}", home.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_says_ok_to_get_and_head() {
+    let stage = Stage::new().await;
+    let http = reqwest::Client::new();
+    for path in ["/health", "/health/live"] {
+        let url = format!("{}{path}", stage.balancer.url());
+        assert_eq!(http.get(&url).send().await.unwrap().text().await.unwrap(), r#"{"status":"ok"}"#);
+        assert_eq!(http.head(&url).send().await.unwrap().status(), 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_below_a_path_answers_with_and_without_it() {
+    let stage = Stage::with(1, &[("SERVER_URL", "https://example.com/auth/")]).await;
+    for prefix in ["", "/auth"] {
+        let answer = stage.cli().send(&format!("{prefix}/device/code"), JSON, String::new()).await;
+        let answer: Value = answer.json().await.unwrap();
+        assert_eq!(answer["verification_uri"], "https://example.com/auth/device/verify");
+    }
+    let page = stage.browser().visit(&format!("{}/auth/device/verify", stage.balancer.url())).await;
+    assert!(page.text.contains(r#"action="/auth/device/verify""#), "{}", page.text);
+    assert!(page.headers.contains_key("strict-transport-security"));
+}

@@ -1,0 +1,156 @@
+//! Postgres comes late, goes away, comes back; replicas stop.
+
+use std::time::{Duration, Instant};
+
+use postiz_auth_server::demo::Postgres;
+use serde_json::Value;
+
+use crate::support::{Database, Poll, Replica, Stage};
+
+async fn own_cluster() -> Postgres {
+    tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_replicas_may_race_for_an_empty_database() {
+    let mut stage = Stage::empty(Database::new().await, &[]);
+    let replicas: Vec<Replica> = (0..4).map(|_| Replica::start(stage.variables())).collect();
+    for replica in &replicas {
+        replica.healthy().await;
+    }
+    assert_eq!(stage.database.count("schema_migrations").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_servers_table_is_taken_over() {
+    let database = Database::new().await;
+    database
+        .run(
+            "CREATE TABLE device_requests (device_code TEXT PRIMARY KEY, user_code TEXT, status TEXT,
+                 access_token TEXT, api_url TEXT, organization_id TEXT, created_at TIMESTAMPTZ DEFAULT now());
+             INSERT INTO device_requests VALUES ('plain', 'ABCD-EFGH', 'approved', 'pos_plain', NULL, NULL, now());",
+        )
+        .await;
+    let mut stage = Stage::empty(database, &[]);
+    stage.start_replica().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    assert!(!stage.database.dump().contains("pos_plain"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn started_before_its_database_it_serves_as_soon_as_there_is_one() {
+    let postgres = own_cluster().await;
+    postgres.stop_fast().unwrap();
+    let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
+    let replica = Replica::start(stage.variables());
+    replica.health_is(503).await;
+    assert_eq!(reqwest::get(format!("{}/health/live", replica.url())).await.unwrap().status(), 200);
+    postgres.start_again().unwrap();
+    replica.healthy().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_survives_a_crash_of_postgres() {
+    let postgres = own_cluster().await;
+    let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
+    stage.start_replica().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    postgres.stop_immediate().unwrap();
+
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "the terminal goes on");
+    assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+    stage.replicas[0].health_is(503).await;
+    let page = stage.browser().visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+    assert_eq!(page.status, 503);
+    assert!(page.says("One moment"), "{}", page.text);
+    let begun = Instant::now();
+    let refused = stage.cli().send("/device/code", "application/json", String::new()).await;
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    assert!(begun.elapsed() < Duration::from_secs(10), "it gives up in time");
+    assert_eq!(refused.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
+
+    // A terminal that starts now is served once Postgres is back.
+    let cli = stage.cli();
+    let opening = tokio::spawn(async move { cli.open().await });
+    postgres.start_again().unwrap();
+    opening.await.unwrap();
+    stage.replicas[0].healthy().await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_granted_while_postgres_is_away_is_stored_when_it_is_back() {
+    let postgres = own_cluster().await;
+    let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
+    stage.start_replica().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Hold(std::sync::Arc::clone(&release))]);
+    let approving = tokio::spawn(async move { browser.approve(&consent).await });
+    stage.postiz.exchange_begun(1).await;
+    postgres.stop_fast().unwrap();
+    release.notify_one();
+    let page = approving.await.unwrap();
+    assert!(page.says("One moment"), "{}", page.text);
+    postgres.start_again().unwrap();
+    assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_hangs_silently_holds_nobody_for_long() {
+    let postgres = own_cluster().await;
+    let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
+    stage.start_replica().await;
+    let login = stage.cli().open().await;
+    postgres.pause().unwrap();
+    let begun = Instant::now();
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    postgres.resume().unwrap();
+    stage.replicas[0].healthy().await;
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_answers_held_polls_and_ends_well() {
+    for signal in ["TERM", "INT"] {
+        let mut stage = Stage::new().await;
+        let login = stage.cli().open().await;
+        let held = tokio::spawn(async move { login.poll().await });
+        let replica = stage.replicas.pop().unwrap();
+        held_on(&stage, 1).await;
+        let begun = Instant::now();
+        replica.signal(signal);
+        assert_eq!(held.await.unwrap(), Poll::error("authorization_pending"));
+        assert_eq!(replica.ended().await.code(), Some(0), "{signal}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{signal}");
+    }
+}
+
+/// Returns when so many logins have been looked up: then their polls are being held.
+async fn held_on(stage: &Stage, logins: i64) {
+    let looked = "pg_stat_activity WHERE query LIKE '%grants.settled_at%' AND datname = current_database()";
+    while stage.database.count(looked).await < logins {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
+    let mut stage = Stage::with(2, &[]).await;
+    let first = stage.replicas.remove(0);
+    stage.balancer.only(first.port());
+    let (login, browser, consent) = stage.at_consent().await;
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Hold(std::sync::Arc::clone(&release))]);
+    let approving = tokio::spawn(async move { browser.approve(&consent).await });
+    stage.postiz.exchange_begun(1).await;
+    first.signal("TERM");
+    release.notify_one();
+    assert_eq!(approving.await.unwrap().status, 200);
+    assert_eq!(first.ended().await.code(), Some(0));
+    let elsewhere = login.at(&stage.replicas[0].url());
+    assert_eq!(elsewhere.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+}

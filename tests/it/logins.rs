@@ -1,0 +1,143 @@
+//! Whole logins, over two replicas.
+
+use crate::support::{Poll, Stage};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_ends_with_the_token_that_postiz_issued() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let done = browser.approve(&consent).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    assert_eq!(stage.postiz.exchanges().len(), 1);
+    assert!(stage.postiz.exchanges()[0].verifier_fits, "PKCE and redirect_uri in both legs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_held_on_one_replica_hears_of_an_approval_on_another() {
+    let stage = Stage::with(2, &[]).await;
+    let (a, b) = (&stage.replicas[0], &stage.replicas[1]);
+    stage.balancer.only(b.port());
+    let (login, browser, consent) = stage.at_consent().await;
+    let at_a = login.at(&a.url());
+    let held = tokio::spawn(async move { at_a.poll().await });
+    let done = browser.approve(&consent).await;
+    // One answer, not "pending" and another poll: it was held, or came after the approval.
+    assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
+    assert!(done.says("Your terminal is signed in"), "{}", done.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_at_postiz_reaches_the_terminal() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let page = browser.press(&consent, ("decision", "deny"), &[]).await;
+    assert!(page.says("Login denied"), "{}", page.text);
+    assert_eq!(login.poll().await, Poll::error("access_denied"));
+    assert_eq!(login.poll_form().await, Poll::error("access_denied"));
+    assert_eq!(stage.postiz.exchanges().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_denial_on_our_page_reaches_a_held_poll() {
+    let stage = Stage::with(2, &[]).await;
+    let login = stage.cli().open().await;
+    let held = tokio::spawn({
+        let login = login.clone();
+        async move { login.decided().await }
+    });
+    let browser = stage.browser();
+    let page = browser.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+    let page = browser.press(&page, ("action", "deny"), &[]).await;
+    assert!(page.says("Login denied"), "{}", page.text);
+    assert_eq!(held.await.unwrap(), Poll::error("access_denied"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn someone_who_is_signed_out_comes_back_to_the_consent_page() {
+    let stage = Stage::new().await;
+    stage.postiz.sign_out();
+    let login = stage.cli().open().await;
+    let browser = stage.browser();
+    let sign_in = browser.confirm(&login).await;
+    assert_eq!(sign_in.url.path(), "/auth");
+    let consent = browser.press(&sign_in, ("sign_in", "yes"), &[]).await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_lost_on_its_way_can_be_had_again_and_twenty_polls_get_the_same() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    let token = login.decided().await;
+    let polls: Vec<_> = (0..20)
+        .map(|_| {
+            let login = login.clone();
+            tokio::spawn(async move { login.poll().await })
+        })
+        .collect();
+    for poll in polls {
+        assert_eq!(poll.await.unwrap(), token);
+    }
+    stage.database.run("UPDATE device_requests SET purge_at = now() - interval '1 second'").await;
+    let later = login.poll().await;
+    assert!([Poll::error("expired_token"), Poll::error("invalid_grant")].contains(&later), "{later:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_login_is_told_apart_from_an_unknown_one() {
+    let stage = Stage::new().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    stage.database.run("UPDATE device_requests SET expires_at = now() - interval '1 second'").await;
+    assert_eq!(login.poll().await, Poll::error("expired_token"));
+    assert_eq!(login.poll_form().await, Poll::error("expired_token"));
+    let page = browser.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+    assert_eq!(page.status, 400);
+    assert!(page.says("This code has expired"), "{}", page.text);
+    let late = browser.approve(&consent).await;
+    assert!(late.says("no longer valid"), "{}", late.text);
+    assert_eq!(stage.postiz.exchanges().len(), 0, "what has expired is not exchanged");
+    stage.database.run("DELETE FROM device_requests").await;
+    assert_eq!(login.poll().await, Poll::error("invalid_grant"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_approval_in_the_last_second_is_still_delivered() {
+    let stage = Stage::new().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Hold(std::sync::Arc::clone(&release))]);
+    let approving = tokio::spawn(async move { browser.approve(&consent).await });
+    stage.postiz.exchange_begun(1).await;
+    // The time is over in the middle of the exchange.
+    stage.database.run("UPDATE device_requests SET expires_at = now() - interval '1 second'").await;
+    let held = tokio::spawn({
+        let login = login.clone();
+        async move { login.decided().await }
+    });
+    release.notify_one();
+    approving.await.unwrap();
+    assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_nobodys_any_more_is_swept_away() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    stage
+        .database
+        .run(
+            "INSERT INTO device_requests (id, user_code, sealing_key, expires_at, purge_at)
+             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), now(), now() - interval '1 second'
+             FROM generate_series(1, 1200) AS n",
+        )
+        .await;
+    // A fresh replica sweeps as its first act, in batches.
+    let mut stage = stage;
+    stage.start_replica().await;
+    let swept = async { while stage.database.count("device_requests").await > 1 {} };
+    tokio::time::timeout(crate::support::PATIENCE, swept).await.expect("swept");
+    assert_eq!(login.at(&stage.replicas[1].url()).poll_form().await, Poll::error("authorization_pending"));
+}

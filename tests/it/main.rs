@@ -1,0 +1,19 @@
+//! The server as its users meet it: real processes, a real Postgres, the real CLI from npm.
+//!
+//! The only stand-in is Postiz. Each test has a database of its own and starts the replicas it needs.
+
+// Its helpers panic as its tests do; clippy knows only the latter.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+mod callbacks;
+mod clients;
+mod configuration;
+mod databases;
+mod logins;
+mod people;
+mod real_cli;
+mod secrecy;
+mod transitions;
+mod troubles;

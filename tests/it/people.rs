@@ -1,0 +1,144 @@
+//! What people meet on the code page.
+
+use reqwest::Client;
+
+use crate::support::{Poll, Stage};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_changes_nothing() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let before = stage.database.dump();
+    let browser = stage.browser();
+    for query in ["code", "user_code"] {
+        let url = format!("{}?{query}={}", login.verification_uri, login.user_code);
+        assert!(browser.visit(&url).await.says(&login.user_code));
+        let head = Client::new().head(&url).header("Sec-Purpose", "prefetch").send().await.unwrap();
+        assert_eq!(head.status(), 200);
+    }
+    assert_eq!(lines(&stage.database.dump()), lines(&before));
+}
+
+/// A dump's data; its comments and settings hold random keys.
+fn lines(dump: &str) -> Vec<&str> {
+    dump.lines().filter(|line| !line.starts_with("--") && !line.starts_with('\\')).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_is_taken_however_it_was_typed() {
+    let stage = Stage::new().await;
+    let browser = stage.browser();
+    let form = browser.visit(&format!("{}/device/verify", stage.balancer.url())).await;
+    for typing in [str::to_lowercase, without_dash, spaced, en_dash, line_end] {
+        let login = stage.cli().open().await;
+        let page = browser.submit(&form, &[("user_code", &typing(&login.user_code))]).await;
+        assert!(page.says("Allow postiz-auth-server"), "{}", page.text);
+    }
+}
+
+fn without_dash(code: &str) -> String {
+    code.replace('-', "")
+}
+fn spaced(code: &str) -> String {
+    format!(" {} ", code.replace('-', " "))
+}
+fn en_dash(code: &str) -> String {
+    code.replace('-', "–")
+}
+fn line_end(code: &str) -> String {
+    format!("{code}\r\n")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_does_not_do_is_explained() {
+    let stage = Stage::new().await;
+    let browser = stage.browser();
+    let (login, approver, consent) = stage.at_consent().await;
+    approver.approve(&consent).await;
+    let form = browser.visit(&format!("{}/device/verify", stage.balancer.url())).await;
+    for (typed, words) in [
+        ("hello", "That isn’t a code"),
+        ("<script>alert(1)</script>", "That isn’t a code"),
+        ("\u{0}\u{0}", "That isn’t a code"),
+        ("BBBB-BBBB", "isn’t known here"),
+        (login.user_code.as_str(), "has been used"),
+    ] {
+        let page = browser.submit(&form, &[("user_code", typed)]).await;
+        assert_eq!(page.status, 400, "{typed}");
+        assert!(page.says(words), "{typed}: {}", page.text);
+        assert!(!page.text.contains("<script>alert"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_from_another_site_is_stopped() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let post = |name: &'static str, value: &str| {
+        let form = [("user_code", login.user_code.as_str()), ("action", "continue")];
+        http.post(&login.verification_uri).header(name, value).form(&form).send()
+    };
+    for (name, value) in [
+        ("Sec-Fetch-Site", "cross-site"),
+        ("Sec-Fetch-Site", "same-site"),
+        ("Origin", "https://evil.example"),
+        ("Origin", "null"),
+    ] {
+        assert_eq!(post(name, value).await.unwrap().status(), 403, "{name}: {value}");
+    }
+    assert_eq!(stage.database.count("device_requests WHERE status = 'pending'").await, 1);
+    assert_eq!(post("Origin", &stage.balancer.url()).await.unwrap().status(), 303);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_network_has_to_type_the_code() {
+    let stage = Stage::new().await;
+    let http = Client::new();
+    let opened = http.post(format!("{}/device/code", stage.balancer.url())).header("X-Forwarded-For", "203.0.113.7");
+    let answer: serde_json::Value = opened.send().await.unwrap().json().await.unwrap();
+    let code = answer["user_code"].as_str().unwrap();
+    let url = format!("{}/device/verify?code={code}", stage.balancer.url());
+    let look = |address: &'static str| {
+        let request = http.get(&url).header("X-Forwarded-For", address).header("Accept", "text/html");
+        async move { request.send().await.unwrap().text().await.unwrap() }
+    };
+    let same = look("203.0.113.7").await;
+    assert!(same.contains(&format!(r#"<input type="hidden" name="user_code" value="{code}">"#)), "{same}");
+    let other = look("198.51.100.9").await;
+    assert!(other.contains("203.0.113.7") && other.contains("198.51.100.9"), "{other}");
+    assert!(other.contains(r#"class="code-field""#), "the code has to be typed: {other}");
+    let cannot_tell = look("2001:db8::1").await;
+    assert!(!cannot_tell.contains(r#"class="code-field""#), "{cannot_tell}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_confirmed_in_two_browsers_is_flagged_and_the_last_one_counts() {
+    let stage = Stage::new().await;
+    let (login, _, _) = stage.at_consent().await;
+    let second = stage.browser();
+    let page = second.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+    assert!(page.says("confirmed in another browser"), "{}", page.text);
+    let consent = second.press(&page, ("action", "continue"), &[]).await;
+    second.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_carry_the_headers_that_keep_them_ours() {
+    let stage = Stage::new().await;
+    let page = stage.browser().visit(&format!("{}/device/verify", stage.balancer.url())).await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert!(policy.contains(&format!("form-action 'self' {};", stage.postiz.frontend_url())), "{policy}");
+    for (name, value) in [
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        assert_eq!(page.headers[name], value);
+    }
+    assert!(!page.headers.contains_key("access-control-allow-origin"));
+}

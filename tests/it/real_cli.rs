@@ -1,0 +1,128 @@
+//! The published `postiz` from npm signs in. `scripts/test` installs it and names it in `POSTIZ_CLI`.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+
+use postiz_auth_server::secret::Secret;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::support::{Browser, PATIENCE, Stage};
+
+struct RealCli {
+    home: PathBuf,
+    server: String,
+}
+
+impl RealCli {
+    fn new(server: &str) -> Self {
+        let home = std::env::temp_dir().join(format!("postiz-cli-{}", &Secret::random().to_base64url()[..12]));
+        std::fs::create_dir(&home).unwrap();
+        Self { home, server: server.to_owned() }
+    }
+
+    fn run(&self, command: &str) -> Child {
+        #[expect(clippy::disallowed_methods, reason = "the test's own setting")]
+        let cli = std::env::var("POSTIZ_CLI").expect("run the tests by scripts/test, which installs the CLI");
+        #[expect(clippy::disallowed_methods, reason = "where node is")]
+        let path = std::env::var_os("PATH").unwrap();
+        Command::new("node")
+            .arg(cli)
+            .arg(command)
+            .env_clear()
+            .env("PATH", path)
+            .env("HOME", &self.home)
+            .env("POSTIZ_AUTH_SERVER", &self.server)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    async fn output(&self, command: &str) -> String {
+        let output = timeout(PATIENCE, self.run(command).wait_with_output()).await.unwrap().unwrap();
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// Starts `auth:login` and returns it with its output so far, once it has printed the user code.
+    async fn log_in(&self) -> (Child, String, Arc<Mutex<String>>) {
+        let mut child = self.run("auth:login");
+        let printed = Arc::new(Mutex::new(String::new()));
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let kept = Arc::clone(&printed);
+        let (found, code) = tokio::sync::oneshot::channel();
+        tokio::spawn(async move {
+            let mut found = Some(found);
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let (Some(code), true) = (user_code(&line), found.is_some()) {
+                    let _ = found.take().unwrap().send(code);
+                }
+                kept.lock().unwrap().push_str(&(line + "\n"));
+            }
+        });
+        let code = timeout(PATIENCE, code).await.unwrap().unwrap_or_else(|_| panic!("{}", printed.lock().unwrap()));
+        (child, code, printed)
+    }
+}
+
+impl Drop for RealCli {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.home);
+    }
+}
+
+/// The code in the box that the CLI draws.
+fn user_code(line: &str) -> Option<String> {
+    let word = |word: &&str| {
+        word.len() == 9 && word.as_bytes()[4] == b'-' && word.bytes().filter(u8::is_ascii_uppercase).count() == 8
+    };
+    line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').find(word).map(str::to_owned)
+}
+
+async fn finished(mut child: Child, printed: &Mutex<String>) -> (Option<i32>, String) {
+    let status = timeout(PATIENCE, child.wait()).await.expect("the CLI ends").unwrap();
+    let mut errors = String::new();
+    tokio::io::AsyncReadExt::read_to_string(&mut child.stderr.take().unwrap(), &mut errors).await.unwrap();
+    let text = format!("{}{errors}", printed.lock().unwrap());
+    (status.code(), text)
+}
+
+async fn consent(stage: &Stage, browser: &Browser, code: &str) -> crate::support::Page {
+    let page = browser.visit(&format!("{}/device/verify?code={code}", stage.balancer.url())).await;
+    browser.press(&page, ("action", "continue"), &[]).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_signs_in_through_one_replica_with_the_browser_on_another() {
+    let stage = Stage::with(2, &[]).await;
+    stage.balancer.only(stage.replicas[1].port());
+    let cli = RealCli::new(&stage.replicas[0].url());
+    let (child, code, printed) = cli.log_in().await;
+    let browser = stage.browser();
+    let page = consent(&stage, &browser, &code).await;
+    browser.approve(&page).await;
+    let (status, text) = finished(child, &printed).await;
+    assert_eq!(status, Some(0), "{text}");
+    assert!(text.contains("Successfully authenticated!"), "{text}");
+    let saved = std::fs::read_to_string(cli.home.join(".postiz/credentials.json")).unwrap();
+    assert!(saved.contains(&stage.postiz.live_token().unwrap()) && saved.contains("org_1"), "{saved}");
+    let shown = cli.output("auth:status").await;
+    assert!(shown.to_lowercase().contains("valid"), "{shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_hears_of_a_denial() {
+    let stage = Stage::new().await;
+    let cli = RealCli::new(&stage.balancer.url());
+    let (child, code, printed) = cli.log_in().await;
+    let browser = stage.browser();
+    let page = consent(&stage, &browser, &code).await;
+    browser.press(&page, ("decision", "deny"), &[]).await;
+    let (status, text) = finished(child, &printed).await;
+    assert_eq!(status, Some(1), "{text}");
+    assert!(!text.contains("Successfully"), "{text}");
+}

@@ -1,0 +1,86 @@
+//! No secret in the database, in a log or on a page.
+
+use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use url::Url;
+
+use crate::support::{CLIENT_SECRET, Poll, Stage};
+
+/// A secret in the forms in which it could have slipped out.
+fn forms(secret: &str) -> Vec<String> {
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut forms = vec![
+        secret.to_owned(),
+        hex(secret.as_bytes()),
+        BASE64_STANDARD_NO_PAD.encode(secret),
+        format!("{:?}", secret.as_bytes()),
+    ];
+    // What travels as base64url or hex is bytes inside.
+    if let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(secret) {
+        forms.extend([hex(&bytes), format!("{bytes:?}"), BASE64_STANDARD_NO_PAD.encode(bytes)]);
+    }
+    forms
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_a_dump_nor_a_trace_holds_a_secret() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let under_way = stage.database.dump();
+    let callback = Url::parse(&browser.approve_only(&consent).await).unwrap();
+    browser.visit(callback.as_str()).await;
+    let approved = stage.database.dump();
+    let Poll::Token(token) = login.decided().await else { panic!("no token") };
+    let delivered = stage.database.dump();
+    // Errors are logged too.
+    browser.visit(&format!("{}?x={}", callback, "y")).await;
+    stage.cli().send("/device/token", "application/json", format!("{{\"device_code\":\"{}\"", login.device_code)).await;
+
+    let query = |name: &str| callback.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
+    let authorization = &stage.postiz.authorizations()[0];
+    let verifier_challenge = authorization.iter().find(|(name, _)| name == "code_challenge").unwrap().1.clone();
+    let cookie = consent_cookie(&stage).await;
+    let password = Url::parse(&stage.database.url()).unwrap().password().unwrap_or("no-password-here").to_owned();
+    let logs: String = stage.replicas.iter().map(crate::support::Replica::log).collect();
+    assert!(logs.contains("grant approved") && logs.contains("TRACE"), "the log is there, at its most talkative");
+    for (what, secret) in [
+        ("token", token.as_str()),
+        ("device code", &login.device_code),
+        ("state", &query("state")),
+        ("authorization code", &query("code")),
+        ("challenge", &verifier_challenge),
+        ("cookie", &cookie),
+        ("client secret", CLIENT_SECRET),
+        ("database password", &password),
+    ] {
+        for form in forms(secret) {
+            for (place, text) in
+                [("log", &logs), ("dump", &under_way), ("dump, approved", &approved), ("dump, delivered", &delivered)]
+            {
+                assert!(!text.contains(&form), "the {what} stands in the {place} as {form}");
+            }
+        }
+    }
+}
+
+/// The cookie that a browser gets when it confirms a code.
+async fn consent_cookie(stage: &Stage) -> String {
+    let login = stage.cli().open().await;
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let answer = http.post(&login.verification_uri).form(&[("user_code", &login.user_code)]).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+    cookie.split(['=', ';']).nth(1).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn under_https_the_cookie_belongs_to_this_host_alone() {
+    let stage = Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await;
+    let answer = stage.cli().send("/device/code", "application/json", String::new()).await;
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let form = [("user_code", answer["user_code"].as_str().unwrap())];
+    let answer = http.post(format!("{}/device/verify", stage.balancer.url())).form(&form).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    assert!(cookie.starts_with("__Host-postiz-browser=") && cookie.contains("; Secure"), "{cookie}");
+    assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");
+}

@@ -1,0 +1,124 @@
+//! A person's browser without a screen: keeps cookies, follows redirects, submits forms.
+
+use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Client, RequestBuilder};
+use scraper::{Html, Selector};
+use url::Url;
+
+use super::Login;
+
+#[derive(Clone)]
+pub struct Browser {
+    http: Client,
+}
+
+/// What the person sees, and where.
+#[derive(Clone)]
+pub struct Page {
+    pub url: Url,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Browser {
+    pub fn new() -> Self {
+        let http = Client::builder().cookie_store(true).redirect(Policy::none()).pool_max_idle_per_host(0).build();
+        Self { http: http.unwrap() }
+    }
+
+    /// Goes there, and wherever that leads.
+    pub async fn visit(&self, url: &str) -> Page {
+        let url = Url::parse(url).unwrap();
+        self.follow(self.http.get(url.clone()), url).await
+    }
+
+    /// Goes there, and stays even if told to go elsewhere.
+    pub async fn visit_only(&self, url: &str) -> Page {
+        let url = Url::parse(url).unwrap();
+        self.request(self.http.get(url.clone()), url).await
+    }
+
+    /// Presses a form's button by its name and value, with fields filled in.
+    pub async fn press(&self, page: &Page, button: (&str, &str), typed: &[(&str, &str)]) -> Page {
+        let (action, mut fields) = page.form(button);
+        for (name, value) in typed {
+            fields.retain(|(field, _)| field != name);
+            fields.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        let request = self.http.post(action.clone()).form(&fields).header("Sec-Fetch-Site", "same-origin");
+        self.follow(request, action).await
+    }
+
+    /// Submits the page's first form, whose button has no name.
+    pub async fn submit(&self, page: &Page, typed: &[(&str, &str)]) -> Page {
+        self.press(page, ("", ""), typed).await
+    }
+
+    /// Opens the CLI's link and confirms the code: ends on Postiz's consent page.
+    pub async fn confirm(&self, login: &Login) -> Page {
+        let page = self.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        self.press(&page, ("action", "continue"), &[]).await
+    }
+
+    /// Presses Authorize on the consent page: ends on our last page.
+    pub async fn approve(&self, consent: &Page) -> Page {
+        self.press(consent, ("decision", "approve"), &[]).await
+    }
+
+    /// Presses Authorize and returns where Postiz sends the browser, without going there.
+    pub async fn approve_only(&self, consent: &Page) -> String {
+        let (action, fields) = consent.form(("decision", "approve"));
+        let page = self.request(self.http.post(action.clone()).form(&fields), action).await;
+        page.headers[LOCATION].to_str().unwrap().to_owned()
+    }
+
+    async fn follow(&self, mut request: RequestBuilder, mut url: Url) -> Page {
+        for _ in 0..10 {
+            let page = self.request(request, url).await;
+            let Some(location) = page.headers.get(LOCATION) else { return page };
+            url = page.url.join(location.to_str().unwrap()).unwrap();
+            request = self.http.get(url.clone());
+        }
+        panic!("too many redirects");
+    }
+
+    async fn request(&self, request: RequestBuilder, url: Url) -> Page {
+        let answer = request.header(ACCEPT, "text/html").send().await.unwrap();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        Page { url, status, headers, text: answer.text().await.unwrap() }
+    }
+}
+
+impl Page {
+    /// The form that holds this button: where it goes, and its fields with the button's.
+    fn form(&self, button: (&str, &str)) -> (Url, Vec<(String, String)>) {
+        let html = Html::parse_document(&self.text);
+        let named = format!("button[name='{}'][value='{}']", button.0, button.1);
+        let wanted = Selector::parse(if button.0.is_empty() { "button" } else { &named }).unwrap();
+        let inputs = Selector::parse("input[name]").unwrap();
+        let form = html.select(&Selector::parse("form").unwrap()).find(|form| form.select(&wanted).next().is_some());
+        let form = form.unwrap_or_else(|| panic!("no button {button:?} on {}: {}", self.url, self.text));
+        let mut fields: Vec<_> = form
+            .select(&inputs)
+            .map(|input| {
+                let value = |name| input.value().attr(name).unwrap_or_default().to_owned();
+                (value("name"), value("value"))
+            })
+            .collect();
+        if !button.0.is_empty() {
+            fields.push((button.0.to_owned(), button.1.to_owned()));
+        }
+        (self.url.join(form.value().attr("action").unwrap_or_default()).unwrap(), fields)
+    }
+
+    /// The words on the page, for a human reader.
+    pub fn says(&self, words: &str) -> bool {
+        let body = Selector::parse("body").unwrap();
+        let html = Html::parse_document(&self.text);
+        let text: String = html.select(&body).flat_map(|body| body.text()).collect::<Vec<_>>().join(" ");
+        text.to_lowercase().contains(&words.to_lowercase())
+    }
+}

@@ -1,0 +1,118 @@
+//! A terminal: speaks like the published CLI, or like a client of RFC 8628.
+
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::PATIENCE;
+
+#[derive(Clone)]
+pub struct Cli {
+    server: String,
+    http: Client,
+}
+
+/// A login under way, as its terminal knows it.
+#[derive(Clone)]
+pub struct Login {
+    pub device_code: String,
+    pub user_code: String,
+    pub verification_uri: String,
+    pub answer: Value,
+    cli: Cli,
+}
+
+/// What a poll was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Poll {
+    Token(String),
+    Error(String),
+}
+
+impl Poll {
+    pub fn error(word: &str) -> Self {
+        Self::Error(word.to_owned())
+    }
+}
+
+impl Cli {
+    pub fn new(server: &str) -> Self {
+        Self { server: server.to_owned(), http: Client::builder().pool_max_idle_per_host(0).build().unwrap() }
+    }
+
+    /// `POST /device/code` as the CLI sends it: JSON, and an empty body.
+    pub async fn open(&self) -> Login {
+        let answer = self.send("/device/code", "application/json", String::new()).await;
+        assert_eq!(answer.status(), 200);
+        let answer: Value = answer.json().await.unwrap();
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        Login {
+            device_code: text("device_code"),
+            user_code: text("user_code"),
+            verification_uri: text("verification_uri"),
+            cli: self.clone(),
+            answer,
+        }
+    }
+
+    pub async fn send(&self, path: &str, content_type: &str, body: String) -> Response {
+        let request = self.http.post(format!("{}{path}", self.server)).header(CONTENT_TYPE, content_type).body(body);
+        timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()
+    }
+}
+
+impl Login {
+    /// The same login, polled at another address.
+    pub fn at(&self, server: &str) -> Self {
+        Self { cli: Cli::new(server), ..self.clone() }
+    }
+
+    /// One poll in the CLI's dialect; it may be held.
+    pub async fn poll(&self) -> Poll {
+        let body = serde_json::json!({ "device_code": self.device_code }).to_string();
+        poll(self.cli.send("/device/token", "application/json", body).await).await
+    }
+
+    /// One poll in RFC 8628's dialect.
+    pub async fn poll_form(&self) -> Poll {
+        let body = format!(
+            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code={}&client_id=x",
+            self.device_code
+        );
+        poll(self.cli.send("/device/token", "application/x-www-form-urlencoded", body).await).await
+    }
+
+    /// Polls until the login is decided.
+    pub async fn decided(&self) -> Poll {
+        let pending = Poll::error("authorization_pending");
+        let wait = async {
+            loop {
+                match self.poll().await {
+                    answer if answer == pending => {}
+                    answer => return answer,
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("a decision in time")
+    }
+}
+
+async fn poll(answer: Response) -> Poll {
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+    let status = answer.status();
+    let body: Value = answer.json().await.unwrap();
+    match body["access_token"].as_str() {
+        Some(token) => {
+            assert_eq!(status, 200);
+            assert!(body["token_type"].as_str().unwrap().eq_ignore_ascii_case("bearer"));
+            assert!(body["api_url"].as_str().unwrap().ends_with("/api"));
+            assert_eq!(body["cus"], Value::Null);
+            Poll::Token(token.to_owned())
+        }
+        None => {
+            assert_eq!(status, 400);
+            Poll::Error(body["error"].as_str().unwrap().to_owned())
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The stage: Postgres, replicas, a balancer before them, and two actors.
+
+mod balancer;
+mod browser;
+mod cli;
+mod database;
+mod replica;
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::time::Duration;
+
+use postiz_auth_server::demo::{RegisteredApp, StandIn};
+
+pub use browser::{Browser, Page};
+pub use cli::{Cli, Login, Poll};
+pub use database::Database;
+pub use replica::Replica;
+
+use balancer::Balancer;
+
+/// Longer than anything here takes; a test that waits so long has failed.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+
+/// Everything that one test needs. `SERVER_URL` is the balancer's.
+pub struct Stage {
+    pub database: Database,
+    pub postiz: StandIn,
+    pub balancer: Balancer,
+    pub replicas: Vec<Replica>,
+    variables: HashMap<&'static str, String>,
+}
+
+impl Stage {
+    /// One replica.
+    pub async fn new() -> Self {
+        Self::with(1, &[]).await
+    }
+
+    /// So many replicas, with further variables.
+    pub async fn with(replicas: usize, variables: &[(&'static str, &str)]) -> Self {
+        let mut stage = Self::empty(Database::new().await, variables);
+        for _ in 0..replicas {
+            stage.start_replica().await;
+        }
+        stage
+    }
+
+    /// No replica yet.
+    pub fn empty(database: Database, variables: &[(&'static str, &str)]) -> Self {
+        // Every binary that speaks TLS has to name its provider; the server does so by itself.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let balancer = Balancer::start();
+        let app = RegisteredApp {
+            client_id: "pcd_tests".to_owned(),
+            client_secret: CLIENT_SECRET.to_owned(),
+            redirect_uri: format!("{}/device/callback", balancer.url()),
+        };
+        let postiz = StandIn::start(app, TcpListener::bind("127.0.0.1:0").unwrap(), None).unwrap();
+        let mut all = HashMap::from([
+            ("DATABASE_URL", database.url()),
+            ("POSTIZ_OAUTH_CLIENT_ID", "pcd_tests".to_owned()),
+            ("POSTIZ_OAUTH_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
+            ("PORT", "0".to_owned()),
+            ("SERVER_URL", balancer.url()),
+            ("POSTIZ_FRONTEND_URL", postiz.frontend_url()),
+            ("POSTIZ_API_URL", postiz.api_url()),
+            ("DATABASE_POOL_SIZE", "3".to_owned()),
+            ("LOG_FORMAT", "json".to_owned()),
+            ("RUST_LOG", "trace".to_owned()),
+        ]);
+        all.extend(variables.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        Self { database, postiz, balancer, replicas: Vec::new(), variables: all }
+    }
+
+    /// Starts one more replica and puts it behind the balancer once it is healthy.
+    pub async fn start_replica(&mut self) -> &Replica {
+        let replica = Replica::start(&self.variables);
+        replica.healthy().await;
+        self.balancer.add(replica.port());
+        self.replicas.push(replica);
+        self.replicas.last().unwrap()
+    }
+
+    /// The variables that replicas are started with.
+    pub fn variables(&mut self) -> &mut HashMap<&'static str, String> {
+        &mut self.variables
+    }
+
+    /// A terminal that speaks to the balancer.
+    pub fn cli(&self) -> Cli {
+        Cli::new(&self.balancer.url())
+    }
+
+    /// A browser with no cookies yet.
+    pub fn browser(&self) -> Browser {
+        Browser::new()
+    }
+
+    /// Opens a login and takes a fresh browser to Postiz's consent page for it.
+    pub async fn at_consent(&self) -> (Login, Browser, Page) {
+        let login = self.cli().open().await;
+        let browser = self.browser();
+        let page = browser.confirm(&login).await;
+        assert!(page.text.contains("Allow postiz-auth-server"), "{}", page.text);
+        (login, browser, page)
+    }
+}
