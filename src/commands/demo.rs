@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::ExitCode;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
@@ -15,17 +15,25 @@ use crate::demo::{Event, Postgres, RegisteredApp, StandIn};
 use crate::secret::Secret;
 use crate::telemetry;
 
-/// The port of a real server, so that what was tried here can be typed there.
-const PORT: u16 = 3111;
+const USAGE: &str = "\
+Usage: postiz-auth-server demo [--postiz-listen ADDRESS:PORT]
+
+The stand-in for Postiz listens on ADDRESS:PORT, or on a free port of this machine. The server takes
+PORT, or another one where that is taken; with DATABASE_URL set, it uses that database.
+";
 
 /// Runs until Ctrl-C.
 pub async fn run(arguments: &[String]) -> ExitCode {
-    if let Some(unknown) = arguments.first() {
-        complain(&format!("demo takes no arguments; what is {unknown:?}?\n"));
+    let postiz_listen = match arguments {
+        [] => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        [option, address] if option == "--postiz-listen" => address.parse().ok(),
+        _ => None,
+    };
+    let Some(postiz_listen) = postiz_listen else {
+        complain(USAGE);
         return ExitCode::from(64);
-    }
-    say("Starting a throw-away PostgreSQL, a stand-in for Postiz, and the server ...\n");
-    match start().await {
+    };
+    match start(postiz_listen).await {
         Ok(demo) => demo.run().await,
         Err(error) => {
             complain(&format!("The demo can't start: {error}\n"));
@@ -39,15 +47,17 @@ struct Demo {
     running: Running,
     _postiz: StandIn,
     events: UnboundedReceiver<Event>,
-    _postgres: Postgres,
+    _postgres: Option<Postgres>,
     url: String,
 }
 
-async fn start() -> Result<Demo, Box<dyn std::error::Error>> {
-    let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[("fsync", "off")])).await??;
-    let listener = listen(PORT).or_else(|error| match error.kind() {
+async fn start(postiz_listen: SocketAddr) -> Result<Demo, Box<dyn std::error::Error>> {
+    say("Starting a stand-in for Postiz, the server, and PostgreSQL where none is given ...\n");
+    let (postgres, database_url) = database().await?;
+    let port = Config::port_from_env();
+    let listener = listen(port).or_else(|error| match error.kind() {
         io::ErrorKind::AddrInUse => {
-            say(&format!("Port {PORT} is taken; using another one.\n"));
+            say(&format!("Port {port} is taken; using another one.\n"));
             listen(0)
         }
         _ => Err(error),
@@ -59,19 +69,28 @@ async fn start() -> Result<Demo, Box<dyn std::error::Error>> {
         redirect_uri: format!("{url}/device/callback"),
     };
     let (sender, events) = mpsc::unbounded_channel();
-    let postiz = StandIn::start(app.clone(), TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, Some(sender))?;
+    let postiz = StandIn::start(app.clone(), TcpListener::bind(postiz_listen)?, Some(sender))?;
     let variables = [
-        ("DATABASE_URL", postgres.url("postgres")),
-        ("POSTIZ_OAUTH_CLIENT_ID", app.client_id),
-        ("POSTIZ_OAUTH_CLIENT_SECRET", app.client_secret),
-        ("SERVER_URL", url.clone()),
-        ("POSTIZ_FRONTEND_URL", postiz.frontend_url()),
-        ("POSTIZ_API_URL", postiz.api_url()),
+        ("DATABASE_URL", database_url),
+        ("POSTIZ_OAUTH_CLIENT_ID", app.client_id.into()),
+        ("POSTIZ_OAUTH_CLIENT_SECRET", app.client_secret.into()),
+        ("SERVER_URL", url.clone().into()),
+        ("POSTIZ_FRONTEND_URL", postiz.frontend_url().into()),
+        ("POSTIZ_API_URL", postiz.api_url().into()),
     ];
-    let config = Config::from_vars(variables.map(|(name, value)| (OsString::from(name), OsString::from(value))))?;
+    let config = Config::from_vars(variables.map(|(name, value)| (OsString::from(name), value)))?;
     telemetry::init(&config);
     let running = App::start(&config, listener)?;
     Ok(Demo { running, _postiz: postiz, events, _postgres: postgres, url })
+}
+
+async fn database() -> Result<(Option<Postgres>, OsString), Box<dyn std::error::Error>> {
+    if let Some(given) = Config::database_url_from_env() {
+        return Ok((None, given));
+    }
+    let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[("fsync", "off")])).await??;
+    let url = postgres.url("postgres").into();
+    Ok((Some(postgres), url))
 }
 
 impl Demo {

@@ -15,7 +15,7 @@ use super::platform::Platform;
 use super::problems::Problems;
 use super::spelling::is_slip;
 use super::values::{LogFormat, Networks, Visible, Within};
-use super::{Config, ServerUrlSource, variables as v};
+use super::{Config, server_url, variables as v};
 
 /// The variables as envy maps them. A test holds the names against the table.
 #[derive(Default, Deserialize)]
@@ -35,8 +35,6 @@ pub(super) struct Raw {
     rust_log: Field<String>,
     client_ip_source: Field<ClientIpSource>,
     trusted_proxies: Field<Networks>,
-    rate_limit_guesses: Field<Within<0, 1_000_000>>,
-    rate_limit_codes: Field<Within<0, 1_000_000>>,
 }
 
 /// Reads all variables before it gives up, so that one start shows all problems.
@@ -61,16 +59,14 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     let log_filter = raw.rust_log.take(&v::RUST_LOG, &mut problems);
     let client_ip_source = raw.client_ip_source.take(&v::CLIENT_IP_SOURCE, &mut problems);
     let trusted_proxies = raw.trusted_proxies.take(&v::TRUSTED_PROXIES, &mut problems);
-    let rate_limit_guesses = raw.rate_limit_guesses.take(&v::RATE_LIMIT_GUESSES, &mut problems);
-    let rate_limit_codes = raw.rate_limit_codes.take(&v::RATE_LIMIT_CODES, &mut problems);
 
     // Nothing is absent here unless it is a problem already.
     let assemble = || {
         let port = u16::try_from(port?.0).ok()?;
         let database = database?;
-        let (server_url, server_url_source) = choose_server_url(server_url, platform, &vars, port)?;
+        let (server_url, server_url_source) = server_url::choose(server_url, platform, &vars, port)?;
         let mut warnings = database.warnings.clone();
-        warnings.extend(doubts(&server_url, server_url_source, platform));
+        warnings.extend(server_url::doubts(&server_url, server_url_source, platform));
         warnings.extend(slips.iter().map(|(found, meant)| format!("{found} is passed over: is {meant} meant?")));
         Some(Config {
             database,
@@ -83,12 +79,10 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             long_poll: Duration::from_secs(long_poll?.0.into()),
             device_code_ttl: Duration::from_secs(device_code_ttl?.0.into()),
             database_pool_size: usize::try_from(pool_size?.0).ok()?,
-            log_format: log_format.unwrap_or_else(LogFormat::of_stdout),
+            log_format: log_format.unwrap_or_else(LogFormat::of_stderr),
             log_filter,
             client_ip_source: client_ip_source?,
             trusted_proxies: trusted_proxies.map(|networks| networks.0).unwrap_or_default(),
-            rate_limit_guesses: rate_limit_guesses?.0,
-            rate_limit_codes: rate_limit_codes?.0,
             platform,
             server_url_source,
             warnings,
@@ -139,34 +133,4 @@ fn map(vars: &BTreeMap<String, String>) -> Raw {
 fn slips(vars: &BTreeMap<String, String>) -> Vec<(String, &'static str)> {
     let unset = v::ALL.iter().map(|variable| variable.name).filter(|&name| !vars.contains_key(name));
     unset.filter_map(|meant| Some((vars.keys().find(|found| is_slip(found, meant))?.clone(), meant))).collect()
-}
-
-/// The operator's word, else the platform's, else this machine.
-fn choose_server_url(
-    set: Option<BaseUrl>,
-    platform: Option<Platform>,
-    vars: &BTreeMap<String, String>,
-    port: u16,
-) -> Option<(BaseUrl, ServerUrlSource)> {
-    let announced = || platform.and_then(|platform| Some((platform.public_url(vars)?, platform)));
-    if let Some(url) = set {
-        Some((url, ServerUrlSource::Set))
-    } else if let Some((url, platform)) = announced() {
-        Some((url, ServerUrlSource::Platform(platform)))
-    } else {
-        let url = format!("http://localhost:{port}").parse().ok()?;
-        Some((url, ServerUrlSource::Default))
-    }
-}
-
-/// What works, and still is hardly what the operator wants.
-fn doubts(server_url: &BaseUrl, source: ServerUrlSource, platform: Option<Platform>) -> Vec<String> {
-    let mut doubts = Vec::new();
-    if let (ServerUrlSource::Default, Some(platform)) = (source, platform) {
-        doubts.push(format!("SERVER_URL is {server_url} although this runs on {platform}: {}", platform.advice()));
-    }
-    if !server_url.is_https() && !server_url.is_loopback() {
-        doubts.push(format!("SERVER_URL is {server_url}: without https, whoever is on the way can take over a login"));
-    }
-    doubts
 }

@@ -9,6 +9,7 @@ mod field;
 mod load;
 mod platform;
 mod problems;
+mod server_url;
 mod spelling;
 mod values;
 mod variables;
@@ -25,6 +26,7 @@ pub use self::client_ip_source::ClientIpSource;
 pub use self::database_url::{DatabaseUrl, RootCert, SslMode, Tls};
 pub use self::platform::Platform;
 pub use self::problems::{Problem, Problems};
+pub use self::server_url::ServerUrlSource;
 pub use self::values::LogFormat;
 pub use self::variables::Variable;
 
@@ -59,27 +61,12 @@ pub struct Config {
     pub client_ip_source: ClientIpSource,
     /// Proxies that are believed besides private addresses.
     pub trusted_proxies: Vec<IpNet>,
-    /// Wrong user codes for each client within 15 minutes; 0 is no limit.
-    pub rate_limit_guesses: u32,
-    /// Started logins for each client and minute; 0 is no limit.
-    pub rate_limit_codes: u32,
     /// The hosting platform, where it is a known one.
     pub platform: Option<Platform>,
     /// Why `server_url` is what it is.
     pub server_url_source: ServerUrlSource,
     /// What the operator should hear of at start, in sentences without secrets.
     pub warnings: Vec<String>,
-}
-
-/// Who decided `SERVER_URL`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerUrlSource {
-    /// The operator.
-    Set,
-    /// The platform, by its own variables.
-    Platform(Platform),
-    /// Nobody.
-    Default,
 }
 
 impl Config {
@@ -99,15 +86,23 @@ impl Config {
     /// The port that a server configured by this environment listens on, for asking after it.
     pub fn port_from_env() -> u16 {
         const DEFAULT: u16 = 3111;
-        let value =
-            std::env::vars_os().find(|(name, _)| name == "PORT").and_then(|(_, value)| value.into_string().ok());
-        value.and_then(|port| port.trim().parse().ok()).unwrap_or(DEFAULT)
+        variable("PORT").and_then(|port| port.into_string().ok()?.trim().parse().ok()).unwrap_or(DEFAULT)
+    }
+
+    /// The database that the demo is given, if any; it brings one otherwise.
+    #[cfg(feature = "demo")]
+    pub fn database_url_from_env() -> Option<OsString> {
+        variable("DATABASE_URL").filter(|url| !url.is_empty())
     }
 
     /// The redirection endpoint (RFC 6749 section 3.1.2), to be registered at Postiz.
     pub fn callback_url(&self) -> Url {
         self.server_url.join("/device/callback")
     }
+}
+
+fn variable(name: &str) -> Option<OsString> {
+    std::env::vars_os().find_map(|(found, value)| (found == name).then_some(value))
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ impl Problems {
     /// What the process exits with: `EX_CONFIG` of sysexits.h.
     pub const EXIT_CODE: u8 = 78;
 
-    /// The problems, in the order of the table of variables.
-    pub fn as_slice(&self) -> &[Problem] {
+    /// Each of them.
+    pub fn all(&self) -> &[Problem] {
         &self.0
     }
 

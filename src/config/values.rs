@@ -71,9 +71,9 @@ pub enum LogFormat {
 }
 
 impl LogFormat {
-    /// Text for a person at a terminal, JSON for whatever else collects standard output.
-    pub(super) fn of_stdout() -> Self {
-        if std::io::stdout().is_terminal() { Self::Text } else { Self::Json }
+    /// Text for a person at a terminal, JSON for whatever else collects standard error.
+    pub(super) fn of_stderr() -> Self {
+        if std::io::stderr().is_terminal() { Self::Text } else { Self::Json }
     }
 }
 

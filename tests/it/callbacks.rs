@@ -5,7 +5,7 @@ use std::sync::Arc;
 use postiz_auth_server::demo::Fault;
 use tokio::sync::Notify;
 
-use crate::support::{Poll, Stage};
+use crate::support::{Browser, Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_callbacks_at_once_are_one_exchange_and_tell_one_truth() {
@@ -46,8 +46,8 @@ async fn a_callback_in_another_browser_is_refused_and_the_login_stays() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
-    let without_cookie = stage.browser();
-    let other = stage.browser();
+    let without_cookie = Browser::new();
+    let other = Browser::new();
     other.confirm(&stage.cli().open().await).await;
     for stranger in [without_cookie, other] {
         let page = stranger.visit(&callback).await;

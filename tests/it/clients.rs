@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Poll, Stage};
+use crate::support::{Browser, Login, Poll, Stage};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -92,20 +92,15 @@ async fn slow_down_holds_across_replicas_and_keeping_to_the_interval_recovers() 
     assert_eq!(at_a.poll_form().await, pending, "a clock that runs a little fast is forgiven");
     stage.database.run(age).await;
     assert_eq!(at_b.poll_form().await, pending, "steady polls go through");
-    assert_eq!(
-        login.decided_after_denial(&stage).await,
-        Poll::error("access_denied"),
-        "a settled login is not throttled"
-    );
+    assert_eq!(denied(&login).await, Poll::error("access_denied"), "a settled login is not throttled");
 }
 
-impl crate::support::Login {
-    async fn decided_after_denial(&self, stage: &Stage) -> Poll {
-        let browser = stage.browser();
-        let page = browser.visit(&format!("{}?code={}", self.verification_uri, self.user_code)).await;
-        browser.press(&page, ("action", "deny"), &[]).await;
-        self.poll_form().await
-    }
+/// Denies a login on our page, and polls at once.
+async fn denied(login: &Login) -> Poll {
+    let browser = Browser::new();
+    let page = browser.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+    browser.press(&page, ("action", "deny"), &[]).await;
+    login.poll_form().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +147,7 @@ async fn the_server_describes_itself() {
     assert_eq!(metadata["issuer"], base);
     assert_eq!(metadata["device_authorization_endpoint"], format!("{base}/device/code"));
     assert_eq!(metadata["token_endpoint"], format!("{base}/device/token"));
-    let home = stage.browser().visit(&base).await;
+    let home = Browser::new().visit(&base).await;
     assert!(home.text.contains(&format!("POSTIZ_AUTH_SERVER={base}")), "{}", home.text);
 }
 
@@ -175,7 +170,7 @@ async fn a_server_below_a_path_answers_with_and_without_it() {
         let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["verification_uri"], "https://example.com/auth/device/verify");
     }
-    let page = stage.browser().visit(&format!("{}/auth/device/verify", stage.balancer.url())).await;
+    let page = Browser::new().visit(&format!("{}/auth/device/verify", stage.balancer.url())).await;
     assert!(page.text.contains(r#"action="/auth/device/verify""#), "{}", page.text);
     assert!(page.headers.contains_key("strict-transport-security"));
 }

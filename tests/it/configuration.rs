@@ -2,6 +2,8 @@
 
 use std::process::Command;
 
+use postiz_auth_server::config::Config;
+
 use crate::support::Stage;
 
 #[test]
@@ -52,4 +54,12 @@ async fn the_healthcheck_tells_a_server_from_none() {
     assert_eq!(check(stage.replicas[0].port()), Some(0));
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_eq!(check(free), Some(1));
+}
+
+#[test]
+fn the_readme_lists_every_variable() {
+    let readme = include_str!("../../README.md");
+    for variable in Config::VARIABLES {
+        assert!(readme.contains(&format!("| `{}` |", variable.name)), "{}", variable.name);
+    }
 }

@@ -1,6 +1,6 @@
 //! Whole logins, over two replicas.
 
-use crate::support::{Poll, Stage};
+use crate::support::{Browser, Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_ends_with_the_token_that_postiz_issued() {
@@ -46,7 +46,7 @@ async fn a_denial_on_our_page_reaches_a_held_poll() {
         let login = login.clone();
         async move { login.decided().await }
     });
-    let browser = stage.browser();
+    let browser = Browser::new();
     let page = browser.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
     let page = browser.press(&page, ("action", "deny"), &[]).await;
     assert!(page.says("Login denied"), "{}", page.text);
@@ -58,7 +58,7 @@ async fn someone_who_is_signed_out_comes_back_to_the_consent_page() {
     let stage = Stage::new().await;
     stage.postiz.sign_out();
     let login = stage.cli().open().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let sign_in = browser.confirm(&login).await;
     assert_eq!(sign_in.url.path(), "/auth");
     let consent = browser.press(&sign_in, ("sign_in", "yes"), &[]).await;

@@ -3,6 +3,7 @@
 //! The only stand-in is Postiz. Each test has a database of its own and starts the replicas it needs.
 
 // Its helpers panic as its tests do; clippy knows only the latter.
+#![allow(unreachable_pub, reason = "nothing outside uses a test")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;

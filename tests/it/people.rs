@@ -2,14 +2,14 @@
 
 use reqwest::Client;
 
-use crate::support::{Poll, Stage};
+use crate::support::{Browser, Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn looking_changes_nothing() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
     let before = stage.database.dump();
-    let browser = stage.browser();
+    let browser = Browser::new();
     for query in ["code", "user_code"] {
         let url = format!("{}?{query}={}", login.verification_uri, login.user_code);
         assert!(browser.visit(&url).await.says(&login.user_code));
@@ -27,7 +27,7 @@ fn lines(dump: &str) -> Vec<&str> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_is_taken_however_it_was_typed() {
     let stage = Stage::new().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let form = browser.visit(&format!("{}/device/verify", stage.balancer.url())).await;
     for typing in [str::to_lowercase, without_dash, spaced, en_dash, line_end] {
         let login = stage.cli().open().await;
@@ -52,7 +52,7 @@ fn line_end(code: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_that_does_not_do_is_explained() {
     let stage = Stage::new().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let (login, approver, consent) = stage.at_consent().await;
     approver.approve(&consent).await;
     let form = browser.visit(&format!("{}/device/verify", stage.balancer.url())).await;
@@ -116,7 +116,7 @@ async fn another_network_has_to_type_the_code() {
 async fn a_code_confirmed_in_two_browsers_is_flagged_and_the_last_one_counts() {
     let stage = Stage::new().await;
     let (login, _, _) = stage.at_consent().await;
-    let second = stage.browser();
+    let second = Browser::new();
     let page = second.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
     assert!(page.says("confirmed in another browser"), "{}", page.text);
     let consent = second.press(&page, ("action", "continue"), &[]).await;
@@ -127,7 +127,7 @@ async fn a_code_confirmed_in_two_browsers_is_flagged_and_the_last_one_counts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_carry_the_headers_that_keep_them_ours() {
     let stage = Stage::new().await;
-    let page = stage.browser().visit(&format!("{}/device/verify", stage.balancer.url())).await;
+    let page = Browser::new().visit(&format!("{}/device/verify", stage.balancer.url())).await;
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
     assert!(policy.contains(&format!("form-action 'self' {};", stage.postiz.frontend_url())), "{policy}");

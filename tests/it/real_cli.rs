@@ -102,7 +102,7 @@ async fn the_cli_signs_in_through_one_replica_with_the_browser_on_another() {
     stage.balancer.only(stage.replicas[1].port());
     let cli = RealCli::new(&stage.replicas[0].url());
     let (child, code, printed) = cli.log_in().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let page = consent(&stage, &browser, &code).await;
     browser.approve(&page).await;
     let (status, text) = finished(child, &printed).await;
@@ -119,7 +119,7 @@ async fn the_cli_hears_of_a_denial() {
     let stage = Stage::new().await;
     let cli = RealCli::new(&stage.balancer.url());
     let (child, code, printed) = cli.log_in().await;
-    let browser = stage.browser();
+    let browser = Browser::new();
     let page = consent(&stage, &browser, &code).await;
     browser.press(&page, ("decision", "deny"), &[]).await;
     let (status, text) = finished(child, &printed).await;

@@ -68,7 +68,7 @@ impl Grant {
                 if let Some(lease) = lease {
                     self.store.release(lease, false).await.unwrap();
                 }
-                drop(self.claim("second").await);
+                let _ = self.claim("second").await;
             }
             Step::Approve => {
                 if let Some(lease) = lease {

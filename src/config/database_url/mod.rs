@@ -4,8 +4,11 @@
 //! mistakes for a host name. So the text is taken apart here, TLS is kept for ourselves, and tokio-postgres gets the rest.
 //! <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>
 
+mod pair_form;
 mod parameters;
+mod rules;
 mod tls;
+mod url_form;
 
 use std::error::Error;
 use std::fmt;
@@ -26,28 +29,6 @@ const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
 /// How the server's connections are called in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "postiz-auth-server";
 
-/// libpq's parameters that tokio-postgres has too. The others concern files and features that are not here.
-const PASSED_ON: [&str; 18] = [
-    "application_name",
-    "channel_binding",
-    "connect_timeout",
-    "dbname",
-    "host",
-    "hostaddr",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_retries",
-    "load_balance_hosts",
-    "options",
-    "password",
-    "port",
-    "sslnegotiation",
-    "target_session_attrs",
-    "tcp_user_timeout",
-    "user",
-];
-
 /// A database and how to reach it. `Debug` and `Display` show hosts, ports and the database's name only.
 #[derive(Clone)]
 pub struct DatabaseUrl {
@@ -65,13 +46,13 @@ impl DatabaseUrl {
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut parameters = Parameters::read(text.trim())?;
         let mut warnings = Vec::new();
-        check(&parameters)?;
+        rules::check(&parameters)?;
         let tls = Tls::take(&mut parameters, &mut warnings)?;
-        translate(&mut parameters)?;
-        for name in parameters.keep_only(&PASSED_ON) {
+        rules::translate(&mut parameters)?;
+        for name in parameters.keep_only(&rules::PASSED_ON) {
             warnings.push(format!("DATABASE_URL: the parameter {name:?} is not known here and ignored"));
         }
-        let mut config: Config = parameters.to_string().parse().map_err(|error| refusal(&error))?;
+        let mut config: Config = parameters.to_pair_form().parse().map_err(|error| refusal(&error))?;
         config.ssl_mode(tls.mode.for_tokio_postgres());
         if !parameters.has("connect_timeout") {
             config.connect_timeout(CONNECT_TIMEOUT);
@@ -83,59 +64,6 @@ impl DatabaseUrl {
             config.application_name(APPLICATION_NAME);
         }
         Ok(Self { config, tls, warnings })
-    }
-}
-
-/// Refuses what tokio-postgres would take, and then connect to something else or to nothing.
-fn check(parameters: &Parameters) -> Result<(), String> {
-    let (hosts, addresses, ports) = (parameters.list("host"), parameters.list("hostaddr"), parameters.list("port"));
-    let count = hosts.len().max(addresses.len());
-    if count == 0 || hosts.contains(&"") {
-        return Err("has no host, or an empty one".to_owned());
-    }
-    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-    if !hosts.iter().all(|host| host.starts_with('/') || host.chars().all(in_name)) {
-        return Err("has a host that cannot be one; in user name and password, write @ as %40 and / as %2F".to_owned());
-    }
-    if !ports.iter().all(|port| port.is_empty() || port.parse::<u16>().is_ok_and(|port| port > 0)) {
-        return Err(
-            "has a port that is not a number from 1 to 65535; in a password, write @ as %40 and / as %2F".to_owned()
-        );
-    }
-    if !hosts.is_empty() && !addresses.is_empty() && hosts.len() != addresses.len() {
-        return Err("has host and hostaddr lists of different lengths".to_owned());
-    }
-    if ports.len() > 1 && ports.len() != count {
-        return Err("has neither one port nor as many as it has hosts".to_owned());
-    }
-    if !parameters.has("user") {
-        return Err("has no user name".to_owned());
-    }
-    match parameters.get("dbname") {
-        None => Err("has no database name".to_owned()),
-        Some(name) if name.contains('/') => Err("has a / in its database name".to_owned()),
-        Some(_) => Ok(()),
-    }
-}
-
-/// Puts libpq's names and units into tokio-postgres's.
-fn translate(parameters: &mut Parameters) -> Result<(), String> {
-    if let Some(count) = parameters.take("keepalives_count") {
-        parameters.set("keepalives_retries", &count);
-    }
-    if let Some(timeout) = parameters.take("tcp_user_timeout") {
-        let millis: u32 = timeout.parse().map_err(|_| "has a tcp_user_timeout that is no number of milliseconds")?;
-        parameters.set("tcp_user_timeout", &millis.div_ceil(1000).to_string());
-    }
-    match parameters.get("target_session_attrs") {
-        None | Some("any" | "read-write") => Ok(()),
-        Some("primary") => {
-            parameters.set("target_session_attrs", "read-write");
-            Ok(())
-        }
-        Some(_) => {
-            Err("has target_session_attrs other than any, read-write or primary, but the server must write".to_owned())
-        }
     }
 }
 
@@ -164,7 +92,7 @@ impl fmt::Display for DatabaseUrl {
         for (index, host) in hosts.iter().enumerate() {
             let port = ports.get(index).or(ports.first()).unwrap_or(&5432);
             let comma = if index == 0 { "" } else { "," };
-            if host.contains(':') {
+            if host.contains(':') && !host.starts_with('/') {
                 write!(f, "{comma}[{host}]:{port}")?;
             } else {
                 write!(f, "{comma}{host}:{port}")?;

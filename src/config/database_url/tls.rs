@@ -98,9 +98,8 @@ impl Tls {
         }
 
         let mode = match (asked, &root_cert) {
-            (None, Some(RootCert::System)) => SslMode::VerifyFull,
             (Some(SslMode::Require), Some(RootCert::File(_))) => SslMode::VerifyCa,
-            (Some(SslMode::VerifyFull), _) => SslMode::VerifyFull,
+            (None, Some(RootCert::System)) | (Some(SslMode::VerifyFull), _) => SslMode::VerifyFull,
             (Some(_), Some(RootCert::System)) => {
                 return Err(
                     "has sslrootcert=system with a weak sslmode: anybody can have a certificate that the system \

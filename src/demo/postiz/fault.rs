@@ -2,13 +2,14 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
 use actix_web::web::Bytes;
 use actix_web::{HttpResponse, HttpResponseBuilder};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::Notify;
 
 /// What the token endpoint does instead of answering well.
@@ -81,9 +82,13 @@ impl Fault {
             Self::ServerError | Self::ServerErrorAfterSpending => answer(500).finish(),
             Self::Stall | Self::StallAfterSpending => std::future::pending().await,
             Self::HalfAnswer => {
-                let parts =
-                    [Ok(Bytes::from_static(br#"{"access_token":"pos_ha"#)), Err(io::Error::other("broken off"))];
-                answer(201).content_type("application/json").body(SizedStream::new(200, stream::iter(parts)))
+                let half = stream::once(async { Ok(Bytes::from_static(br#"{"access_token":"pos_ha"#)) });
+                let end = stream::once(async {
+                    // The first half has left by then.
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    Err(io::Error::other("broken off"))
+                });
+                answer(201).content_type("application/json").body(SizedStream::new(200, Box::pin(half.chain(end))))
             }
             Self::Garbage => json(201, "pos_garbage that is no JSON"),
             Self::NoToken => json(201, r#"{"id":"org_1","token_type":"bearer"}"#),

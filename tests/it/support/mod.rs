@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use postiz_auth_server::demo::{RegisteredApp, StandIn};
 
-pub use browser::{Browser, Page};
-pub use cli::{Cli, Login, Poll};
-pub use database::Database;
-pub use replica::Replica;
+pub(crate) use browser::{Browser, Page};
+pub(crate) use cli::{Cli, Login, Poll};
+pub(crate) use database::Database;
+pub(crate) use replica::Replica;
 
 use balancer::Balancer;
 
@@ -94,15 +94,10 @@ impl Stage {
         Cli::new(&self.balancer.url())
     }
 
-    /// A browser with no cookies yet.
-    pub fn browser(&self) -> Browser {
-        Browser::new()
-    }
-
     /// Opens a login and takes a fresh browser to Postiz's consent page for it.
     pub async fn at_consent(&self) -> (Login, Browser, Page) {
         let login = self.cli().open().await;
-        let browser = self.browser();
+        let browser = Browser::new();
         let page = browser.confirm(&login).await;
         assert!(page.text.contains("Allow postiz-auth-server"), "{}", page.text);
         (login, browser, page)
