@@ -16,7 +16,7 @@ const QUIET: [&str; 12] = [
     "deadpool_postgres=info",
     "actix_http=info",
     "actix_web=info",
-    "actix_server=info",
+    "actix_server=warn",
     "hyper=info",
     "hyper_util=info",
     "reqwest=info",
@@ -30,7 +30,7 @@ pub fn init(config: &Config) {
     // Standard output belongs to what a command prints.
     let logger = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let started = match config.log_format {
-        LogFormat::Json => logger.json().flatten_event(true).finish().try_init(),
+        LogFormat::Json => logger.json().flatten_event(true).with_span_list(false).finish().try_init(),
         LogFormat::Text => logger.with_target(false).finish().try_init(),
     };
     // Tests start several servers in one process; the first has set it up.

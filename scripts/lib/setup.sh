@@ -59,3 +59,9 @@ need_node() {
         need_packages "Node.js, for the postiz CLI" nodejs npm
     fi
 }
+
+need_pgbouncer() {
+    # Debian has it in sbin, which is not on everyone's path.
+    export PATH=$PATH:/usr/sbin
+    command -v pgbouncer >/dev/null || need_packages PgBouncer pgbouncer
+}

@@ -56,7 +56,7 @@ fn page(path: &str) -> Resource {
 }
 
 async fn asset(request: HttpRequest, visitor: Visitor, name: Path<String>) -> HttpResponse {
-    match pages::asset(&format!("{ASSETS_PATH}{name}")) {
+    match pages::asset(&name) {
         Some(asset) => HttpResponse::Ok()
             .content_type(asset.content_type)
             .insert_header((CACHE_CONTROL, ASSET_CACHE_CONTROL))

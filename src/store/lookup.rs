@@ -24,8 +24,17 @@ const STANDING: Statement = Statement {
     sql: "SELECT id, status,
                  extract(epoch FROM expires_at - now())::float8 AS remaining,
                  coalesce(leased_until > now(), false) AS leased,
-                 purge_at <= now() AS over
+                 purge_at <= now() AS over,
+                 status IN ('pending', 'authorizing')
+                   AND now() - coalesce(polled_at, opened_at) > interval '60 seconds' AS unheard
           FROM device_requests WHERE id = ANY($1)",
+};
+
+/// Notes that these terminals still ask: for the page, which warns of approving for nobody. At most
+/// once a minute for each, and never for a login that is over within the first.
+const HEARD: Statement = Statement {
+    name: "heard",
+    sql: "UPDATE device_requests SET polled_at = now() WHERE id = ANY($1) AND status IN ('pending', 'authorizing')",
 };
 
 /// A poll of a client that keeps RFC 8628's pace: reads, and notes when it was asked.
@@ -82,12 +91,26 @@ pub(super) fn batcher(link: Arc<Link>, runtime: &Handle) -> Batcher<GrantId, Opt
             let wanted: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
             let rows = link.rows(STANDING, &[(&wanted, Type::BYTEA_ARRAY)], PATIENCE).await?;
             let mut found = HashMap::with_capacity(rows.len());
+            let mut unheard = Vec::new();
             for row in &rows {
-                found.insert(GrantId::from_bytes(get_bytes(row, "id")?), standing(row)?);
+                let id = GrantId::from_bytes(get_bytes(row, "id")?);
+                if get(row, "unheard")? {
+                    unheard.push(id);
+                }
+                found.insert(id, standing(row)?);
+            }
+            if !unheard.is_empty() {
+                // Nobody waits for it, and a failure leaves it to the next poll.
+                tokio::spawn(heard(Arc::clone(&link), unheard));
             }
             Ok(ids.iter().map(|id| found.get(id).copied()).collect())
         }
     })
+}
+
+async fn heard(link: Arc<Link>, ids: Vec<GrantId>) {
+    let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let _ = link.rows(HEARD, &[(&ids, Type::BYTEA_ARRAY)], PATIENCE).await;
 }
 
 fn standing(row: &Row) -> Result<Standing, StoreError> {

@@ -14,6 +14,7 @@ mod configuration;
 mod databases;
 mod logins;
 mod people;
+mod poolers;
 mod real_cli;
 mod secrecy;
 mod transitions;

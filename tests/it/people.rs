@@ -2,7 +2,7 @@
 
 use reqwest::Client;
 
-use crate::support::{Browser, Poll, Stage};
+use crate::support::{Browser, PATIENCE, Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn looking_changes_nothing() {
@@ -122,6 +122,34 @@ async fn a_code_confirmed_in_two_browsers_is_flagged_and_the_last_one_counts() {
     let consent = second.press(&page, ("action", "continue"), &[]).await;
     second.approve(&consent).await;
     assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_page_names_is_served_and_kept_for_ever() {
+    let stage = Stage::new().await;
+    let page = Browser::new().visit(&format!("{}/device/verify", stage.balancer.url())).await;
+    let named: Vec<&str> = page.text.split('"').filter(|text| text.starts_with("/assets/")).collect();
+    assert!(named.iter().any(|name| name.starts_with("/assets/style.")), "{}", page.text);
+    for name in named {
+        let asset = Browser::new().visit(&format!("{}{name}", stage.balancer.url())).await;
+        assert_eq!(asset.status, 200, "{name}");
+        assert!(asset.headers["cache-control"].to_str().unwrap().contains("immutable"), "{name}");
+    }
+    let none = Browser::new().visit(&format!("{}/assets/style.0000000000.css", stage.balancer.url())).await;
+    assert_eq!(none.status, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_went_silent_is_told_from_one_that_still_asks() {
+    let stage = Stage::with(2, &[("LONG_POLL_SECONDS", "0")]).await;
+    let login = stage.cli().open().await;
+    let url = format!("{}?code={}", login.verification_uri, login.user_code);
+    stage.database.run("UPDATE device_requests SET opened_at = opened_at - interval '3 minutes'").await;
+    assert!(Browser::new().visit(&url).await.says("stopped waiting"));
+    login.poll().await;
+    let heard = async { while stage.database.count("device_requests WHERE polled_at IS NOT NULL").await == 0 {} };
+    tokio::time::timeout(PATIENCE, heard).await.expect("noted");
+    assert!(!Browser::new().visit(&url).await.says("stopped waiting"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
