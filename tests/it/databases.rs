@@ -155,3 +155,42 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     let elsewhere = login.at(&stage.replicas[0].url());
     assert_eq!(elsewhere.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_it_at_once() {
+    let mut stage = Stage::new().await;
+    let (_, browser, consent) = stage.at_consent().await;
+    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Stall]);
+    let approving = tokio::spawn(async move { browser.visit_only(&browser.approve_only(&consent).await).await.status });
+    stage.postiz.exchange_begun(1).await;
+    let replica = stage.replicas.pop().unwrap();
+    replica.signal("TERM");
+    // It refuses new connections once it has heard.
+    let port = replica.port();
+    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {}
+    let begun = Instant::now();
+    replica.signal("TERM");
+    assert_eq!(replica.ended().await.code(), Some(130));
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    approving.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_expired_rows_slow_nobody_down() {
+    let mut stage = Stage::new().await;
+    stage
+        .database
+        .run(
+            "INSERT INTO device_requests (id, user_code, sealing_key, expires_at, purge_at)
+             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), now(), now() - interval '1 second'
+             FROM generate_series(1, 100000) AS n",
+        )
+        .await;
+    // This one sweeps from its first moment on; a login passes through meanwhile.
+    stage.start_replica().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    let swept = async { while stage.database.count("device_requests").await > 1 {} };
+    tokio::time::timeout(Duration::from_secs(90), swept).await.expect("all are gone in time");
+}

@@ -12,6 +12,7 @@ mod callbacks;
 mod clients;
 mod configuration;
 mod databases;
+mod encryption;
 mod logins;
 mod people;
 mod poolers;

@@ -52,7 +52,7 @@ stop() { # $1: INT (fast) or QUIT (immediate)
 while read -r order port; do
     case $order in
         init)
-            "$bin/initdb" -D "$directory/data" -U postiz -A password --pwfile="$directory/password" \
+            "$bin/initdb" -D "$directory/data" -U postiz -A scram-sha-256 --pwfile="$directory/password" \
                 -E UTF8 --locale=C --no-sync </dev/null >>"$directory/log" 2>&1
             ;;
         start) start "$@" && ready ;;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     Retry, Trouble,
-    texts::{Texts, Words},
+    texts::{Texts, Words, in_minutes},
 };
 
 /// How long a page waits before it tries again by itself, in seconds.
@@ -13,8 +13,13 @@ const RETRY_AFTER: u8 = 4;
 /// Chooses the sign above the title.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Tone {
+    /// It is done.
     Good,
+    /// It goes on.
     Wait,
+    /// It ended because somebody wanted that.
+    Stop,
+    /// It failed.
     Bad,
 }
 
@@ -85,7 +90,7 @@ impl<'a> Message<'a> {
 
     pub(super) fn too_many_tries(seconds: u64, texts: &'a Texts) -> Self {
         let words = &texts.problem.too_many_tries;
-        let text = words.text.replace("{when}", &texts.common.within(seconds));
+        let text = in_minutes(&words.text, seconds);
         Self { tone: Tone::Wait, title: &words.title, text: Cow::Owned(text), next: Next::Nothing }
     }
 

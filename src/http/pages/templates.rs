@@ -52,13 +52,14 @@ pub(super) struct EnterCodeTemplate<'a> {
     wrong: Option<&'a str>,
     /// This login is over: a new one is the next step, not another try.
     over: Option<&'a str>,
-    submit_on_paste: bool,
+    /// The field is what the page is for: it has the focus, and a pasted code goes off at once.
+    alone: bool,
 }
 
 impl<'a> EnterCodeTemplate<'a> {
     pub(super) fn new(frame: Frame<'a>, problem: Option<CodeProblem>, typed: &'a str) -> Self {
         let enter = &frame.texts.enter;
-        let page = Self { frame, title: &enter.title, typed, wrong: None, over: None, submit_on_paste: true };
+        let page = Self { frame, title: &enter.title, typed, wrong: None, over: None, alone: true };
         match problem {
             None => page,
             Some(CodeProblem::Malformed) => Self { wrong: Some(&enter.malformed), ..page },
@@ -91,7 +92,7 @@ pub(super) struct ConfirmTemplate<'a> {
     // The field of `code_field.html`:
     typed: &'a str,
     wrong: Option<&'a str>,
-    submit_on_paste: bool,
+    alone: bool,
 }
 
 impl<'a> ConfirmTemplate<'a> {
@@ -110,8 +111,8 @@ impl<'a> ConfirmTemplate<'a> {
             continue_label: if discouraged { &texts.continue_anyway } else { &texts.r#continue },
             typed: "",
             wrong: None,
-            // The typing is the point here.
-            submit_on_paste: false,
+            // There is something to read before.
+            alone: false,
         }
     }
 }

@@ -32,7 +32,6 @@ pub(super) struct Texts {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Common {
-    pub(super) run: String,
     pub(super) copy: String,
     pub(super) copied: String,
     pub(super) reference: String,
@@ -50,6 +49,7 @@ pub(super) struct Common {
 pub(super) struct Home {
     pub(super) title: String,
     pub(super) text: String,
+    pub(super) run: String,
     pub(super) have_code: String,
 }
 
@@ -134,10 +134,15 @@ impl Common {
         }
     }
 
-    /// "in 3 min", rounded up: nobody should come back too early.
+    /// "in 3 min".
     pub(super) fn within(&self, seconds: u64) -> String {
-        self.in_minutes.replace("{minutes}", &seconds.div_ceil(60).max(1).to_string())
+        in_minutes(&self.in_minutes, seconds)
     }
+}
+
+/// Puts minutes in for `{minutes}`, rounded up: nobody should come back too early.
+pub(super) fn in_minutes(text: &str, seconds: u64) -> String {
+    text.replace("{minutes}", &seconds.div_ceil(60).max(1).to_string())
 }
 
 #[allow(clippy::match_same_arms, reason = "the same macro, another file")]

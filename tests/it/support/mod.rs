@@ -14,7 +14,7 @@ use postiz_auth_server::demo::{RegisteredApp, StandIn};
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use cli::{Cli, Login, Poll};
-pub(crate) use database::{Database, cluster};
+pub(crate) use database::{Database, cluster, connect};
 pub(crate) use replica::Replica;
 
 use balancer::Balancer;
