@@ -1,4 +1,4 @@
-//! The callback: who may exchange an authorization code, and what became of it.
+//! The callback: who may exchange an authorization code.
 //!
 //! A code is exchanged by the holder of a lease, and by one at a time. The lease outlives the
 //! exchange's own time limit, so when it runs out its holder is dead and the next try takes over.
@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::grant::{BrowserKey, GrantId, SealedToken, SealingKey, Settled, State, Status, UserCode};
+use crate::grant::{BrowserKey, GrantId, SealingKey, State, Status, UserCode};
 use crate::secret::Digest;
 use crate::store::confirm::{Decision, decision};
 use crate::store::lookup::status;
@@ -49,28 +49,6 @@ const CLAIM: Statement = Statement {
           FROM device_requests WHERE state = $1",
 };
 
-const APPROVE: Statement = Statement {
-    name: "approve",
-    sql: "WITH changed AS (
-              UPDATE device_requests
-              SET status = 'approved', sealed_token = $3, settled_at = now(),
-                  purge_at = greatest(expires_at, now()) + interval '60 seconds',
-                  lease_holder = NULL, leased_until = NULL
-              WHERE id = $1 AND status = 'authorizing' AND codes[cardinality(codes)] = $2
-              RETURNING id
-          )
-          SELECT status, coalesce(codes[cardinality(codes)] = $2, false) AS current,
-                 EXISTS (SELECT FROM changed) AS changed
-          FROM device_requests WHERE id = $1",
-};
-
-const RELEASE: Statement = Statement {
-    name: "release",
-    sql: "UPDATE device_requests
-          SET lease_holder = NULL, leased_until = NULL, code_spent = $3
-          WHERE id = $1 AND lease_holder = $2",
-};
-
 const DENY_AT_POSTIZ: Statement = Statement {
     name: "deny_at_postiz",
     sql: "WITH changed AS (
@@ -86,7 +64,7 @@ const DENY_AT_POSTIZ: Statement = Statement {
 
 /// Tells one callback's attempts from another's: a random number for each callback.
 #[derive(Debug, Clone)]
-pub struct LeaseHolder([u8; 16]);
+pub struct LeaseHolder(pub(super) [u8; 16]);
 
 impl LeaseHolder {
     /// One for this callback.
@@ -104,8 +82,8 @@ pub struct Lease {
     pub user_code: UserCode,
     /// What its token is sealed to.
     pub sealing_key: SealingKey,
-    code: Digest,
-    holder: LeaseHolder,
+    pub(super) code: Digest,
+    pub(super) holder: LeaseHolder,
 }
 
 /// What a callback with an authorization code finds.
@@ -136,17 +114,6 @@ pub enum Callback {
     Unknown,
 }
 
-/// What became of a token that was to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Approval {
-    /// It waits for the terminal, now or since an earlier attempt.
-    Approved,
-    /// The person has said no meanwhile; the token is not kept.
-    Denied,
-    /// The login is gone, or a later code has taken this one's place.
-    Superseded,
-}
-
 impl Store {
     /// Takes the lease for exchanging `code`, or says why not.
     pub async fn claim(
@@ -174,53 +141,6 @@ impl Store {
             )
             .await?;
         rows.first().map_or(Ok(Callback::Unknown), |row| callback(row, code, holder))
-    }
-
-    /// Stores a token that Postiz has granted, trying for at most `patience`; may be repeated.
-    pub async fn approve(
-        &self,
-        lease: &Lease,
-        token: &SealedToken,
-        patience: Duration,
-    ) -> Result<Approval, StoreError> {
-        let rows = self
-            .link
-            .rows(
-                APPROVE,
-                &[
-                    (&lease.grant.as_bytes().as_slice(), Type::BYTEA),
-                    (&bytes(&lease.code), Type::BYTEA),
-                    (&token.as_bytes(), Type::BYTEA),
-                ],
-                patience,
-            )
-            .await?;
-        let Some(row) = rows.first() else { return Ok(Approval::Superseded) };
-        if get(row, "changed")? {
-            return Ok(Approval::Approved);
-        }
-        let current: bool = get(row, "current")?;
-        Ok(match status(row)? {
-            Status::Approved | Status::Delivered if current => Approval::Approved,
-            Status::Denied => Approval::Denied,
-            Status::Pending | Status::Authorizing | Status::Approved | Status::Delivered => Approval::Superseded,
-        })
-    }
-
-    /// Gives the lease back after an exchange that failed; `spent` where the code is of no more use.
-    pub async fn release(&self, lease: &Lease, spent: bool) -> Result<(), StoreError> {
-        self.link
-            .rows(
-                RELEASE,
-                &[
-                    (&lease.grant.as_bytes().as_slice(), Type::BYTEA),
-                    (&lease.holder.0.as_slice(), Type::BYTEA),
-                    (&spent, Type::BOOL),
-                ],
-                PATIENCE,
-            )
-            .await
-            .map(drop)
     }
 
     /// Ends the login because the person declined at Postiz; `None` in another browser.
@@ -283,16 +203,6 @@ impl Callback {
             | Self::Denied(grant)
             | Self::Expired(grant) => Some(*grant),
             Self::OtherBrowser | Self::Unknown => None,
-        }
-    }
-}
-
-impl Approval {
-    /// How the waiting terminals hear of it.
-    pub fn settled(self) -> Option<Settled> {
-        match self {
-            Self::Approved => Some(Settled::Approved),
-            Self::Denied | Self::Superseded => None,
         }
     }
 }

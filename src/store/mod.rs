@@ -6,6 +6,7 @@
 //!
 //! Postgres is the only clock: times are compared there and nowhere else.
 
+mod approve;
 mod batcher;
 mod callback;
 mod confirm;
@@ -34,7 +35,8 @@ use crate::config::Config;
 use crate::grant::{GrantId, Standing};
 use crate::secret::Digest;
 
-pub use callback::{Approval, Callback, Lease, LeaseHolder};
+pub use approve::Approval;
+pub use callback::{Callback, Lease, LeaseHolder};
 pub use confirm::{Decision, Login};
 pub use error::StoreError;
 pub use lookup::{Paced, SettledFeed};
