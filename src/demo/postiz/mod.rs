@@ -1,19 +1,23 @@
 //! A stand-in for Postiz: its consent page and its API as they are observed to be, with state.
 //!
-//! One port serves both: the pages at the root, the API below `/api`. It can be told to misbehave.
+//! One port serves both: the pages at the root, the API below `/api`. Each browser is a person with an organization.
+//! It can be told to misbehave.
 
 mod api;
 mod consent;
+mod exchange;
 mod fault;
 mod state;
+mod token_request;
+mod wire;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
-use actix_web::web::{Data, get, post, resource, scope};
-use actix_web::{App, HttpServer};
+use actix_web::web::{self, Data, ServiceConfig, get, post, resource, scope};
+use actix_web::{App, HttpServer, rt};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use fault::Fault;
@@ -30,7 +34,8 @@ pub struct StandIn {
 }
 
 impl StandIn {
-    /// Starts on `listener`, on the current runtime; tells `events` of each step.
+    /// Starts on `listener`, on a thread of its own: a caller that blocks its runtime does not make Postiz slow. Tells
+    /// `events` of each step.
     pub fn start(
         app: RegisteredApp,
         listener: TcpListener,
@@ -39,25 +44,15 @@ impl StandIn {
         let address = listener.local_addr()?;
         let state = Arc::new(State::new(app, events));
         let data = Data::from(Arc::clone(&state));
-        let server = HttpServer::new(move || {
-            App::new()
-                .app_data(Data::clone(&data))
-                .service(resource("/oauth/authorize").route(get().to(consent::page)).route(post().to(consent::decide)))
-                .service(resource("/auth").route(get().to(consent::sign_in_page)).route(post().to(consent::sign_in)))
-                .service(
-                    scope("/api")
-                        .service(resource("/oauth/authorize").route(get().to(api::registered_app)))
-                        .service(resource("/oauth/token").route(post().to(api::token)))
-                        .service(resource("/public/v1/integrations").route(get().to(api::integrations))),
-                )
-        })
-        .workers(1)
-        .disable_signals()
-        .shutdown_timeout(0)
-        .listen(listener)?
-        .run();
+        let server = HttpServer::new(move || App::new().app_data(Data::clone(&data)).configure(routes))
+            .on_connect(wire::keep_socket)
+            .h1_allow_half_closed(false) // whoever has left is not served any more
+            .workers(1)
+            .disable_signals()
+            .listen(listener)?
+            .run();
         let handle = server.handle();
-        tokio::spawn(server);
+        std::thread::Builder::new().name("stand-in-postiz".to_owned()).spawn(|| rt::System::new().block_on(server))?;
         Ok(Self { address, state, server: handle })
     }
 
@@ -102,9 +97,15 @@ impl StandIn {
         self.state.lock().authorizations.clone()
     }
 
-    /// The one token that works, if any.
+    /// The token that was issued last, unless Authorize has killed it since.
     pub fn live_token(&self) -> Option<String> {
-        self.state.lock().live_token.clone()
+        let memory = self.state.lock();
+        memory.issued.last().filter(|token| memory.is_live(token)).cloned()
+    }
+
+    /// Whether a token opens the API: of each person's, only the newest can.
+    pub fn is_live(&self, token: &str) -> bool {
+        self.state.lock().is_live(token)
     }
 
     /// Every token that an exchange has brought, oldest first.
@@ -112,9 +113,14 @@ impl StandIn {
         self.state.lock().issued.clone()
     }
 
-    /// Signs the person out: the next visit to the consent page leads through the sign-in page.
+    /// Signs everybody out: the next visit to the consent page leads through the sign-in page.
     pub fn sign_out(&self) {
         self.state.lock().signed_in = false;
+    }
+
+    /// Lets the ten minutes pass that a code lives.
+    pub fn expire_codes(&self) {
+        self.state.lock().expire_codes();
     }
 }
 
@@ -124,3 +130,20 @@ impl Drop for StandIn {
         drop(self.server.stop(false));
     }
 }
+
+fn routes(config: &mut ServiceConfig) {
+    config
+        .service(resource("/oauth/authorize").route(get().to(consent::page)).route(post().to(consent::decide)))
+        .service(resource("/auth").route(get().to(consent::sign_in_page)).route(post().to(consent::sign_in)))
+        .service(
+            scope("/api")
+                .service(resource("/oauth/authorize").route(get().to(api::registered_app)))
+                .service(resource("/oauth/token").route(post().to(exchange::token)))
+                .service(resource("/public/v1/integrations").route(get().to(api::integrations)))
+                .default_service(web::to(api::not_found)),
+        )
+        .default_service(web::to(consent::elsewhere));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,22 @@
-//! What the stand-in remembers.
+//! What the stand-in remembers: one row for each person, and what it was asked.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::demo::postiz::Fault;
-use crate::secret::Secret;
+use crate::demo::postiz::token_request::TokenRequest;
+use crate::secret::{Digest, Secret};
 
 /// Postiz's codes live ten minutes.
 const CODE_LIFE: Duration = Duration::from_mins(10);
+
+/// A query or a form, as it came.
+pub(super) type Fields = Vec<(String, String)>;
 
 /// An app as it is registered at Postiz.
 #[derive(Debug, Clone)]
@@ -44,28 +49,45 @@ pub enum Event {
 /// One request to the token endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The authorization code.
+    /// The authorization code; empty in a request that could not be read.
     pub code: String,
     /// The `redirect_uri` that came with it.
     pub redirect_uri: Option<String>,
-    /// Whether the PKCE verifier fits the challenge of the consent page.
+    /// Whether PKCE verifier and `redirect_uri` fit what the consent page was told.
     pub verifier_fits: bool,
     /// Whether it brought a token, as far as the stand-in is concerned.
     pub granted: bool,
 }
 
-/// An authorization code that was handed out.
+/// Why a code is not exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refusal {
+    InvalidClient,
+    InvalidGrant,
+}
+
+/// Who pressed Authorize: one browser, one person, one organization. Counted from 1.
+pub(super) type Person = usize;
+
+/// Authorize overwrites the code and clears the token; an exchange does the reverse.
+#[derive(Debug, Default)]
+struct Row {
+    code: Option<Code>,
+    token: Option<String>,
+}
+
 #[derive(Debug)]
-pub(super) struct Code {
-    pub(super) challenge: Option<String>,
-    pub(super) redirect_uri: Option<String>,
-    pub(super) issued_at: Instant,
-    pub(super) spent: bool,
+struct Code {
+    text: String,
+    challenge: Option<String>,
+    redirect_uri: Option<String>,
+    issued_at: Instant,
 }
 
 impl Code {
-    pub(super) fn is_good(&self) -> bool {
-        !self.spent && self.issued_at.elapsed() < CODE_LIFE
+    fn fits(&self, request: &TokenRequest) -> bool {
+        let hashed = request.code_verifier.as_deref().map(s256);
+        hashed.is_some() && hashed == self.challenge && request.redirect_uri == self.redirect_uri
     }
 }
 
@@ -73,12 +95,12 @@ impl Code {
 pub(super) struct Memory {
     pub(super) app: RegisteredApp,
     pub(super) signed_in: bool,
-    pub(super) codes: HashMap<String, Code>,
-    pub(super) live_token: Option<String>,
     pub(super) issued: Vec<String>,
     pub(super) exchanges: Vec<Exchange>,
-    pub(super) authorizations: Vec<Vec<(String, String)>>,
+    pub(super) authorizations: Vec<Fields>,
     pub(super) faults: VecDeque<Fault>,
+    people: HashMap<Person, Row>,
+    people_seen: Person,
 }
 
 #[derive(Debug)]
@@ -93,12 +115,12 @@ impl State {
         let memory = Memory {
             app,
             signed_in: true,
-            codes: HashMap::new(),
-            live_token: None,
             issued: Vec::new(),
             exchanges: Vec::new(),
             authorizations: Vec::new(),
             faults: VecDeque::new(),
+            people: HashMap::new(),
+            people_seen: 0,
         };
         Self { memory: Mutex::new(memory), exchange_seen: Notify::new(), events }
     }
@@ -115,23 +137,95 @@ impl State {
 }
 
 impl Memory {
-    /// Authorize was pressed: a new code, and the person's older token is gone.
-    pub(super) fn approve(&mut self, challenge: Option<String>, redirect_uri: Option<String>) -> String {
-        let code = Secret::random().to_base64url();
-        let issued = Code { challenge, redirect_uri, issued_at: Instant::now(), spent: false };
-        self.codes.insert(code.clone(), issued);
-        self.live_token = None;
-        code
+    /// A browser that was not here before.
+    pub(super) fn new_person(&mut self) -> Person {
+        self.people_seen += 1;
+        self.people_seen
     }
 
-    /// Spends a code for the one token that works from now on.
-    pub(super) fn spend(&mut self, code: &str) -> String {
-        if let Some(code) = self.codes.get_mut(code) {
-            code.spent = true;
+    /// Whether the app is registered and, if it registered itself, sends what it has to.
+    pub(super) fn check(&self, fields: &Fields) -> Result<(), &'static str> {
+        if value(fields, "client_id") != Some(&self.app.client_id) {
+            return Err("Invalid client_id");
         }
+        if !self.is_dynamic() {
+            return Ok(());
+        }
+        if value(fields, "redirect_uri") != Some(&self.app.redirect_uri) {
+            return Err("Invalid redirect_uri");
+        }
+        if value(fields, "code_challenge").is_none_or(str::is_empty) {
+            return Err("code_challenge is required for this client");
+        }
+        if value(fields, "code_challenge_method") != Some("S256") {
+            return Err("Only the S256 code_challenge_method is supported");
+        }
+        Ok(())
+    }
+
+    /// Authorize was pressed: a new code, and the person's older token is gone, as is an older code.
+    pub(super) fn approve(&mut self, person: Person, fields: &Fields) -> String {
+        let owned = |name| value(fields, name).map(str::to_owned);
+        let text = Secret::random().to_base64url();
+        let code = Code {
+            text: text.clone(),
+            challenge: owned("code_challenge"),
+            redirect_uri: owned("redirect_uri"),
+            issued_at: Instant::now(),
+        };
+        self.people.insert(person, Row { code: Some(code), token: None });
+        text
+    }
+
+    /// Whose code it is, without spending it: the credentials come first, so a wrong secret tells nothing of the code.
+    pub(super) fn find(&self, request: &TokenRequest) -> Result<Person, Refusal> {
+        if request.client_id != self.app.client_id || request.client_secret != self.app.client_secret {
+            return Err(Refusal::InvalidClient);
+        }
+        let (person, code) = self.code(&request.code).ok_or(Refusal::InvalidGrant)?;
+        let bound = !self.is_dynamic() || code.fits(request);
+        if bound && code.issued_at.elapsed() < CODE_LIFE { Ok(person) } else { Err(Refusal::InvalidGrant) }
+    }
+
+    /// Spends the person's code for the one token that works from now on. Of two exchanges that had both found the code,
+    /// the later one's works.
+    pub(super) fn grant(&mut self, person: Person) -> String {
         let token = format!("pos_{}", Secret::random().to_base64url());
-        self.live_token = Some(token.clone());
+        self.people.insert(person, Row { code: None, token: Some(token.clone()) });
         self.issued.push(token.clone());
         token
     }
+
+    pub(super) fn fits(&self, request: &TokenRequest) -> bool {
+        self.code(&request.code).is_some_and(|(_, code)| code.fits(request))
+    }
+
+    pub(super) fn is_live(&self, token: &str) -> bool {
+        self.people.values().any(|row| row.token.as_deref() == Some(token))
+    }
+
+    /// A code that is too old is as good as none.
+    pub(super) fn expire_codes(&mut self) {
+        for row in self.people.values_mut() {
+            row.code = None;
+        }
+    }
+
+    fn is_dynamic(&self) -> bool {
+        self.app.client_id.starts_with("pcd_")
+    }
+
+    fn code(&self, text: &str) -> Option<(Person, &Code)> {
+        self.people
+            .iter()
+            .find_map(|(person, row)| Some((*person, row.code.as_ref().filter(|code| code.text == text)?)))
+    }
+}
+
+pub(super) fn value<'a>(fields: &'a Fields, wanted: &str) -> Option<&'a str> {
+    fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str())
+}
+
+fn s256(verifier: &str) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(Digest::of(verifier.as_bytes()).as_bytes())
 }
