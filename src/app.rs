@@ -11,7 +11,8 @@ use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::Config;
@@ -25,6 +26,9 @@ use crate::{feed, sweeper};
 pub const GRACE: Duration = Duration::from_secs(10);
 /// Longer than load balancers keep an idle connection, so that it is they who close it.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// After held polls are answered and before the listener closes: the answers leave, and whoever asks
+/// `/health` meanwhile hears 503.
+const LINGER: Duration = Duration::from_millis(500);
 /// The time a client has for a request's head.
 const REQUEST_HEAD: Duration = Duration::from_secs(5);
 /// Connections that wait to be accepted, as after a restart with many terminals waiting.
@@ -63,14 +67,14 @@ impl App {
         runtime.spawn(sweeper::run(store.clone(), deps.stopping.clone()));
         runtime.spawn(feed::run(store.clone(), waiters, deps.stopping.clone()));
 
-        let server = serve(Data::clone(&deps), listener)?;
+        let closing = CancellationToken::new();
+        let server = serve(Data::clone(&deps), listener, closing.clone())?;
         let handle = server.handle();
-        Ok(Running { address, deps, handle, server: runtime.spawn(server) })
+        Ok(Running { address, deps, closing, handle, server: runtime.spawn(server) })
     }
 }
 
-fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<actix_web::dev::Server> {
-    let stopping = deps.stopping.clone();
+fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
     let app = move || {
         actix_web::App::new()
             .app_data(Data::clone(&deps))
@@ -87,7 +91,7 @@ fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<actix_web::dev::
         // A client that goes away while its poll is held frees everything at once.
         .h1_allow_half_closed(false)
         .shutdown_timeout(GRACE.as_secs())
-        .shutdown_signal(stopping.cancelled_owned())
+        .shutdown_signal(closing.cancelled_owned())
         .listen(listener)?
         .run();
     Ok(server)
@@ -98,6 +102,7 @@ fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<actix_web::dev::
 pub struct Running {
     address: SocketAddr,
     deps: Data<Deps>,
+    closing: CancellationToken,
     handle: ServerHandle,
     server: JoinHandle<io::Result<()>>,
 }
@@ -112,6 +117,8 @@ impl Running {
     pub async fn stop(self) {
         info!(held = self.deps.waiters.held(), "stopping: what is under way is finished first");
         self.deps.stopping.cancel();
+        sleep(LINGER).await;
+        self.closing.cancel();
         if timeout(GRACE + Duration::from_secs(2), self.server).await.is_err() {
             warn!("stopping took too long; the rest is cut off");
             self.handle.stop(false).await;

@@ -116,7 +116,7 @@ async fn the_cli_is_never_told_to_slow_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn other_addresses_and_methods_are_answered_in_the_callers_format() {
     let stage = Stage::new().await;
-    let http = reqwest::Client::new();
+    let http = crate::support::http().build().unwrap();
     let url = |path: &str| format!("{}{path}", stage.balancer.url());
     for (path, allow) in [("/device/code", "POST"), ("/device/token", "POST")] {
         let answer = http.get(url(path)).header("Accept", "text/html").send().await.unwrap();
@@ -143,7 +143,7 @@ async fn the_server_describes_itself() {
     let stage = Stage::new().await;
     let base = stage.balancer.url();
     let metadata: Value =
-        reqwest::get(format!("{base}/.well-known/oauth-authorization-server")).await.unwrap().json().await.unwrap();
+        crate::support::get(format!("{base}/.well-known/oauth-authorization-server")).await.json().await.unwrap();
     assert_eq!(metadata["issuer"], base);
     assert_eq!(metadata["device_authorization_endpoint"], format!("{base}/device/code"));
     assert_eq!(metadata["token_endpoint"], format!("{base}/device/token"));
@@ -154,7 +154,7 @@ async fn the_server_describes_itself() {
 #[tokio::test(flavor = "multi_thread")]
 async fn health_says_ok_to_get_and_head() {
     let stage = Stage::new().await;
-    let http = reqwest::Client::new();
+    let http = crate::support::http().build().unwrap();
     for path in ["/health", "/health/live"] {
         let url = format!("{}{path}", stage.balancer.url());
         assert_eq!(http.get(&url).send().await.unwrap().text().await.unwrap(), r#"{"status":"ok"}"#);

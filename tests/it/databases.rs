@@ -46,7 +46,7 @@ async fn started_before_its_database_it_serves_as_soon_as_there_is_one() {
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
     let replica = Replica::start(stage.variables());
     replica.health_is(503).await;
-    assert_eq!(reqwest::get(format!("{}/health/live", replica.url())).await.unwrap().status(), 200);
+    assert_eq!(crate::support::get(format!("{}/health/live", replica.url())).await.status(), 200);
     postgres.start_again().unwrap();
     replica.healthy().await;
 }

@@ -1,7 +1,5 @@
 //! What people meet on the code page.
 
-use reqwest::Client;
-
 use crate::support::{Browser, PATIENCE, Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,7 +11,8 @@ async fn looking_changes_nothing() {
     for query in ["code", "user_code"] {
         let url = format!("{}?{query}={}", login.verification_uri, login.user_code);
         assert!(browser.visit(&url).await.says(&login.user_code));
-        let head = Client::new().head(&url).header("Sec-Purpose", "prefetch").send().await.unwrap();
+        let head =
+            crate::support::http().build().unwrap().head(&url).header("Sec-Purpose", "prefetch").send().await.unwrap();
         assert_eq!(head.status(), 200);
     }
     assert_eq!(lines(&stage.database.dump()), lines(&before));
@@ -74,7 +73,7 @@ async fn a_code_that_does_not_do_is_explained() {
 async fn a_form_from_another_site_is_stopped() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
-    let http = Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let post = |name: &'static str, value: &str| {
         let form = [("user_code", login.user_code.as_str()), ("action", "continue")];
         http.post(&login.verification_uri).header(name, value).form(&form).send()
@@ -94,7 +93,7 @@ async fn a_form_from_another_site_is_stopped() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_network_has_to_type_the_code() {
     let stage = Stage::new().await;
-    let http = Client::new();
+    let http = crate::support::http().build().unwrap();
     let opened = http.post(format!("{}/device/code", stage.balancer.url())).header("X-Forwarded-For", "203.0.113.7");
     let answer: serde_json::Value = opened.send().await.unwrap().json().await.unwrap();
     let code = answer["user_code"].as_str().unwrap();

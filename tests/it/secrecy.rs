@@ -68,7 +68,7 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
 /// The cookie that a browser gets when it confirms a code.
 async fn consent_cookie(stage: &Stage) -> String {
     let login = stage.cli().open().await;
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let answer = http.post(&login.verification_uri).form(&[("user_code", &login.user_code)]).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
@@ -80,7 +80,7 @@ async fn under_https_the_cookie_belongs_to_this_host_alone() {
     let stage = Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await;
     let answer = stage.cli().send("/device/code", "application/json", String::new()).await;
     let answer: serde_json::Value = answer.json().await.unwrap();
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let form = [("user_code", answer["user_code"].as_str().unwrap())];
     let answer = http.post(format!("{}/device/verify", stage.balancer.url())).form(&form).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();

@@ -1,14 +1,26 @@
 //! Postiz misbehaves at the exchange; the login survives.
 
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use postiz_auth_server::demo::Fault;
+use tokio::io::AsyncReadExt as _;
+use tokio::task::JoinSet;
 
 use crate::support::{Poll, Stage};
 
 /// What a person sees within this time, whatever Postiz does.
 const SEEN_WITHIN: Duration = Duration::from_secs(12);
+
+/// Plays a case for each fault, side by side: most of it is waiting.
+async fn at_once<C: Future<Output = ()> + Send + 'static>(
+    faults: impl IntoIterator<Item = Fault>,
+    case: impl Fn(Fault) -> C,
+) {
+    faults.into_iter().map(case).collect::<JoinSet<()>>().join_all().await;
+}
 
 /// The code may still be good: the page offers to try the same one again.
 #[tokio::test(flavor = "multi_thread")]
@@ -21,8 +33,7 @@ async fn where_the_code_may_still_be_good_it_is_tried_again() {
         Fault::Redirect("http://localhost:9/".to_owned()),
         Fault::Stall,
     ];
-    let stage = Stage::with(2, &[]).await;
-    let cases = faults.map(|fault| async {
+    at_once(faults, |fault| async {
         let stage = Stage::new().await;
         let (login, browser, consent) = stage.at_consent().await;
         let callback = browser.approve_only(&consent).await;
@@ -37,16 +48,15 @@ async fn where_the_code_may_still_be_good_it_is_tried_again() {
         let done = browser.visit(&callback).await;
         assert_eq!(done.status, 200, "{name}: {}", done.text);
         assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token), "{name}");
-    });
-    futures_util::future::join_all(cases).await;
-    drop(stage);
+    })
+    .await;
 }
 
 /// The code is spent: the page offers to approve again, for the same login.
 #[tokio::test(flavor = "multi_thread")]
 async fn where_the_code_is_spent_the_same_login_is_approved_again() {
     let faults = [Fault::CodeRefused, Fault::HalfAnswer, Fault::Garbage, Fault::NoToken, Fault::Huge(32 * 1024 * 1024)];
-    let cases = faults.map(|fault| async {
+    at_once(faults, |fault| async {
         let stage = Stage::new().await;
         let (login, browser, consent) = stage.at_consent().await;
         let name = format!("{fault:?}");
@@ -63,14 +73,14 @@ async fn where_the_code_is_spent_the_same_login_is_approved_again() {
         let done = browser.approve(&consent).await;
         assert_eq!(done.status, 200, "{name}: {}", done.text);
         assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token), "{name}");
-    });
-    futures_util::future::join_all(cases).await;
+    })
+    .await;
 }
 
 /// An answer that never came: trying again shows that the code was spent, and then approving again helps.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_spent_in_silence_is_found_out() {
-    let cases = [Fault::ServerErrorAfterSpending, Fault::StallAfterSpending].map(|fault| async {
+    at_once([Fault::ServerErrorAfterSpending, Fault::StallAfterSpending], |fault| async {
         let stage = Stage::new().await;
         let (login, browser, consent) = stage.at_consent().await;
         stage.postiz.next_exchanges([fault]);
@@ -81,8 +91,8 @@ async fn a_code_spent_in_silence_is_found_out() {
         let consent = browser.submit(&page, &[]).await;
         browser.approve(&consent).await;
         assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
-    });
-    futures_util::future::join_all(cases).await;
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,20 +124,19 @@ async fn an_unreachable_postiz_is_explained_within_twelve_seconds() {
 async fn a_request_that_may_have_arrived_is_not_repeated() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let broken = format!("http://localhost:{}/api", listener.local_addr().unwrap().port());
-    let requests = tokio::spawn(async move {
-        let mut requests = 0;
-        loop {
-            let Ok(Ok((mut stream, _))) = tokio::time::timeout(Duration::from_secs(3), listener.accept()).await else {
-                return requests;
-            };
-            let mut head = [0; 64];
-            let read = tokio::io::AsyncReadExt::read(&mut stream, &mut head).await.unwrap_or_default();
-            requests += usize::from(read > 0);
+    let requests = Arc::new(AtomicUsize::new(0));
+    tokio::spawn({
+        let requests = Arc::clone(&requests);
+        async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let read = stream.read(&mut [0; 64]).await.unwrap_or_default();
+                requests.fetch_add(usize::from(read > 0), Ordering::Relaxed);
+            }
         }
     });
     let stage = Stage::with(1, &[("POSTIZ_API_URL", &broken)]).await;
     let (_, browser, consent) = stage.at_consent().await;
     let page = browser.approve(&consent).await;
     assert!(page.says("Try again"), "{}", page.text);
-    assert_eq!(requests.await.unwrap(), 1);
+    assert_eq!(requests.load(Ordering::Relaxed), 1);
 }

@@ -11,6 +11,8 @@ mod render;
 #[cfg(any(test, feature = "demo"))]
 mod samples;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod texts;
 
 pub use assets::{ASSET_CACHE_CONTROL, ASSETS_PATH, Asset, asset, assets};

@@ -169,3 +169,93 @@ static TEXTS: LazyLock<Vec<Option<Texts>>> =
 pub(super) fn texts(language: Language) -> Option<&'static Texts> {
     TEXTS.get(language as usize)?.as_ref()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Each text by the path of its keys.
+    fn flat(language: Language) -> BTreeMap<String, String> {
+        fn walk(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
+            match value {
+                Value::Object(members) => {
+                    members.iter().for_each(|(key, value)| walk(&format!("{path}.{key}"), value, into));
+                }
+                value => {
+                    into.insert(path.to_owned(), value.as_str().unwrap().to_owned());
+                }
+            }
+        }
+        let mut texts = BTreeMap::new();
+        walk(language.tag(), &serde_json::from_str(source(language)).unwrap(), &mut texts);
+        texts.into_iter().map(|(path, text)| (path[3..].to_owned(), text)).collect()
+    }
+
+    /// `["{minutes}"]`
+    fn placeholders(text: &str) -> Vec<&str> {
+        let mut found: Vec<_> = text.split_inclusive('}').filter_map(|part| Some(&part[part.find('{')?..])).collect();
+        found.sort_unstable();
+        found
+    }
+
+    #[test]
+    fn no_language_lacks_a_key_or_has_one_too_many() {
+        for language in Language::ALL {
+            let read: Result<Texts, _> = serde_json::from_str(source(language));
+            assert!(read.is_ok(), "locales/{}.json: {}", language.tag(), read.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn each_language_reads_its_own_file() {
+        for (index, language) in Language::ALL.into_iter().enumerate() {
+            assert_eq!(language as usize, index);
+            let title = &flat(language)["home.title"];
+            assert_eq!(&texts(language).unwrap().home.title, title);
+        }
+    }
+
+    #[test]
+    fn a_translation_keeps_placeholders_and_leads_to_the_same_commands() {
+        let leads = |text: &str| text.ends_with([':', '：']);
+        let english = flat(Language::English);
+        for language in Language::ALL {
+            for (key, text) in flat(language) {
+                let original = &english[&key];
+                let place = format!("locales/{}.json, {key}", language.tag());
+                assert_eq!(placeholders(&text), placeholders(original), "{place}");
+                assert_eq!(leads(&text), leads(original), "{place}: the colon before a command");
+                assert!(!text.trim().is_empty() && text.trim() == text, "{place}");
+                assert!(!text.contains(['<', '>', '&']), "{place}: texts hold no HTML");
+            }
+        }
+    }
+
+    #[test]
+    fn only_names_and_loanwords_stay_english() {
+        let english = flat(Language::English);
+        for language in Language::ALL.into_iter().skip(1) {
+            let same = flat(language).iter().filter(|(key, text)| english[*key] == **text).count();
+            assert!(same <= 3, "locales/{}.json: {same} texts are English", language.tag());
+        }
+    }
+
+    #[test]
+    fn time_is_rounded_so_that_nobody_comes_too_early() {
+        let common = &texts(Language::English).unwrap().common;
+        for (seconds, ago, within) in [
+            (0, "just now", "in 1 min"),
+            (59, "just now", "in 1 min"),
+            (60, "1 min ago", "in 1 min"),
+            (61, "1 min ago", "in 2 min"),
+            (899, "14 min ago", "in 15 min"),
+            (900, "15 min ago", "in 15 min"),
+        ] {
+            assert_eq!((common.ago(seconds).as_str(), common.within(seconds).as_str()), (ago, within));
+        }
+    }
+}

@@ -24,7 +24,7 @@ pub struct Page {
 
 impl Browser {
     pub fn new() -> Self {
-        let http = Client::builder().cookie_store(true).redirect(Policy::none()).pool_max_idle_per_host(0).build();
+        let http = super::http().cookie_store(true).redirect(Policy::none()).build();
         Self { http: http.unwrap() }
     }
 

@@ -38,7 +38,7 @@ impl Poll {
 
 impl Cli {
     pub fn new(server: &str) -> Self {
-        Self { server: server.to_owned(), http: Client::builder().pool_max_idle_per_host(0).build().unwrap() }
+        Self { server: server.to_owned(), http: super::http().build().unwrap() }
     }
 
     /// `POST /device/code` as the CLI sends it: JSON, and an empty body.

@@ -8,6 +8,7 @@ mod replica;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postiz_auth_server::demo::{RegisteredApp, StandIn};
@@ -23,6 +24,21 @@ use balancer::Balancer;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+
+/// A client that trusts nobody: reading the system's authorities takes longer than a whole login.
+pub fn http() -> reqwest::ClientBuilder {
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).pool_max_idle_per_host(0)
+}
+
+/// A GET by a program.
+pub async fn get(url: String) -> reqwest::Response {
+    http().build().unwrap().get(url).send().await.unwrap()
+}
 
 /// Everything that one test needs. `SERVER_URL` is the balancer's.
 pub struct Stage {
@@ -50,8 +66,6 @@ impl Stage {
 
     /// No replica yet.
     pub fn empty(database: Database, variables: &[(&'static str, &str)]) -> Self {
-        // Every binary that speaks TLS has to name its provider; the server does so by itself.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let balancer = Balancer::start();
         let app = RegisteredApp {
             client_id: "pcd_tests".to_owned(),

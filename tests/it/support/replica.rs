@@ -53,7 +53,7 @@ impl Replica {
 
     /// The status of `/health`.
     pub async fn health(&self) -> u16 {
-        reqwest::get(format!("{}/health", self.url())).await.unwrap().status().as_u16()
+        crate::support::get(format!("{}/health", self.url())).await.status().as_u16()
     }
 
     /// Returns when `/health` is 200.
