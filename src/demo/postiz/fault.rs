@@ -115,8 +115,11 @@ impl Fault {
             Self::HalfAnswer => return wire::half(&good.to_string()),
             Self::Garbage => return answer(201).content_type("application/json").body("pos_garbage that is no JSON"),
             Self::NoToken => drop(good.as_object_mut().and_then(|fields| fields.remove("access_token"))),
-            // Before the token in the order of names: who reads only the beginning has not read that.
-            Self::Huge(bytes) => good["aaa"] = json!(" ".repeat(*bytes)),
+            // White space may stand before JSON; who reads only the beginning has not read the token.
+            Self::Huge(bytes) => {
+                let body = [vec![b' '; *bytes], good.to_string().into_bytes()].concat();
+                return HttpResponse::Created().content_type("application/json").body(body);
+            }
             Self::OddlyTyped => {
                 good["id"] = json!(7);
                 good["scope"] = Value::Null;
