@@ -1,6 +1,6 @@
 //! Brings the settlements of other replicas to the terminals that wait on this one.
 //!
-//! One statement each [`PERIOD`], and none while nobody waits: its cost does not grow with waiters.
+//! One statement each 100 ms, and none while nobody waits: its cost does not grow with waiters.
 
 use std::sync::Arc;
 use std::time::Duration;

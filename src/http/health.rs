@@ -32,7 +32,8 @@ impl Health {
 
     /// Whether Postgres answers, as of at most a second ago; probes that come together share one question.
     async fn is_ready(&self) -> bool {
-        if self.stopping.is_cancelled() {
+        // Not remembered: the first probe after the schema is there finds it.
+        if self.stopping.is_cancelled() || !self.store.is_migrated() {
             return false;
         }
         let mut last = self.last.lock().await;

@@ -1,7 +1,7 @@
 //! Postiz as OAuth provider: where a person approves, and the exchange of the code for a token.
 //!
 //! Its answers are not quite the standard's (success is 201, errors may be the framework's), so
-//! [`transport`] makes them so before the `oauth2` crate reads them.
+//! the transport makes them so before the `oauth2` crate reads them.
 
 mod exchange;
 mod token_response;

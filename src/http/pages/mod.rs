@@ -1,6 +1,6 @@
 //! Everything that a person sees: whole HTML pages, rendered here and nowhere else, that need no script.
 //!
-//! A [`Page`] says what happened and holds the data to show; [`render`] turns it into HTML in the person's language. Status codes
+//! A [`Page`] says what happened and holds the data to show; [`render()`] turns it into HTML in the person's language. Status codes
 //! and headers belong to the handlers. The pages keep to a Content-Security-Policy without inline style or script.
 
 mod assets;
