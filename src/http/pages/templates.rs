@@ -65,10 +65,10 @@ impl<'a> EnterCodeTemplate<'a> {
             Some(CodeProblem::Malformed) => Self { wrong: Some(&enter.malformed), ..page },
             Some(CodeProblem::Unknown) => Self { wrong: Some(&enter.unknown), ..page },
             Some(CodeProblem::Expired) => {
-                Self { title: &enter.expired.title, over: Some(&enter.expired.text), typed: "", ..page }
+                Self { title: &enter.expired.title, over: Some(&enter.expired.text), typed: "", alone: false, ..page }
             }
             Some(CodeProblem::Used) => {
-                Self { title: &enter.used.title, over: Some(&enter.used.text), typed: "", ..page }
+                Self { title: &enter.used.title, over: Some(&enter.used.text), typed: "", alone: false, ..page }
             }
         }
     }

@@ -1,0 +1,89 @@
+//! What every page promises, in every state and language.
+
+use scraper::{ElementRef, Html};
+
+use super::{
+    super::{ASSETS_PATH, CodeProblem, Retry, Trouble, asset, assets},
+    *,
+};
+
+const LIMIT: usize = 15 * 1024;
+const HOSTILE: &str = r#""><script src="https://evil.example"></script><b onclick='x'>&amp;"#;
+
+#[test]
+fn a_page_has_no_inline_style_or_script() {
+    for (name, _, html) in everything() {
+        assert!(select(&html, "style, script:not([src]), [style]").is_empty(), "{name}");
+        for element in select(&html, "*") {
+            assert!(element.value().attrs().all(|(attribute, _)| !attribute.starts_with("on")), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_page_with_all_its_assets_is_below_15_kilobytes() {
+    let assets: usize = assets().iter().map(|asset| asset.body.len()).sum();
+    for language in Language::ALL {
+        let context = PageContext { base_path: "", language, reference: Some("7f3a9c12") };
+        for (name, page) in samples() {
+            let size = render(&page, &context).len() + assets;
+            assert!(size < LIMIT, "{name} has {size} bytes");
+        }
+    }
+}
+
+#[test]
+fn a_page_names_its_language_and_direction_and_has_one_heading() {
+    for (name, language, html) in everything() {
+        let root = html.root_element().value();
+        assert_eq!(root.attr("lang"), Some(language.tag()), "{name}");
+        assert_eq!(root.attr("dir"), Some(if language == Language::Hebrew { "rtl" } else { "ltr" }), "{name}");
+        let heading: String = select(&html, "h1").iter().flat_map(ElementRef::text).collect();
+        assert_eq!(select(&html, "h1").len(), 1, "{name}");
+        let title: String = select(&html, "title")[0].text().collect();
+        assert_eq!(title, format!("{heading} · Postiz CLI"), "{name}");
+    }
+}
+
+#[test]
+fn every_address_is_below_the_path_of_the_server_or_the_page_itself() {
+    for (name, _, html) in everything() {
+        for element in select(&html, "[href], [src], [action]") {
+            let element = element.value();
+            let address = element.attr("href").or(element.attr("src")).or(element.attr("action")).unwrap();
+            assert!(address.is_empty() || address.starts_with("/auth/"), "{name}: {address}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_from_outside_is_escaped_everywhere() {
+    let hostile = || HOSTILE.to_owned();
+    let confirm = |prefilled| Page::Confirm(Confirm { user_code: hostile(), prefilled, ..sample_confirm() });
+    let context = PageContext { base_path: "", language: Language::English, reference: Some(HOSTILE) };
+    for page in [
+        Page::Home { cli_command: hostile() },
+        Page::EnterCode { problem: Some(CodeProblem::Malformed), typed: hostile() },
+        confirm(true),
+        confirm(false),
+        Page::ApproveAgain { user_code: hostile(), reason: Trouble::Failed },
+        Page::OneMoment { retry: Retry::Submit { user_code: hostile(), action: Some(hostile()) } },
+    ] {
+        let html = Html::parse_document(&render(&page, &context));
+        assert_eq!(select(&html, "script").len(), 1, "{page:?}");
+        assert!(select(&html, "b").is_empty(), "{page:?}");
+        let shown = text(&html);
+        let held = select(&html, "input").iter().any(|input| input.value().attr("value") == Some(HOSTILE));
+        assert!(shown.contains(HOSTILE) && (held || matches!(page, Page::Home { .. })), "{page:?}");
+    }
+}
+
+#[test]
+fn every_asset_of_a_page_is_served() {
+    let html = english(&Page::NotFound);
+    for element in select(&html, "link, script, img") {
+        let address = element.value().attr("href").or(element.value().attr("src")).unwrap();
+        let name = address.strip_prefix("/auth").and_then(|path| path.strip_prefix(ASSETS_PATH)).unwrap();
+        assert!(asset(name).is_some(), "{address}");
+    }
+}

@@ -1,0 +1,41 @@
+//! Pages as a browser would read them.
+
+mod every_page;
+mod next_step;
+
+use scraper::{ElementRef, Html, Selector};
+
+use super::{Confirm, Language, Page, PageContext, render, samples};
+
+fn english(page: &Page) -> Html {
+    parse(page, Language::English)
+}
+
+fn parse(page: &Page, language: Language) -> Html {
+    let context = PageContext { base_path: "/auth", language, reference: Some("7f3a9c12") };
+    Html::parse_document(&render(page, &context))
+}
+
+/// Every page in every language, with a name for messages.
+fn everything() -> impl Iterator<Item = (String, Language, Html)> {
+    Language::ALL.into_iter().flat_map(|language| {
+        samples()
+            .into_iter()
+            .map(move |(name, page)| (format!("{name} ({})", language.tag()), language, parse(&page, language)))
+    })
+}
+
+fn select<'a>(html: &'a Html, selector: &str) -> Vec<ElementRef<'a>> {
+    html.select(&Selector::parse(selector).unwrap()).collect()
+}
+
+fn text(html: &Html) -> String {
+    select(html, "body")[0].text().collect()
+}
+
+fn sample_confirm() -> Confirm {
+    samples()
+        .into_iter()
+        .find_map(|(_, page)| if let Page::Confirm(confirm) = page { Some(confirm) } else { None })
+        .unwrap()
+}

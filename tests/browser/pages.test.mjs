@@ -1,0 +1,202 @@
+// What only a browser can tell: contrast, overflow, focus, and what the few lines of script do.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+import { openGallery } from './gallery.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+// What differs between languages is the text, and for axe only its direction.
+const bothDirections = ['en', 'he'];
+const standards = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+let gallery;
+before(async () => (gallery = await openGallery()));
+after(() => gallery.close());
+
+// Opens a page of the gallery, closes it after the steps, and fails if the console held an error: a broken CSP says so there.
+async function visit({ name, language, query = '', clock = false, ...options }, steps) {
+  const context = await gallery.browser.newContext({ viewport: { width: 320, height: 640 }, ...options });
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  if (clock) await page.clock.install();
+  if (name) await page.goto(gallery.url(name, language) + query);
+  try {
+    await steps(page, context);
+    assert.deepEqual(complaints, []);
+  } finally {
+    await context.close();
+  }
+}
+
+async function eachPage(steps, languages = gallery.languages) {
+  for (const language of languages) {
+    for (const name of gallery.pages) await steps(name, language);
+  }
+}
+
+// The next POST that a form sends.
+const posted = (page) => page.waitForResponse((response) => response.request().method() === 'POST').then(() => gallery.posts.at(-1));
+
+for (const [name, look] of [
+  ['dark', { colorScheme: 'dark' }],
+  ['light', { colorScheme: 'light' }],
+  ['in forced colours', { forcedColors: 'active' }],
+]) {
+  test(`axe finds no violation, ${name}`, async () => {
+    await visit(look, async (page) => {
+      await eachPage(async (name, language) => {
+        await page.goto(gallery.url(name, language));
+        await page.evaluate(axe);
+        const { violations, passes } = await page.evaluate((values) => axe.run({ runOnly: { type: 'tag', values } }), standards);
+        const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html)}`);
+        assert.deepEqual(found, [], `${name}.${language}`);
+        assert.ok(passes.some(({ id }) => id === 'color-contrast') || look.forcedColors, 'contrast was looked at');
+      }, bothDirections);
+    });
+  });
+}
+
+for (const [what, width, fontSize] of [
+  ['320 pixels wide', 320, '100%'],
+  ['640 pixels wide with text at 200 %', 640, '200%'],
+]) {
+  test(`nothing is cut off, ${what}`, async () => {
+    await visit({ viewport: { width, height: 640 } }, async (page) => {
+      await eachPage(async (name, language) => {
+        await page.goto(gallery.url(name, language));
+        const cutOff = await page.evaluate((size) => {
+          document.documentElement.style.fontSize = size;
+          const view = document.documentElement.clientWidth;
+          const sticksOut = ({ left, right }) => left < 0 || right > view;
+          const overflows = (element) => element.clientWidth > 0 && element.scrollWidth > element.clientWidth + 1;
+          return [...document.querySelectorAll('body *:not(.unseen):not(input)')]
+            .filter((element) => sticksOut(element.getBoundingClientRect()) || overflows(element))
+            .map((element) => element.outerHTML);
+        }, fontSize);
+        assert.deepEqual(cutOff, [], `${name}.${language}`);
+      });
+    });
+  });
+}
+
+test('the keyboard reaches everything in reading order, and the focus is seen', async () => {
+  await visit({ name: 'typed-worst' }, async (page) => {
+    const reached = [];
+    for (let step = 0; step < 4; step += 1) {
+      await page.keyboard.press('Tab');
+      reached.push(
+        await page.evaluate(() => {
+          const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
+          return [document.activeElement.value || document.activeElement.className || document.activeElement.textContent, outlineStyle, outlineWidth];
+        }),
+      );
+    }
+    assert.deepEqual(reached, ['Copy', 'code-field', 'continue', 'deny'].map((name) => [name, 'solid', '3px']));
+  });
+});
+
+test('targets are large enough for a finger', async () => {
+  await visit({}, async (page) => {
+    for (const name of gallery.pages) {
+      await page.goto(gallery.url(name));
+      for (const box of await page.locator('button, .button').evaluateAll((all) => all.map((one) => one.getBoundingClientRect().toJSON()))) {
+        assert.ok(box.height >= 44 && box.width >= 44, `${name}: ${box.width} × ${box.height}`);
+      }
+    }
+  });
+});
+
+for (const javaScriptEnabled of [true, false]) {
+  const script = javaScriptEnabled ? 'with' : 'without';
+  const form = (fields) => ({ path: '/device/verify', form: fields });
+
+  test(`one click continues or denies, ${script} script`, async () => {
+    for (const action of ['continue', 'deny']) {
+      await visit({ name: 'confirm', javaScriptEnabled }, async (page) => {
+        const [sent] = await Promise.all([posted(page), page.click(`button[value=${action}]`)]);
+        assert.deepEqual(sent, form({ user_code: 'BCDF-GHJK', action }));
+      });
+    }
+  });
+
+  test(`a typed code continues with Enter, ${script} script`, async () => {
+    await visit({ name: 'typed', javaScriptEnabled }, async (page) => {
+      await page.locator('#user_code').pressSequentially('bcdfghjk');
+      const [sent] = await Promise.all([posted(page), page.keyboard.press('Enter')]);
+      assert.deepEqual(sent, form({ user_code: javaScriptEnabled ? 'BCDF-GHJK' : 'bcdfghjk', action: 'continue' }));
+    });
+  });
+
+  test(`a login is denied without typing its code, ${script} script`, async () => {
+    await visit({ name: 'typed', javaScriptEnabled }, async (page) => {
+      const [sent] = await Promise.all([posted(page), page.click('button[value=deny]')]);
+      assert.deepEqual(sent, form({ user_code: 'BCDF-GHJK', action: 'deny' }));
+    });
+  });
+}
+
+test('typing puts the dash in, and correcting keeps the caret', async () => {
+  await visit({ name: 'enter' }, async (page) => {
+    const field = page.locator('#user_code');
+    await field.pressSequentially('bc dfgh');
+    assert.equal(await field.inputValue(), 'BCDF-GH');
+    await page.keyboard.press('Backspace');
+    await page.keyboard.press('Backspace');
+    assert.equal(await field.inputValue(), 'BCDF');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Delete');
+    await page.keyboard.type('x');
+    assert.equal(await field.inputValue(), 'xCDF');
+    assert.equal(await field.evaluate((input) => input.selectionStart), 1);
+  });
+});
+
+test('a pasted code goes off at once where nothing else is to be read, and only there', async () => {
+  const permissions = ['clipboard-read', 'clipboard-write'];
+  const paste = async (page) => {
+    await page.evaluate(() => navigator.clipboard.writeText(' bcdf–ghjk\n'));
+    await page.focus('#user_code');
+    await page.keyboard.press('Control+V');
+  };
+  await visit({ name: 'enter', permissions }, async (page) => {
+    const [sent] = await Promise.all([posted(page), paste(page)]);
+    assert.deepEqual(sent.form, { user_code: 'BCDF-GHJK' });
+  });
+  await visit({ name: 'typed', permissions }, async (page) => {
+    const before = gallery.posts.length;
+    await paste(page);
+    await page.waitForFunction(() => document.querySelector('#user_code').value === 'BCDF-GHJK');
+    await page.reload();
+    assert.equal(gallery.posts.length, before);
+  });
+});
+
+test('a command is copied whole, and that is said', async () => {
+  await visit({ name: 'home', permissions: ['clipboard-read', 'clipboard-write'] }, async (page) => {
+    await page.click('.command button');
+    await page.getByRole('status').filter({ hasText: 'Copied' }).waitFor();
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'POSTIZ_AUTH_SERVER=https://auth.example.com postiz auth:login');
+  });
+});
+
+test('one moment: the page tries again by itself, as it was asked', async () => {
+  const again = (page) => page.waitForRequest((request) => request.isNavigationRequest() && request.url().endsWith('?state=kept'));
+  await visit({ name: 'one-moment', query: '?state=kept', clock: true }, async (page) => {
+    await Promise.all([again(page), page.clock.fastForward(4000)]);
+  });
+  await visit({ name: 'one-moment-form', clock: true }, async (page) => {
+    const [sent] = await Promise.all([posted(page), page.clock.fastForward(4000)]);
+    assert.deepEqual(sent.form, { user_code: 'BCDF-GHJK', action: 'deny' });
+  });
+  await visit({ name: 'one-moment', query: '?state=kept', javaScriptEnabled: false }, again);
+});
+
+test('nothing moves for those who want no motion', async () => {
+  await visit({ name: 'confirm', reducedMotion: 'reduce' }, async (page) => {
+    const moving = await page.evaluate(() => [...document.querySelectorAll('*')].filter((one) => getComputedStyle(one).transitionDuration !== '0s').length);
+    assert.equal(moving, 0);
+  });
+});
