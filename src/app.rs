@@ -64,7 +64,7 @@ impl App {
         let deps =
             Data::new(Deps::new(config, store.clone(), Postiz::new(config)?, Arc::clone(&waiters), runtime.clone()));
 
-        runtime.spawn(sweeper::run(store.clone(), deps.stopping.clone()));
+        runtime.spawn(sweeper::run(store.clone(), Arc::clone(&deps.limits), deps.stopping.clone()));
         runtime.spawn(feed::run(store.clone(), waiters, deps.stopping.clone()));
 
         let closing = CancellationToken::new();

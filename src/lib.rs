@@ -6,7 +6,7 @@
 //! endpoint; [`app`] puts the parts together, [`commands`] is the command line.
 //!
 //! Imports go only downwards: `commands → app, demo → http, sweeper, feed → store, postiz, waiters,
-//! telemetry → grant, config → secret`.
+//! limits, telemetry → grant, config → secret`.
 
 pub mod app;
 pub mod commands;
@@ -16,6 +16,7 @@ pub mod demo;
 pub mod feed;
 pub mod grant;
 pub mod http;
+pub mod limits;
 pub mod postiz;
 pub mod secret;
 pub mod store;

@@ -1,41 +1,66 @@
-//! The housekeeping of each replica: the schema at start, the sweep ever after.
+//! The housekeeping of each replica: the schema at start, then what is due every few seconds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::store::{SWEEP_BATCH, Store};
+use crate::limits::Limits;
+use crate::store::{SWEEP_BATCH, Store, StoreError};
 
 /// Between two sweeps, roughly: the replicas drift apart.
 const PERIOD: Duration = Duration::from_secs(20);
+/// Between two looks at how many wrong codes came in; also what a burst of them has free.
+const WEIGHING: Duration = Duration::from_secs(5);
 /// Between two tries to reach a database that is not there yet.
 const RETRY: Duration = Duration::from_millis(500);
 /// After a full batch, so that the logins' own statements come first.
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Runs until `stopping` is cancelled.
-pub async fn run(store: Store, stopping: CancellationToken) {
+pub async fn run(store: Store, limits: Arc<Limits>, stopping: CancellationToken) {
     let endless = async {
-        loop {
-            // Also mends a schema that went missing under a running server.
-            while store.migrate().await.is_err() {
-                sleep(RETRY).await;
-            }
-            match store.sweep().await {
-                Ok(rows) if rows >= SWEEP_BATCH => sleep(BREATH).await,
-                Ok(rows) => {
-                    debug!(rows, "swept");
-                    pause(&store).await;
-                }
-                Err(_) => sleep(RETRY).await,
-            }
-        }
+        tokio::join!(sweep_forever(&store), weigh_forever(&store, &limits));
     };
     tokio::select! {
         () = endless => {}
         () = stopping.cancelled() => {}
+    }
+}
+
+async fn sweep_forever(store: &Store) {
+    loop {
+        // Also mends a schema that went missing under a running server.
+        while store.migrate().await.is_err() {
+            sleep(RETRY).await;
+        }
+        match sweep(store).await {
+            Ok(rows) if rows >= SWEEP_BATCH => sleep(BREATH).await,
+            Ok(rows) => {
+                debug!(rows, "swept");
+                pause(store).await;
+            }
+            Err(_) => sleep(RETRY).await,
+        }
+    }
+}
+
+/// One batch of each; the size of the larger one.
+async fn sweep(store: &Store) -> Result<usize, StoreError> {
+    let grants = store.sweep().await?;
+    Ok(store.sweep_guesses(SWEEP_BATCH).await?.max(grants))
+}
+
+async fn weigh_forever(store: &Store, limits: &Limits) {
+    loop {
+        sleep(WEIGHING).await;
+        limits.forget_the_quiet();
+        if store.is_migrated() {
+            // Where it fails, what was known last goes on to hold.
+            let _ = store.weigh_guesses().await;
+        }
     }
 }
 

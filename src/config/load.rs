@@ -35,6 +35,8 @@ pub(super) struct Raw {
     rust_log: Field<String>,
     client_ip_source: Field<ClientIpSource>,
     trusted_proxies: Field<Networks>,
+    rate_limit_guesses: Field<Within<0, 100_000>>,
+    rate_limit_codes: Field<Within<0, 100_000>>,
 }
 
 /// Reads all variables before it gives up, so that one start shows all problems.
@@ -59,6 +61,8 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     let log_filter = raw.rust_log.take(&v::RUST_LOG, &mut problems);
     let client_ip_source = raw.client_ip_source.take(&v::CLIENT_IP_SOURCE, &mut problems);
     let trusted_proxies = raw.trusted_proxies.take(&v::TRUSTED_PROXIES, &mut problems);
+    let guesses = raw.rate_limit_guesses.take(&v::RATE_LIMIT_GUESSES, &mut problems);
+    let codes = raw.rate_limit_codes.take(&v::RATE_LIMIT_CODES, &mut problems);
 
     // Nothing is absent here unless it is a problem already.
     let assemble = || {
@@ -83,6 +87,8 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             log_filter,
             client_ip_source: client_ip_source?,
             trusted_proxies: trusted_proxies.map(|networks| networks.0).unwrap_or_default(),
+            rate_limit_guesses: guesses?.0,
+            rate_limit_codes: codes?.0,
             platform,
             server_url_source,
             warnings,

@@ -61,6 +61,10 @@ pub struct Config {
     pub client_ip_source: ClientIpSource,
     /// Proxies that are believed besides private addresses.
     pub trusted_proxies: Vec<IpNet>,
+    /// How many wrong user codes a client may enter in 15 minutes; 0 sets no limit.
+    pub rate_limit_guesses: u32,
+    /// How many logins a client may start in a minute, at one replica; 0 sets no limit.
+    pub rate_limit_codes: u32,
     /// The hosting platform, where it is a known one.
     pub platform: Option<Platform>,
     /// Why `server_url` is what it is.

@@ -98,7 +98,7 @@ pub(super) const RUST_LOG: Variable =
 pub(super) const CLIENT_IP_SOURCE: Variable = Variable::optional(
     "CLIENT_IP_SOURCE",
     Some("Auto"),
-    "Which part of a request says who the client is, for the page on which people compare addresses.",
+    "Which part of a request says who the client is, for the limits and for the page on which people compare addresses.",
 )
 .allowed("Auto, Connection, RightmostXForwardedFor, XRealIp, FlyClientIp or CfConnectingIp", "RightmostXForwardedFor");
 
@@ -108,6 +108,20 @@ pub(super) const TRUSTED_PROXIES: Variable = Variable::optional(
     "The proxies in front of the server whose X-Forwarded-For is believed, besides private addresses.",
 )
 .allowed("networks and addresses, separated by commas", "203.0.113.0/24,2001:db8::/32");
+
+pub(super) const RATE_LIMIT_GUESSES: Variable = Variable::optional(
+    "RATE_LIMIT_GUESSES",
+    Some("10"),
+    "How many wrong codes a client may enter in 15 minutes, counted over all replicas.",
+)
+.allowed("0 to 100000; 0 sets no limit", "10");
+
+pub(super) const RATE_LIMIT_CODES: Variable = Variable::optional(
+    "RATE_LIMIT_CODES",
+    Some("60"),
+    "How many logins a client may start in a minute, counted by each replica.",
+)
+.allowed("0 to 100000; 0 sets no limit", "60");
 
 /// Every variable that the server reads from its operator, the required ones first.
 pub(super) const ALL: &[Variable] = &[
@@ -125,4 +139,6 @@ pub(super) const ALL: &[Variable] = &[
     RUST_LOG,
     CLIENT_IP_SOURCE,
     TRUSTED_PROXIES,
+    RATE_LIMIT_GUESSES,
+    RATE_LIMIT_CODES,
 ];

@@ -1,6 +1,6 @@
 //! Where a request comes from, as far as that can be believed.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderMap;
@@ -104,22 +104,6 @@ fn address(text: &str) -> Option<IpAddr> {
     bare.ok().map(|address| address.to_canonical())
 }
 
-/// Whether two addresses belong to one network: the same IPv4 address or the same IPv6 /64. `None`
-/// where one is IPv4 and the other IPv6, which one household has both of.
-pub fn same_network(one: IpAddr, other: IpAddr) -> Option<bool> {
-    match (one.to_canonical(), other.to_canonical()) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => Some(one == other),
-        (IpAddr::V6(one), IpAddr::V6(other)) => Some(prefix(one) == prefix(other)),
-        _ => None,
-    }
-}
-
-/// The /64: what one line or one machine is given.
-fn prefix(address: Ipv6Addr) -> [u16; 4] {
-    let [a, b, c, d, ..] = address.segments();
-    [a, b, c, d]
-}
-
 #[cfg(test)]
 mod tests {
     use actix_web::test::TestRequest;
@@ -173,16 +157,6 @@ mod tests {
         assert_eq!(found(&rule(ClientIpSource::RightmostXForwardedFor, &[]), "7.7.7.7", headers), "6.6.6.6");
         let twice: &[_] = &[("X-Real-IP", "8.8.8.8"), ("X-Real-IP", "6.6.6.6")];
         assert_eq!(found(&rule(ClientIpSource::XRealIp, &[]), "172.16.0.1", twice), "172.16.0.1");
-    }
-
-    #[test]
-    fn networks_are_compared_as_people_have_them() {
-        let same = |one: &str, other: &str| same_network(one.parse().unwrap(), other.parse().unwrap());
-        assert_eq!(same("8.8.8.8", "::ffff:8.8.8.8"), Some(true));
-        assert_eq!(same("8.8.8.8", "8.8.8.9"), Some(false));
-        assert_eq!(same("2001:db8:1:2::3", "2001:db8:1:2:ffff::1"), Some(true));
-        assert_eq!(same("2001:db8:1:2::3", "2001:db8:1:3::3"), Some(false));
-        assert_eq!(same("8.8.8.8", "2001:db8::1"), None);
     }
 
     proptest! {

@@ -46,6 +46,7 @@ pub async fn code(
     let body = body.map_err(|error| rejection(&error))?;
     body.fields::<Request>()?;
     let requester = deps.client_ip.of(&request);
+    deps.limits.opening(requester).map_err(|over| ClientError::TooManyLogins(over.seconds()))?;
     let (device_code, user_code) = deps.store.open(requester).await.map_err(|error| match error {
         StoreError::Unreachable | StoreError::Refused => ClientError::TemporarilyUnavailable(RETRY_AFTER),
     })?;

@@ -37,6 +37,12 @@ pub enum ClientError {
     /// Try again later, after so many seconds.
     #[error("The server can't do this right now. Try again in a moment.")]
     TemporarilyUnavailable(u32),
+    /// This client has started too many logins; it may again after so many seconds.
+    #[error("Too many logins were started from your network. Try again in {0} s.")]
+    TooManyLogins(u64),
+    /// As [`Self::InvalidGrant`], and this client has asked for too many unknown ones.
+    #[error("This device code is unknown, like many that came from your network. Start the login again.")]
+    TooManyUnknown(u64),
     /// Nothing has this address.
     #[error("There is nothing at this address.")]
     NotFound,
@@ -68,6 +74,8 @@ impl ClientError {
             Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
             Self::ExpiredToken => ("expired_token", StatusCode::BAD_REQUEST),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::TooManyLogins(_) => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
+            Self::TooManyUnknown(_) => ("invalid_grant", StatusCode::TOO_MANY_REQUESTS),
             Self::NotFound => ("not_found", StatusCode::NOT_FOUND),
             Self::MethodNotAllowed(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
         }
@@ -86,6 +94,13 @@ impl ResponseError for ClientError {
         match self {
             Self::TemporarilyUnavailable(seconds) => {
                 response.insert_header((RETRY_AFTER, seconds.to_string()));
+            }
+            Self::TooManyLogins(seconds) => {
+                response.insert_header((RETRY_AFTER, seconds.to_string()));
+            }
+            Self::TooManyUnknown(seconds) => {
+                // Each further try costs the client a connection.
+                response.insert_header((RETRY_AFTER, seconds.to_string())).force_close();
             }
             Self::MethodNotAllowed(methods) => {
                 response.insert_header((ALLOW, *methods));

@@ -28,6 +28,7 @@ pub mod poll;
 pub mod routes;
 pub mod token;
 pub mod trace;
+pub mod typing;
 pub mod verify;
 pub mod visitor;
 
@@ -39,12 +40,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{BaseUrl, Config};
+use crate::limits::Limits;
 use crate::postiz::Postiz;
 use crate::store::Store;
 use crate::waiters::Waiters;
 
 use client_ip::ClientIp;
 use health::Health;
+use typing::Typing;
 
 /// What the handlers need; filled by the app, shared by all workers.
 #[derive(Debug)]
@@ -57,6 +60,10 @@ pub struct Deps {
     pub waiters: Arc<Waiters>,
     /// What `/health` says.
     pub health: Health,
+    /// What a client may do in a minute.
+    pub limits: Arc<Limits>,
+    /// Marks a code that a person has typed once.
+    pub typing: Typing,
     /// Who a request comes from.
     pub client_ip: ClientIp,
     /// Where people and terminals reach us.
@@ -83,6 +90,8 @@ impl Deps {
         let stopping = CancellationToken::new();
         Self {
             health: Health::new(store.clone(), stopping.clone()),
+            limits: Arc::new(Limits::new(config.rate_limit_codes)),
+            typing: Typing::new(config),
             client_ip: ClientIp::new(config),
             store,
             postiz,

@@ -52,7 +52,10 @@ pub async fn token(
         PollAnswer::TooEarly => Err(ClientError::SlowDown),
         PollAnswer::Denied => Err(ClientError::AccessDenied),
         PollAnswer::Expired => Err(ClientError::ExpiredToken),
-        PollAnswer::Unknown => Err(ClientError::InvalidGrant),
+        PollAnswer::Unknown => Err(match deps.limits.unknown_poll(deps.client_ip.of(&request)) {
+            Ok(()) => ClientError::InvalidGrant,
+            Err(over) => ClientError::TooManyUnknown(over.seconds()),
+        }),
     }
 }
 

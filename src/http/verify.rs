@@ -11,22 +11,33 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use tracing::info;
 
-use crate::grant::{BrowserKey, Settled, Status, UserCode};
-use crate::http::client_ip::same_network;
+use crate::grant::{BrowserKey, Settled, Status, UserCode, same_network};
 use crate::http::pages::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
 use crate::http::params::Body;
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie, own_form};
-use crate::store::{Decision, Login};
+use crate::limits::whole_seconds;
+use crate::store::{Decision, Entered, Login, StoreError};
 
 /// A terminal that has not asked for so long has probably gone away.
 const SILENCE: Duration = Duration::from_secs(150);
+
+/// How a code came here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Entry {
+    /// In a link, as the terminal opens it, or as somebody sent it.
+    Link,
+    /// By hand.
+    Typed,
+}
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Form {
     user_code: String,
     action: Option<String>,
+    /// The mark of a code that was typed before.
+    again: Option<String>,
 }
 
 /// Asks for the code, or shows the login that has it.
@@ -37,33 +48,14 @@ pub async fn page(request: HttpRequest, visitor: Visitor, deps: Data<Deps>) -> H
     let Some((_, typed)) = given else {
         return visitor.show(&Page::EnterCode { problem: None, typed: String::new() });
     };
-    let Ok(user_code) = typed.parse::<UserCode>() else {
-        return problem(&visitor, CodeProblem::Malformed, &typed);
-    };
-    match deps.store.login(user_code).await {
-        Ok(None) => problem(&visitor, CodeProblem::Unknown, &typed),
-        Ok(Some(login)) => {
-            let visitor = visitor.about(login.id);
-            match login.status {
-                Status::Denied => visitor.show(&Page::Denied),
-                Status::Approved | Status::Delivered => problem(&visitor, CodeProblem::Used, ""),
-                Status::Pending | Status::Authorizing if login.expired => problem(&visitor, CodeProblem::Expired, ""),
-                Status::Pending | Status::Authorizing => {
-                    let browser = browser_cookie::read(&request, &deps.server_url);
-                    visitor.show(&Page::Confirm(confirm(
-                        user_code,
-                        &login,
-                        deps.client_ip.of(&request),
-                        browser.as_ref(),
-                    )))
-                }
-            }
-        }
-        Err(_) => visitor.show(&Page::OneMoment { retry: Retry::Reload }),
+    let form = Form { user_code: typed.into_owned(), ..Form::default() };
+    match form.user_code.parse::<UserCode>() {
+        Ok(user_code) => look(&request, visitor, &deps, user_code, form, Entry::Link).await,
+        Err(_) => problem(&visitor, CodeProblem::Malformed, &form.user_code),
     }
 }
 
-/// Takes the person's decision: on to Postiz, or no.
+/// Takes a typed code, or the person's decision: on to Postiz, or no.
 pub async fn decide(
     request: HttpRequest,
     visitor: Visitor,
@@ -79,28 +71,121 @@ pub async fn decide(
     let Ok(user_code) = form.user_code.parse::<UserCode>() else {
         return problem(&visitor, CodeProblem::Malformed, &form.user_code);
     };
+    match form.action.as_deref() {
+        Some("continue" | "deny") => act(&request, visitor, &deps, user_code, form).await,
+        // What was typed is shown before anything comes of it: a code may have been sent by a stranger.
+        _ => look(&request, visitor, &deps, user_code, form, Entry::Typed).await,
+    }
+}
+
+async fn look(
+    request: &HttpRequest,
+    visitor: Visitor,
+    deps: &Deps,
+    user_code: UserCode,
+    form: Form,
+    entry: Entry,
+) -> HttpResponse {
+    let viewer = deps.client_ip.of(request);
+    let found = deps.store.login(user_code, viewer).await;
+    if !may_be_told(deps, user_code, &form, found.as_ref(), viewer) {
+        return type_again(&visitor, deps, user_code);
+    }
+    match found {
+        Ok(Entered::HeldOff { wait }) => held_off(&visitor, wait),
+        Ok(Entered::Unknown) => problem(&visitor, CodeProblem::Unknown, &form.user_code),
+        Ok(Entered::Known(login)) => {
+            let visitor = visitor.about(login.id);
+            match login.status {
+                Status::Denied => visitor.show(&Page::Denied),
+                Status::Approved | Status::Delivered => problem(&visitor, CodeProblem::Used, ""),
+                Status::Pending | Status::Authorizing if login.expired => problem(&visitor, CodeProblem::Expired, ""),
+                Status::Pending | Status::Authorizing => {
+                    let browser = browser_cookie::read(request, &deps.server_url);
+                    let confirm = confirm(user_code, &login, viewer, browser.as_ref(), entry);
+                    visitor.show(&Page::Confirm(Confirm { again: form.again, ..confirm }))
+                }
+            }
+        }
+        Err(_) => {
+            let retry = match entry {
+                Entry::Link => Retry::Reload,
+                Entry::Typed => Retry::Submit { user_code: user_code.to_string(), action: None },
+            };
+            visitor.show(&Page::OneMoment { retry })
+        }
+    }
+}
+
+async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: UserCode, form: Form) -> HttpResponse {
+    let client = deps.client_ip.of(request);
+    if deps.store.is_guessed_at() {
+        let found = deps.store.login(user_code, client).await;
+        if !may_be_told(deps, user_code, &form, found.as_ref(), client) {
+            return type_again(&visitor, deps, user_code);
+        }
+    }
     let denies = form.action.as_deref() == Some("deny");
-    let browser = browser_cookie::read(&request, &deps.server_url).unwrap_or_else(BrowserKey::random);
-    let decided = if denies { deps.store.deny(user_code).await } else { deps.store.begin(user_code, &browser).await };
+    let browser = browser_cookie::read(request, &deps.server_url).unwrap_or_else(BrowserKey::random);
+    let decided = if denies {
+        deps.store.deny(user_code, client).await
+    } else {
+        deps.store.begin(user_code, client, &browser).await
+    };
     match decided {
-        Ok(Decision::Taken(grant)) if denies => {
+        Ok(Entered::Known(Decision::Taken(grant))) if denies => {
             deps.waiters.wake(grant, Settled::Denied);
             info!(grant = grant.reference(), "grant denied on our page");
             visitor.about(grant).show(&Page::Denied)
         }
-        Ok(Decision::Taken(grant)) => {
+        Ok(Entered::Known(Decision::Taken(grant))) => {
             info!(grant = grant.reference(), "grant begun: the person goes to Postiz");
-            to_postiz(&deps, user_code, &browser)
+            to_postiz(deps, user_code, &browser)
         }
-        Ok(Decision::Settled(grant, Settled::Denied)) => visitor.about(grant).show(&Page::Denied),
-        Ok(Decision::Settled(grant, Settled::Approved)) => problem(&visitor.about(grant), CodeProblem::Used, ""),
-        Ok(Decision::Expired(grant)) => problem(&visitor.about(grant), CodeProblem::Expired, ""),
-        Ok(Decision::Unknown) => problem(&visitor, CodeProblem::Unknown, &form.user_code),
+        Ok(Entered::Known(Decision::Settled(grant, Settled::Denied))) => visitor.about(grant).show(&Page::Denied),
+        Ok(Entered::Known(Decision::Settled(grant, Settled::Approved))) => {
+            problem(&visitor.about(grant), CodeProblem::Used, "")
+        }
+        Ok(Entered::Known(Decision::Expired(grant))) => problem(&visitor.about(grant), CodeProblem::Expired, ""),
+        Ok(Entered::Known(Decision::Unknown) | Entered::Unknown) => {
+            problem(&visitor, CodeProblem::Unknown, &form.user_code)
+        }
+        Ok(Entered::HeldOff { wait }) => held_off(&visitor, wait),
         Err(_) => {
             let retry = Retry::Submit { user_code: user_code.to_string(), action: form.action };
             visitor.show(&Page::OneMoment { retry })
         }
     }
+}
+
+/// While somebody may be guessing codes, only who sits where the login was started is told of one at
+/// once. What says nothing of any code is answered as always.
+fn may_be_told(
+    deps: &Deps,
+    user_code: UserCode,
+    form: &Form,
+    found: Result<&Entered<Login>, &StoreError>,
+    client: Option<IpAddr>,
+) -> bool {
+    if !deps.store.is_guessed_at() || form.again.as_deref().is_some_and(|mark| deps.typing.knows(user_code, mark)) {
+        return true;
+    }
+    match found {
+        Ok(Entered::Known(login)) => network(login, client) == Network::Same,
+        Ok(Entered::Unknown) => false,
+        Ok(Entered::HeldOff { .. }) | Err(_) => true,
+    }
+}
+
+fn type_again(visitor: &Visitor, deps: &Deps, code: UserCode) -> HttpResponse {
+    visitor.show(&Page::EnterCode {
+        problem: Some(CodeProblem::Again { mark: deps.typing.mark(code) }),
+        typed: String::new(),
+    })
+}
+
+fn held_off(visitor: &Visitor, wait: Duration) -> HttpResponse {
+    visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(wait).max(1) })
 }
 
 fn problem(visitor: &Visitor, problem: CodeProblem, typed: &str) -> HttpResponse {
@@ -117,19 +202,19 @@ fn to_postiz(deps: &Deps, user_code: UserCode, browser: &BrowserKey) -> HttpResp
         .finish()
 }
 
-fn confirm(user_code: UserCode, login: &Login, viewer: Option<IpAddr>, browser: Option<&BrowserKey>) -> Confirm {
-    let network = match (login.requester, viewer) {
-        (Some(requester), Some(viewer)) => match same_network(requester, viewer) {
-            Some(true) => Network::Same,
-            Some(false) => Network::Other,
-            None => Network::CannotTell,
-        },
-        _ => Network::CannotTell,
-    };
+fn confirm(
+    user_code: UserCode,
+    login: &Login,
+    viewer: Option<IpAddr>,
+    browser: Option<&BrowserKey>,
+    entry: Entry,
+) -> Confirm {
+    let network = network(login, viewer);
     let confirmed_elsewhere = login.browser.is_some_and(|known| browser.is_none_or(|ours| ours.digest() != known));
     Confirm {
         user_code: user_code.to_string(),
-        prefilled: network != Network::Other,
+        prefilled: entry == Entry::Typed || network != Network::Other,
+        again: None,
         opened_seconds_ago: login.age.as_secs(),
         expires_in_seconds: login.remaining.as_secs(),
         requester: login.requester,
@@ -137,5 +222,13 @@ fn confirm(user_code: UserCode, login: &Login, viewer: Option<IpAddr>, browser: 
         network,
         terminal: if login.silence > SILENCE { Terminal::Silent } else { Terminal::Waiting },
         several_browsers: login.browsers > 1 || confirmed_elsewhere,
+    }
+}
+
+fn network(login: &Login, viewer: Option<IpAddr>) -> Network {
+    match login.requester.zip(viewer).and_then(|(requester, viewer)| same_network(requester, viewer)) {
+        Some(true) => Network::Same,
+        Some(false) => Network::Other,
+        None => Network::CannotTell,
     }
 }

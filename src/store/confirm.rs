@@ -4,50 +4,38 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 
 use crate::grant::{BrowserKey, GrantId, Settled, Status, UserCode};
 use crate::secret::Digest;
+use crate::store::guesses::{Entered, entering};
 use crate::store::lookup::status;
 use crate::store::{Statement, Store, StoreError, bytes, get, get_bytes};
 
-/// How long a person waits for a page before it says "one moment".
-const PATIENCE: Duration = Duration::from_secs(4);
-
-const LOGIN: Statement = Statement {
-    name: "login",
-    sql: "SELECT id, status, requester, browser, browsers,
-                 expires_at <= now() AS expired,
-                 extract(epoch FROM now() - opened_at)::float8 AS age,
-                 extract(epoch FROM expires_at - now())::float8 AS remaining,
-                 extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS silence
-          FROM device_requests WHERE user_code = $1",
-};
+/// Looks, and changes nothing.
+const LOGIN: Statement = Statement { name: "login", sql: entering!("SELECT WHERE false") };
 
 /// The last browser to confirm the code is the one whose callback counts.
 const BEGIN: Statement = Statement {
     name: "begin",
-    sql: "WITH changed AS (
-              UPDATE device_requests
-              SET status = 'authorizing', browser = $2, state = $3,
-                  browsers = CASE WHEN browser = $2 THEN browsers ELSE least(browsers + 1, 99) END
-              WHERE user_code = $1 AND status IN ('pending', 'authorizing') AND expires_at > now()
-              RETURNING id
-          )
-          SELECT id, status, expires_at <= now() AS expired, EXISTS (SELECT FROM changed) AS changed
-          FROM device_requests WHERE user_code = $1",
+    sql: entering!(
+        "UPDATE device_requests
+         SET status = 'authorizing', browser = $5, state = $6,
+             browsers = CASE WHEN browser = $5 THEN browsers ELSE least(browsers + 1, 99) END
+         WHERE user_code = $1 AND status IN ('pending', 'authorizing') AND expires_at > now()
+           AND NOT EXISTS (SELECT FROM held_off)
+         RETURNING id"
+    ),
 };
 
 const DENY: Statement = Statement {
     name: "deny",
-    sql: "WITH changed AS (
-              UPDATE device_requests
-              SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
-              WHERE user_code = $1 AND status IN ('pending', 'authorizing') AND expires_at > now()
-              RETURNING id
-          )
-          SELECT id, status, expires_at <= now() AS expired, EXISTS (SELECT FROM changed) AS changed
-          FROM device_requests WHERE user_code = $1",
+    sql: entering!(
+        "UPDATE device_requests
+         SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
+         WHERE user_code = $1 AND status IN ('pending', 'authorizing') AND expires_at > now()
+           AND NOT EXISTS (SELECT FROM held_off)
+         RETURNING id"
+    ),
 };
 
 /// A login as the person is shown it, before deciding.
@@ -87,33 +75,25 @@ pub enum Decision {
 }
 
 impl Store {
-    /// The login with this user code; changes nothing.
-    pub async fn login(&self, code: UserCode) -> Result<Option<Login>, StoreError> {
-        let letters = code.letters();
-        let rows = self.link.rows(LOGIN, &[(&letters, Type::TEXT)], PATIENCE).await?;
-        rows.first().map(login).transpose()
+    /// The login with this user code, which this client entered; changes nothing of it.
+    pub async fn login(&self, code: UserCode, client: Option<IpAddr>) -> Result<Entered<Login>, StoreError> {
+        self.enter(LOGIN, code, client, &[], login).await
     }
 
     /// Begins the authorization in this browser; may be repeated.
-    pub async fn begin(&self, code: UserCode, browser: &BrowserKey) -> Result<Decision, StoreError> {
-        let letters = code.letters();
+    pub async fn begin(
+        &self,
+        code: UserCode,
+        client: Option<IpAddr>,
+        browser: &BrowserKey,
+    ) -> Result<Entered<Decision>, StoreError> {
         let (key, state) = (browser.digest(), browser.state(code).digest());
-        let rows = self
-            .link
-            .rows(
-                BEGIN,
-                &[(&letters, Type::TEXT), (&bytes(&key), Type::BYTEA), (&bytes(&state), Type::BYTEA)],
-                PATIENCE,
-            )
-            .await?;
-        rows.first().map_or(Ok(Decision::Unknown), decision)
+        self.enter(BEGIN, code, client, &[bytes(&key), bytes(&state)], decision).await
     }
 
     /// Ends the login at the person's word.
-    pub async fn deny(&self, code: UserCode) -> Result<Decision, StoreError> {
-        let letters = code.letters();
-        let rows = self.link.rows(DENY, &[(&letters, Type::TEXT)], PATIENCE).await?;
-        rows.first().map_or(Ok(Decision::Unknown), decision)
+    pub async fn deny(&self, code: UserCode, client: Option<IpAddr>) -> Result<Entered<Decision>, StoreError> {
+        self.enter(DENY, code, client, &[], decision).await
     }
 }
 

@@ -12,6 +12,7 @@ mod callback;
 mod confirm;
 mod deliver;
 mod error;
+mod guesses;
 mod lookup;
 mod open;
 mod pool;
@@ -39,12 +40,14 @@ pub use approve::Approval;
 pub use callback::{Callback, Lease, LeaseHolder};
 pub use confirm::{Decision, Login};
 pub use error::StoreError;
+pub use guesses::Entered;
 pub use lookup::{Paced, SettledFeed};
 pub use sweep::BATCH as SWEEP_BATCH;
 pub use tls::TlsError;
 
 use batcher::Batcher;
 use error::AttemptError;
+use guesses::GuessLimit;
 use open::NewGrant;
 
 /// No single attempt waits longer for Postgres; a connection that says nothing is then given up.
@@ -67,6 +70,7 @@ pub struct Store {
     link: Arc<Link>,
     lookups: Batcher<GrantId, Option<Standing>>,
     openings: Batcher<NewGrant, bool>,
+    guess_limit: GuessLimit,
 }
 
 /// The pool and what is known about it.
@@ -74,6 +78,7 @@ struct Link {
     pool: Pool,
     reachable: AtomicBool,
     migrated: AtomicBool,
+    guessed_at: AtomicBool,
     /// Told when our tables are found missing.
     schema_missing: Notify,
 }
@@ -87,11 +92,13 @@ impl Store {
             pool: pool::new(config, runtime)?,
             reachable: AtomicBool::new(true),
             migrated: AtomicBool::new(false),
+            guessed_at: AtomicBool::new(false),
             schema_missing: Notify::new(),
         });
         Ok(Self {
             lookups: lookup::batcher(Arc::clone(&link), runtime),
             openings: open::batcher(Arc::clone(&link), config.device_code_ttl, runtime),
+            guess_limit: GuessLimit(config.rate_limit_guesses),
             link,
         })
     }

@@ -18,7 +18,10 @@ use crate::store::{Store, StoreError};
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// In the order of their versions; a file that was released is never changed.
-const MIGRATIONS: &[(i32, &str)] = &[(1, include_str!("../../migrations/0001_device_requests.sql"))];
+const MIGRATIONS: &[(i32, &str)] = &[
+    (1, include_str!("../../migrations/0001_device_requests.sql")),
+    (2, include_str!("../../migrations/0002_guess_counters.sql")),
+];
 
 /// The key is `postiz` in ASCII: no other application's advisory lock is in the way.
 const BEGIN: &str = "SET LOCAL lock_timeout = '30s';

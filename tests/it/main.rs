@@ -13,6 +13,7 @@ mod clients;
 mod configuration;
 mod databases;
 mod encryption;
+mod limits;
 mod logins;
 mod people;
 mod poolers;

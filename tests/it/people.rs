@@ -31,7 +31,9 @@ async fn a_code_is_taken_however_it_was_typed() {
     for typing in [str::to_lowercase, without_dash, spaced, en_dash, line_end] {
         let login = stage.cli().open().await;
         let page = browser.submit(&form, &[("user_code", &typing(&login.user_code))]).await;
-        assert!(page.says("Allow postiz-auth-server"), "{}", page.text);
+        assert!(page.says(&login.user_code) && page.says("127.0.0.1"), "{}", page.text);
+        let consent = browser.press(&page, ("action", "continue"), &[]).await;
+        assert!(consent.says("Allow postiz-auth-server"), "{}", consent.text);
     }
 }
 
@@ -109,6 +111,21 @@ async fn another_network_has_to_type_the_code() {
     assert!(other.contains(r#"class="code-field""#), "the code has to be typed: {other}");
     let cannot_tell = look("2001:db8::1").await;
     assert!(!cannot_tell.contains(r#"class="code-field""#), "{cannot_tell}");
+}
+
+/// Somebody who is told a code on the telephone sees whose login it is before Postiz asks them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_typed_code_shows_where_its_login_was_started_before_anything_comes_of_it() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open_at("203.0.113.7").await;
+    let victim = Browser::at("198.51.100.9");
+    let form = victim.visit(&format!("{}/device/verify", stage.balancer.url())).await;
+    let page = victim.submit(&form, &[("user_code", &login.user_code)]).await;
+    assert!(page.says("203.0.113.7") && page.says("198.51.100.9"), "{}", page.text);
+    assert!(page.says("If somebody sent you this code, deny it"), "{}", page.text);
+    assert_eq!(stage.database.count("device_requests WHERE status = 'pending'").await, 1);
+    assert!(victim.press(&page, ("action", "deny"), &[]).await.says("Login denied"));
+    assert_eq!(login.poll().await, Poll::error("access_denied"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,7 +69,12 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
 async fn consent_cookie(stage: &Stage) -> String {
     let login = stage.cli().open().await;
     let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let answer = http.post(&login.verification_uri).form(&[("user_code", &login.user_code)]).send().await.unwrap();
+    let answer = http
+        .post(&login.verification_uri)
+        .form(&[("user_code", login.user_code.as_str()), ("action", "continue")])
+        .send()
+        .await
+        .unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     cookie.split(['=', ';']).nth(1).unwrap().to_owned()
@@ -81,7 +86,7 @@ async fn under_https_the_cookie_belongs_to_this_host_alone() {
     let answer = stage.cli().send("/device/code", "application/json", String::new()).await;
     let answer: serde_json::Value = answer.json().await.unwrap();
     let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let form = [("user_code", answer["user_code"].as_str().unwrap())];
+    let form = [("user_code", answer["user_code"].as_str().unwrap()), ("action", "continue")];
     let answer = http.post(format!("{}/device/verify", stage.balancer.url())).form(&form).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("__Host-postiz-browser=") && cookie.contains("; Secure"), "{cookie}");

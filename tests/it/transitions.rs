@@ -5,7 +5,7 @@ use std::time::Duration;
 use postiz_auth_server::config::Config;
 use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, UserCode};
 use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Callback, Decision, Lease, LeaseHolder, Store};
+use postiz_auth_server::store::{Callback, Decision, Entered, Lease, LeaseHolder, Store};
 use tokio::runtime::Handle;
 
 use crate::support::Database;
@@ -45,11 +45,16 @@ impl Grant {
         if status == Status::Pending {
             return None;
         }
-        assert!(matches!(self.store.begin(self.code, &self.browser).await.unwrap(), Decision::Taken(_)));
+        assert!(matches!(
+            self.store.begin(self.code, None, &self.browser).await.unwrap(),
+            Entered::Known(Decision::Taken(_))
+        ));
         let lease = self.claim("first").await.unwrap();
         match status {
             Status::Pending | Status::Authorizing => {}
-            Status::Denied => assert!(matches!(self.store.deny(self.code).await.unwrap(), Decision::Taken(_))),
+            Status::Denied => {
+                assert!(matches!(self.store.deny(self.code, None).await.unwrap(), Entered::Known(Decision::Taken(_))));
+            }
             Status::Approved => self.approve(&lease).await,
             Status::Delivered => {
                 self.approve(&lease).await;
@@ -61,8 +66,8 @@ impl Grant {
 
     async fn take(&self, step: Step, lease: Option<&Lease>) {
         match step {
-            Step::Begin => drop(self.store.begin(self.code, &self.browser).await.unwrap()),
-            Step::Deny => drop(self.store.deny(self.code).await.unwrap()),
+            Step::Begin => drop(self.store.begin(self.code, None, &self.browser).await.unwrap()),
+            Step::Deny => drop(self.store.deny(self.code, None).await.unwrap()),
             Step::Deliver => drop(self.store.deliver(self.id).await.unwrap()),
             Step::Claim => {
                 if let Some(lease) = lease {
@@ -114,7 +119,7 @@ async fn a_denial_in_mid_exchange_stands() {
     let (_database, store) = store().await;
     let grant = Grant::open(&store).await;
     let lease = grant.bring_to(Status::Authorizing).await.unwrap();
-    store.deny(grant.code).await.unwrap();
+    store.deny(grant.code, None).await.unwrap();
     grant.approve(&lease).await;
     assert!(store.deliver(grant.id).await.unwrap().is_none());
 }
@@ -123,7 +128,7 @@ async fn a_denial_in_mid_exchange_stands() {
 async fn a_lease_is_held_by_one_until_it_runs_out() {
     let (database, store) = store().await;
     let grant = Grant::open(&store).await;
-    store.begin(grant.code, &grant.browser).await.unwrap();
+    store.begin(grant.code, None, &grant.browser).await.unwrap();
     assert!(grant.claim("code").await.is_some());
     assert!(grant.claim("code").await.is_none());
     database.run("UPDATE device_requests SET leased_until = now()").await;

@@ -67,7 +67,7 @@ pub enum Page {
 }
 
 /// Why a user code did not do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CodeProblem {
     /// It cannot be a code.
     Malformed,
@@ -77,6 +77,11 @@ pub enum CodeProblem {
     Expired,
     /// Its login is settled.
     Used,
+    /// Nothing is said of it before it is typed once more.
+    Again {
+        /// What lets it through then.
+        mark: String,
+    },
 }
 
 /// What the terminal is doing.
@@ -125,6 +130,8 @@ pub struct Confirm {
     pub user_code: String,
     /// The code is shown, and a click confirms it. Otherwise it is not shown and has to be typed from the terminal.
     pub prefilled: bool,
+    /// The mark of a code that was typed before, to be sent along.
+    pub again: Option<String>,
     /// Since the login was started.
     pub opened_seconds_ago: u64,
     /// Until it runs out.

@@ -31,6 +31,7 @@ fn codes() -> Vec<Sample> {
         ("enter", enter(None, "")),
         ("enter-malformed", enter(Some(CodeProblem::Malformed), "B0DF-GHJK")),
         ("enter-unknown", enter(Some(CodeProblem::Unknown), "bcdf ghjl")),
+        ("enter-again", enter(Some(CodeProblem::Again { mark: "A".repeat(43) }), "")),
         ("enter-expired", enter(Some(CodeProblem::Expired), CODE)),
         ("enter-used", enter(Some(CodeProblem::Used), CODE)),
     ]
@@ -40,6 +41,7 @@ fn confirmations() -> Vec<Sample> {
     let here = || Confirm {
         user_code: CODE.to_owned(),
         prefilled: true,
+        again: None,
         opened_seconds_ago: 130,
         expires_in_seconds: 770,
         requester: Some(HERE),
@@ -54,6 +56,7 @@ fn confirmations() -> Vec<Sample> {
     [
         ("confirm", here()),
         ("confirm-two-families", Confirm { requester: Some(LONGEST), ..cannot_tell() }),
+        ("confirm-other-network", Confirm { prefilled: true, ..other() }),
         ("confirm-no-address", Confirm { requester: None, viewer: None, ..cannot_tell() }),
         ("confirm-silent", Confirm { terminal: Terminal::Silent, ..here() }),
         ("confirm-signed-in", Confirm { terminal: Terminal::SignedIn, ..here() }),

@@ -52,18 +52,21 @@ pub(super) struct EnterCodeTemplate<'a> {
     wrong: Option<&'a str>,
     /// This login is over: a new one is the next step, not another try.
     over: Option<&'a str>,
+    /// What lets the same code through the second time.
+    again: Option<&'a str>,
     /// The field is what the page is for: it has the focus, and a pasted code goes off at once.
     alone: bool,
 }
 
 impl<'a> EnterCodeTemplate<'a> {
-    pub(super) fn new(frame: Frame<'a>, problem: Option<CodeProblem>, typed: &'a str) -> Self {
+    pub(super) fn new(frame: Frame<'a>, problem: Option<&'a CodeProblem>, typed: &'a str) -> Self {
         let enter = &frame.texts.enter;
-        let page = Self { frame, title: &enter.title, typed, wrong: None, over: None, alone: true };
+        let page = Self { frame, title: &enter.title, typed, wrong: None, over: None, again: None, alone: true };
         match problem {
             None => page,
             Some(CodeProblem::Malformed) => Self { wrong: Some(&enter.malformed), ..page },
             Some(CodeProblem::Unknown) => Self { wrong: Some(&enter.unknown), ..page },
+            Some(CodeProblem::Again { mark }) => Self { wrong: Some(&enter.again), again: Some(mark), ..page },
             Some(CodeProblem::Expired) => {
                 Self { title: &enter.expired.title, over: Some(&enter.expired.text), typed: "", alone: false, ..page }
             }
@@ -82,6 +85,8 @@ pub(super) struct ConfirmTemplate<'a> {
     title: &'a str,
     /// The code as a screen reader should say it: letter by letter.
     spelled: String,
+    /// The login comes from another network.
+    elsewhere: Option<&'a str>,
     started: String,
     expires: String,
     /// Shown beside the requester's address where the two differ.
@@ -104,6 +109,11 @@ impl<'a> ConfirmTemplate<'a> {
             confirm,
             title: if confirm.prefilled { &texts.title } else { &texts.title_typed },
             spelled: confirm.user_code.chars().flat_map(|letter| [letter, ' ']).collect(),
+            elsewhere: match (confirm.network, confirm.prefilled) {
+                (Network::Other, false) => Some(&texts.other_network),
+                (Network::Other, true) => Some(&texts.other_network_typed),
+                (Network::Same | Network::CannotTell, _) => None,
+            },
             started: frame.texts.common.ago(confirm.opened_seconds_ago),
             expires: frame.texts.common.within(confirm.expires_in_seconds),
             viewer: confirm.viewer.filter(|_| confirm.network != Network::Same),

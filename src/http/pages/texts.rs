@@ -63,6 +63,7 @@ pub(super) struct Enter {
     pub(super) caution: String,
     pub(super) malformed: String,
     pub(super) unknown: String,
+    pub(super) again: String,
     pub(super) expired: Words,
     pub(super) used: Words,
 }
@@ -74,6 +75,7 @@ pub(super) struct Confirm {
     pub(super) title_typed: String,
     pub(super) access: String,
     pub(super) other_network: String,
+    pub(super) other_network_typed: String,
     pub(super) several_browsers: String,
     pub(super) signed_in: String,
     pub(super) silent: String,

@@ -1,6 +1,6 @@
 //! A person's browser without a screen: keeps cookies, follows redirects, submits forms.
 
-use reqwest::header::{ACCEPT, HeaderMap, LOCATION};
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use scraper::{Html, Selector};
@@ -24,8 +24,18 @@ pub struct Page {
 
 impl Browser {
     pub fn new() -> Self {
-        let http = super::http().cookie_store(true).redirect(Policy::none()).build();
-        Self { http: http.unwrap() }
+        Self::from_address(None)
+    }
+
+    /// One that a proxy says has this address.
+    pub fn at(address: &str) -> Self {
+        Self::from_address(Some(address))
+    }
+
+    fn from_address(address: Option<&str>) -> Self {
+        let headers = address.map(|address| (HeaderName::from_static("x-forwarded-for"), address.parse().unwrap()));
+        let http = super::http().cookie_store(true).redirect(Policy::none());
+        Self { http: http.default_headers(headers.into_iter().collect()).build().unwrap() }
     }
 
     /// Goes there, and wherever that leads.

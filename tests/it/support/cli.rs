@@ -43,7 +43,16 @@ impl Cli {
 
     /// `POST /device/code` as the CLI sends it: JSON, and an empty body.
     pub async fn open(&self) -> Login {
-        let answer = self.send("/device/code", "application/json", String::new()).await;
+        self.opened(self.send("/device/code", "application/json", String::new()).await).await
+    }
+
+    /// The same from an address that a proxy names.
+    pub async fn open_at(&self, address: &str) -> Login {
+        let request = self.http.post(format!("{}/device/code", self.server)).header("X-Forwarded-For", address);
+        self.opened(request.send().await.unwrap()).await
+    }
+
+    async fn opened(&self, answer: Response) -> Login {
         assert_eq!(answer.status(), 200);
         let answer: Value = answer.json().await.unwrap();
         let text = |name: &str| answer[name].as_str().unwrap().to_owned();

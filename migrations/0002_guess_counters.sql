@@ -1,0 +1,12 @@
+-- Wrong user codes by client, for all replicas: who enters too many is held off until its window ends.
+CREATE TABLE guess_counters (
+    -- The client's network as text: 192.0.2.1/32, or the /64 of an IPv6 address.
+    client  text        PRIMARY KEY,
+    -- Wrong codes in this window. Right ones change nothing.
+    wrong   integer     NOT NULL CHECK (wrong > 0),
+    -- The window begins with the first wrong code.
+    ends_at timestamptz NOT NULL
+);
+
+-- The sweep takes what is over.
+CREATE INDEX guess_counters_ends_at ON guess_counters (ends_at);

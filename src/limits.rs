@@ -1,0 +1,139 @@
+//! What one client may do in a minute, counted by each replica for itself and in memory.
+//!
+//! These hold floods off. They are no secret's only defence, so they need not agree between
+//! replicas; wrong user codes are counted in the database, for all replicas together.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
+
+use crate::grant::{network, surroundings};
+
+/// Polls with a device code that was never issued, or is long gone. A terminal that meets one stops.
+const UNKNOWN_POLLS: NonZeroU32 = NonZeroU32::new(120).unwrap();
+/// Networks that are told apart at a time; past that, larger ones share a count, so that memory is
+/// bounded whoever comes.
+const MOST_CLIENTS: usize = 50_000;
+
+/// The counts of this replica.
+#[derive(Debug)]
+pub struct Limits {
+    openings: Option<PerMinute>,
+    unknown_polls: PerMinute,
+}
+
+/// So many a minute for each client, all at once or spread.
+#[derive(Debug)]
+struct PerMinute {
+    limiter: DefaultKeyedRateLimiter<IpNet>,
+    clock: DefaultClock,
+}
+
+/// A client is over its limit, and under it again after this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exceeded(pub Duration);
+
+impl Exceeded {
+    /// For `Retry-After`: whole seconds, rounded up.
+    pub fn seconds(self) -> u64 {
+        whole_seconds(self.0)
+    }
+}
+
+/// Rounded up: nobody should come back too early.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+impl Limits {
+    /// `openings` logins may be started by a client in a minute; 0 sets no limit.
+    pub fn new(openings: u32) -> Self {
+        Self { openings: NonZeroU32::new(openings).map(PerMinute::new), unknown_polls: PerMinute::new(UNKNOWN_POLLS) }
+    }
+
+    /// Counts the start of a login.
+    pub fn opening(&self, client: Option<IpAddr>) -> Result<(), Exceeded> {
+        self.openings.as_ref().map_or(Ok(()), |limit| limit.count(client))
+    }
+
+    /// Counts a poll whose device code is unknown.
+    pub fn unknown_poll(&self, client: Option<IpAddr>) -> Result<(), Exceeded> {
+        self.unknown_polls.count(client)
+    }
+
+    /// Forgets who has been quiet for long enough; to be called every few seconds.
+    pub fn forget_the_quiet(&self) {
+        for limit in self.openings.iter().chain([&self.unknown_polls]) {
+            limit.limiter.retain_recent();
+            limit.limiter.shrink_to_fit();
+        }
+    }
+}
+
+impl PerMinute {
+    fn new(most: NonZeroU32) -> Self {
+        Self { limiter: RateLimiter::dashmap(Quota::per_minute(most)), clock: DefaultClock::default() }
+    }
+
+    fn count(&self, client: Option<IpAddr>) -> Result<(), Exceeded> {
+        // Only the connection itself can be without an address; such clients share one.
+        let client = client.unwrap_or(IpAddr::from([0; 4]));
+        let crowded = self.limiter.len() >= MOST_CLIENTS;
+        let key = if crowded { surroundings(client) } else { network(client) };
+        self.limiter.check_key(&key).map_err(|over| Exceeded(over.wait_time_from(self.clock.now())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_client_may_start_its_minutes_worth_at_once_and_is_told_when_to_come_back() {
+        let limits = Limits::new(60);
+        let office = Some(address("192.0.2.1"));
+        for _ in 0..60 {
+            assert_eq!(limits.opening(office), Ok(()));
+        }
+        let Err(Exceeded(wait)) = limits.opening(office) else { panic!("not held off") };
+        assert!(!wait.is_zero() && wait <= Duration::from_secs(1), "{wait:?}");
+        assert_eq!(limits.opening(Some(address("192.0.2.2"))), Ok(()));
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_line_are_one_client() {
+        let limits = Limits::new(2);
+        assert_eq!(limits.opening(Some(address("2001:db8:1:2::1"))), Ok(()));
+        assert_eq!(limits.opening(Some(address("2001:db8:1:2::2"))), Ok(()));
+        assert!(limits.opening(Some(address("2001:db8:1:2::3"))).is_err());
+        assert_eq!(limits.opening(Some(address("2001:db8:1:3::1"))), Ok(()));
+    }
+
+    #[test]
+    fn zero_sets_no_limit() {
+        let limits = Limits::new(0);
+        assert!((0..10_000).all(|_| limits.opening(Some(address("192.0.2.1"))).is_ok()));
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_networks_come() {
+        let limits = Limits::new(60);
+        for net in 0..200_000_u32 {
+            let v6 = Ipv6Addr::from((0x2001_0db8_u128 << 96) | (u128::from(net) << 64));
+            let _ = limits.opening(Some(v6.into()));
+            let _ = limits.opening(Some(Ipv4Addr::from(net).into()));
+        }
+        let kept = limits.openings.as_ref().unwrap().limiter.len();
+        assert!(kept < MOST_CLIENTS + 5_000, "{kept}");
+    }
+}
