@@ -8,7 +8,7 @@ need_packages() {
     if ! command -v apt-get >/dev/null; then
         echo "Missing: $what. Install it and try again." >&2
         echo "  Debian, Ubuntu: apt-get install $*" >&2
-        echo "  macOS:          brew install postgresql@17 node pgbouncer" >&2
+        echo "  macOS:          brew install postgresql@17 node pgbouncer python" >&2
         exit 1
     fi
     local as_root=()
@@ -64,4 +64,9 @@ need_pgbouncer() {
     # Debian has it in sbin, which is not on everyone's path.
     export PATH=$PATH:/usr/sbin
     command -v pgbouncer >/dev/null || need_packages PgBouncer pgbouncer
+}
+
+need_python() {
+    # Debian has the virtual environments in a package of their own.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "Python, for Schemathesis" python3-venv
 }

@@ -7,6 +7,7 @@
 //! | [`callback`] | `GET /device/callback`: Postiz sends the person back |
 //! | [`token`] | `POST /device/token`: the terminal polls |
 //! | [`health`] | `/health`, `/health/live`: load balancers |
+//! | [`docs`] | `/docs`, `/openapi.yaml`: all of this, described |
 //! | [`metadata`] | `/.well-known/oauth-authorization-server`, `/` |
 //!
 //! Two enums are the only failures that a handler can answer with: [`errors::ClientError`] for
@@ -17,6 +18,7 @@ pub mod callback;
 pub mod client_ip;
 pub mod code;
 pub mod dialect;
+pub mod docs;
 pub mod errors;
 pub mod headers;
 pub mod health;

@@ -151,6 +151,27 @@ async fn the_server_describes_itself() {
     assert!(home.text.contains(&format!("POSTIZ_AUTH_SERVER={base}")), "{}", home.text);
 }
 
+/// Schemathesis makes hundreds of requests from the description that the server serves, good and bad ones,
+/// and holds each answer against it. It can't make a code that is known: that is what the other tests are for.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_what_the_served_description_says() {
+    let schemathesis = std::env::var_os("SCHEMATHESIS").expect("run the tests by scripts/test, which installs it");
+    let stage =
+        Stage::with(1, &[("RATE_LIMIT_CODES", "0"), ("RATE_LIMIT_GUESSES", "100"), ("LONG_POLL_SECONDS", "1")]).await;
+    let base = stage.balancer.url();
+    let output = tokio::process::Command::new(schemathesis)
+        .args(["run", &format!("{base}/openapi.yaml"), "--url", &base])
+        .args(["--checks", "all", "--exclude-checks", "positive_data_acceptance"])
+        .args(["--phases", "examples,coverage,fuzzing", "--max-examples", "50", "--no-color"])
+        .current_dir(std::env::temp_dir())
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("Tested: 11"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn health_says_ok_to_get_and_head() {
     let stage = Stage::new().await;
