@@ -9,12 +9,14 @@ use crate::config::{Config, LogFormat};
 
 /// Crates that print what passes through them, and the level above which they do. No `RUST_LOG`
 /// raises them: a trace of ours must be safe to hand to anyone.
-const QUIET: [&str; 12] = [
+const QUIET: [&str; 13] = [
     "tokio_postgres=info",
     "postgres_protocol=info",
     "deadpool=info",
     "deadpool_postgres=info",
     "actix_http=info",
+    // Calls each malformed request of a client an error; nobody has to act on one.
+    "actix_http::h1::dispatcher=off",
     "actix_web=info",
     "actix_server=warn",
     "hyper=info",
