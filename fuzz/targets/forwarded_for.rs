@@ -1,0 +1,46 @@
+//! Who the client is: from the internet no header says so, and from a proxy any header is an address or passed over.
+#![no_main]
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::test::TestRequest;
+use libfuzzer_sys::fuzz_target;
+use postiz_auth_server::config::Config;
+use postiz_auth_server::http::client_ip::ClientIp;
+
+const NAMES: [&str; 4] = ["x-forwarded-for", "x-real-ip", "fly-client-ip", "cf-connecting-ip"];
+
+fn rule(source: &str) -> ClientIp {
+    let variables = [
+        ("DATABASE_URL", "postgres://u@h/d"),
+        ("POSTIZ_OAUTH_CLIENT_ID", "x"),
+        ("POSTIZ_OAUTH_CLIENT_SECRET", "x"),
+        ("CLIENT_IP_SOURCE", source),
+        ("TRUSTED_PROXIES", "203.0.113.0/24"),
+    ];
+    ClientIp::new(&Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap())
+}
+
+fuzz_target!(|headers: Vec<(u8, Vec<u8>)>| {
+    let request = |peer: &str| {
+        let mut request = TestRequest::default().peer_addr(SocketAddr::new(peer.parse().unwrap(), 1));
+        for (name, value) in &headers {
+            let name = HeaderName::from_static(NAMES[usize::from(*name) % NAMES.len()]);
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                request = request.append_header((name, value));
+            }
+        }
+        request.to_http_request()
+    };
+    let stranger: IpAddr = "8.8.8.8".parse().unwrap();
+    for source in ["Auto", "Connection"] {
+        assert_eq!(rule(source).of(&request("8.8.8.8")), Some(stranger));
+    }
+    for source in ["Auto", "RightmostXForwardedFor", "XRealIp", "FlyClientIp", "CfConnectingIp"] {
+        for peer in ["127.0.0.1", "203.0.113.9", "fd00::1"] {
+            let found = rule(source).of(&request(peer)).expect("an address");
+            assert_eq!(found, found.to_canonical());
+        }
+    }
+});
