@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 const LINGER: Duration = Duration::from_millis(500);
 /// The time a client has for a request's head.
 const REQUEST_HEAD: Duration = Duration::from_secs(5);
+/// Connections at a time, shared out among the workers: the held polls, and room beside them.
+const MOST_CONNECTIONS: usize = 25_000;
 /// Connections that wait to be accepted, as after a restart with many terminals waiting.
 const BACKLOG: u32 = 4096;
 
@@ -84,10 +87,14 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
             .wrap(NormalizePath::new(TrailingSlash::Trim))
             .configure(routes::configure(deps.server_url.base_path()))
     };
+    // By the processors, or the share of them that a container may use.
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(REQUEST_HEAD)
         .backlog(BACKLOG)
+        .max_connections(MOST_CONNECTIONS.div_ceil(workers))
+        .workers(workers)
         // A client that goes away while its poll is held frees everything at once.
         .h1_allow_half_closed(false)
         .shutdown_timeout(GRACE.as_secs())

@@ -7,7 +7,6 @@ use actix_web::HttpResponse;
 use actix_web::http::header::CACHE_CONTROL;
 use askama::Template;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::http::pages::Page;
 use crate::http::visitor::Visitor;
@@ -88,7 +87,13 @@ struct Schema {
     #[serde(default)]
     required: Vec<String>,
     #[serde(default)]
-    properties: BTreeMap<String, IgnoredAny>,
+    properties: BTreeMap<String, Property>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Property {
+    #[serde(default)]
+    description: String,
 }
 
 #[derive(Debug, Deserialize)]

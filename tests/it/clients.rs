@@ -155,6 +155,7 @@ async fn the_server_describes_itself() {
 /// and holds each answer against it. It can't make a code that is known: that is what the other tests are for.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_answer_is_what_the_served_description_says() {
+    #[allow(clippy::disallowed_methods, reason = "it is the tests' environment")]
     let schemathesis = std::env::var_os("SCHEMATHESIS").expect("run the tests by scripts/test, which installs it");
     let stage =
         Stage::with(1, &[("RATE_LIMIT_CODES", "0"), ("RATE_LIMIT_GUESSES", "100"), ("LONG_POLL_SECONDS", "1")]).await;

@@ -186,3 +186,57 @@ async fn pages_carry_the_headers_that_keep_them_ours() {
     }
     assert!(!page.headers.contains_key("access-control-allow-origin"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_postiz_says_in_an_error_is_shown_to_nobody() {
+    let stage = Stage::new().await;
+    let (_, browser, consent) = stage.at_consent().await;
+    let callback = browser.approve_only(&consent).await;
+    let (address, query) = callback.split_once('?').unwrap();
+    let returned = query.split('&').find(|pair| pair.starts_with("state=")).unwrap();
+    for error in ["server_error", "temporarily_unavailable", "a<b>c"] {
+        let url = format!(
+            "{address}?{returned}&error={error}&error_description=Zyzzyva&error_uri=https%3A%2F%2Fzyzzyva.example"
+        );
+        let page = browser.visit(&url).await;
+        assert_eq!(page.status, 400);
+        assert!(!page.text.to_lowercase().contains("zyzzyva") && !page.text.contains("<b>c"), "{}", page.text);
+    }
+    assert!(!stage.replicas[0].log().to_lowercase().contains("zyzzyva"));
+    assert_eq!(browser.visit(&callback).await.status, 200, "and the login was still there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_come_from_the_configuration_whatever_a_request_says() {
+    let stage = Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await;
+    let http = crate::support::http().build().unwrap();
+    let lie = |request: reqwest::RequestBuilder| {
+        let request = request.header("Host", "evil.example").header("X-Forwarded-Host", "evil.example");
+        request.header("X-Forwarded-Proto", "http").header("Forwarded", "host=evil.example;proto=http").send()
+    };
+    let base = stage.balancer.url();
+    for answer in [
+        lie(http.post(format!("{base}/device/code"))).await.unwrap(),
+        lie(http.get(format!("{base}/.well-known/oauth-authorization-server"))).await.unwrap(),
+        lie(http.get(&base).header("Accept", "text/html")).await.unwrap(),
+    ] {
+        let text = answer.text().await.unwrap();
+        assert!(text.contains("https://auth.example.com") && !text.contains("evil"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_other_site_may_read_an_answer() {
+    let stage = Stage::new().await;
+    let http = crate::support::http().build().unwrap();
+    for path in ["/device/token", "/device/code", "/device/verify"] {
+        let url = format!("{}{path}", stage.balancer.url());
+        let preflight = http.request(reqwest::Method::OPTIONS, &url).header("Access-Control-Request-Method", "POST");
+        for request in [http.post(&url), http.get(&url), preflight] {
+            let answer = request.header("Origin", "https://evil.example").send().await.unwrap();
+            let named = answer.headers().keys().find(|name| name.as_str().starts_with("access-control-"));
+            assert_eq!(named, None, "{path}");
+            assert_eq!(answer.headers()["cross-origin-resource-policy"], "same-origin", "{path}");
+        }
+    }
+}

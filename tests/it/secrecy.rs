@@ -1,9 +1,10 @@
 //! No secret in the database, in a log or on a page.
 
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use postiz_auth_server::demo::Fault;
 use url::Url;
 
-use crate::support::{CLIENT_SECRET, Poll, Stage};
+use crate::support::{Browser, CLIENT_SECRET, Poll, Stage};
 
 /// A secret in the forms in which it could have slipped out.
 fn forms(secret: &str) -> Vec<String> {
@@ -31,6 +32,7 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
     let approved = stage.database.dump();
     let Poll::Token(token) = login.decided().await else { panic!("no token") };
     let delivered = stage.database.dump();
+    let elsewhere = stumble(&stage).await;
     // Errors are logged too.
     browser.visit(&format!("{}?x={}", callback, "y")).await;
     stage.cli().send("/device/token", "application/json", format!("{{\"device_code\":\"{}\"", login.device_code)).await;
@@ -52,6 +54,7 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
         ("authorization code", &query("code")),
         ("challenge", &verifier_challenge),
         ("cookie", &cookie),
+        ("device code of a login that went wrong", &elsewhere),
         ("client secret", CLIENT_SECRET),
         ("database password", &password),
     ] {
@@ -63,6 +66,39 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
             }
         }
     }
+}
+
+/// Takes logins down the other paths, each of which has something to log; returns a device code.
+async fn stumble(stage: &Stage) -> String {
+    let mut device_code = String::new();
+    for fault in [
+        Fault::ClientRefused,
+        Fault::CodeRefused,
+        Fault::FrameworkError,
+        Fault::BadGateway,
+        Fault::HalfAnswer,
+        Fault::Garbage,
+        Fault::NoToken,
+        Fault::Redirect("https://elsewhere.example/".to_owned()),
+    ] {
+        let (login, browser, consent) = stage.at_consent().await;
+        stage.postiz.next_exchanges([fault]);
+        let callback = browser.approve_only(&consent).await;
+        browser.visit(&callback).await;
+        // In another browser; with another state; with none.
+        for url in [callback.as_str(), &callback.replace("state=", "state=x"), &callback.replace("state=", "s=")] {
+            Browser::new().visit(url).await;
+        }
+        device_code = login.device_code;
+    }
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.press(&consent, ("decision", "deny"), &[]).await;
+    login.decided().await;
+    let (login, browser, _) = stage.at_consent().await;
+    browser.visit(&format!("{}?code={}", login.verification_uri, login.device_code)).await;
+    stage.database.run("UPDATE device_requests SET expires_at = now(), purge_at = now()").await;
+    login.poll().await;
+    device_code
 }
 
 /// The cookie that a browser gets when it confirms a code.
