@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
+use tokio::task::block_in_place;
 use tokio::time::timeout;
 
 use super::PATIENCE;
@@ -35,7 +36,8 @@ impl Replica {
                 kept.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let port = port.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("not listening: {}", log.lock().unwrap()));
+        let port = block_in_place(|| port.recv_timeout(PATIENCE))
+            .unwrap_or_else(|_| panic!("not listening: {}", log.lock().unwrap()));
         Self { child, port, log }
     }
 
