@@ -1,72 +1,99 @@
 # shellcheck shell=bash
-# Installs what is missing, by the system's packages; elsewhere says what to install. Sourced.
+# Sourced. Each need_ notes what is missing; install_missing gets all of it from the system's packages at once, or says
+# what to install.
 
-# need_packages "what for" package... : Debian's names
-need_packages() {
-    local what=$1
-    shift
-    if ! command -v apt-get >/dev/null; then
-        echo "Missing: $what. Install it and try again." >&2
-        echo "  Debian, Ubuntu: apt-get install $*" >&2
-        echo "  macOS:          brew install postgresql@17 node pgbouncer python" >&2
-        exit 1
-    fi
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        if ! command -v sudo >/dev/null; then
-            echo "Missing: $what. Ask an administrator to run: apt-get install $*" >&2
-            exit 1
-        fi
-        as_root=(sudo)
-    fi
-    echo "Installing $what: $*"
-    # Debian starts a cluster with the package; this project brings its own.
-    if [[ " $* " == *" postgresql "* ]]; then
-        "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
-        echo 'create_main_cluster = false' |
-            "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/no-main-cluster.conf >/dev/null
-    fi
-    "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-}
-
-has_postgres() {
-    local initdb
-    for initdb in "$(command -v initdb)" /usr/lib/postgresql/*/bin/initdb \
-        /opt/homebrew/opt/postgresql*/bin/initdb /usr/local/opt/postgresql*/bin/initdb; do
-        [ -x "$initdb" ] && return 0
-    done
-    return 1
-}
+missing=()  # as people call it
+debian=()   # packages of Debian and Ubuntu
+homebrew=() # formulae of Homebrew
+export PATH=$PATH:/usr/sbin # where Debian has servers, and not everyone's path
 
 need_cargo() {
     # rustup's default place, where a new shell would find it.
-    command -v cargo >/dev/null || export PATH="$HOME/.cargo/bin:$PATH"
+    command -v cargo >/dev/null || export PATH=$HOME/.cargo/bin:$PATH
     if ! command -v cargo >/dev/null; then
-        echo "Missing: a Rust toolchain. Install it from https://rustup.rs and try again." >&2
+        echo 'Missing: a Rust toolchain. Install it from https://rustup.rs and try again.' >&2
         exit 1
     fi
-    # Some dependencies compile C.
-    command -v cc >/dev/null || need_packages "a C compiler" gcc libc6-dev
+    # Some dependencies compile C. On macOS, Homebrew has seen to it.
+    if ! command -v cc >/dev/null; then
+        missing+=('a C compiler (macOS: xcode-select --install)')
+        debian+=(gcc libc6-dev)
+    fi
 }
 
 need_postgres() {
-    has_postgres || need_packages PostgreSQL postgresql
+    local initdb
+    # The places where the program itself looks.
+    for initdb in "${PG_BIN:+$PG_BIN/initdb}" "$(command -v initdb)" /usr/lib/postgresql/*/bin/initdb \
+        /usr/pgsql-*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/opt/postgresql@*/bin/initdb \
+        /Applications/Postgres.app/Contents/Versions/*/bin/initdb; do
+        if [ -x "$initdb" ]; then return; fi
+    done
+    missing+=("PostgreSQL's server (initdb, postgres)")
+    debian+=(postgresql)
+    homebrew+=(postgresql@17)
 }
 
 need_node() {
-    if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
-        need_packages "Node.js, for the postiz CLI" nodejs npm
-    fi
+    if command -v node >/dev/null && command -v npm >/dev/null; then return; fi
+    missing+=('Node.js with npm')
+    debian+=(nodejs npm)
+    homebrew+=(node)
 }
 
 need_pgbouncer() {
-    # Debian has it in sbin, which is not on everyone's path.
-    export PATH=$PATH:/usr/sbin
-    command -v pgbouncer >/dev/null || need_packages PgBouncer pgbouncer
+    if command -v pgbouncer >/dev/null; then return; fi
+    missing+=(PgBouncer)
+    debian+=(pgbouncer)
+    homebrew+=(pgbouncer)
 }
 
+# Debian has the virtual environments in a package of their own.
 need_python() {
-    # Debian has the virtual environments in a package of their own.
-    python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages "Python, for Schemathesis" python3-venv
+    if python3 -c 'import ensurepip, venv' 2>/dev/null; then return; fi
+    missing+=('Python with venv')
+    debian+=(python3-venv)
+    homebrew+=(python)
 }
+
+# Lists processes, to pause all of a server's.
+need_ps() {
+    if command -v ps >/dev/null; then return; fi
+    missing+=(ps)
+    debian+=(procps)
+}
+
+install_missing() {
+    if [ ${#missing[@]} -eq 0 ]; then return; fi
+    printf 'Missing: %s\n' "${missing[@]}" >&2
+    if [ ${#debian[@]} -gt 0 ] && command -v apt-get >/dev/null && may_be_root; then
+        install_debian
+    elif [ ${#homebrew[@]} -gt 0 ] && command -v brew >/dev/null && [ "$(id -u)" -ne 0 ]; then
+        brew install "${homebrew[@]}"
+    else
+        echo 'Install this and try again:' >&2
+        echo "  Debian, Ubuntu (as root): apt-get install ${debian[*]}" >&2
+        if [ ${#homebrew[@]} -gt 0 ]; then echo "  macOS: brew install ${homebrew[*]}" >&2; fi
+        exit 1
+    fi
+}
+
+may_be_root() {
+    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+install_debian() (
+    echo "Installing ${debian[*]} ..." >&2
+    # Debian creates a database with the package. Nobody has asked for one here, so not this time.
+    place=/etc/postgresql-common/createcluster.d
+    trap 'as_root rm -f "$place/postiz-auth-server.conf"' EXIT
+    as_root mkdir -p "$place"
+    echo 'create_main_cluster = false' | as_root tee "$place/postiz-auth-server.conf" >/dev/null
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${debian[@]}" \
+        </dev/null >/dev/null
+)

@@ -17,7 +17,7 @@ start() { # the arguments for postgres
 # Not by process group: each backend is the leader of a session of its own.
 signal_all() {
     kill -s "$1" "$server" 2>/dev/null # first of all, so that it starts no further backend
-    ps -A -o pid= -o ppid= | while read -r pid parent; do
+    ps -A -o pid= -o ppid= 2>/dev/null | while read -r pid parent; do
         if [ "$parent" = "$server" ]; then kill -s "$1" "$pid" 2>/dev/null || :; fi # it may have ended meanwhile
     done
 }
