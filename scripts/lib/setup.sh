@@ -56,6 +56,21 @@ need_python() {
     homebrew+=(python)
 }
 
+need_haproxy() {
+    if command -v haproxy >/dev/null; then return; fi
+    missing+=(HAProxy)
+    debian+=(haproxy)
+    homebrew+=(haproxy)
+}
+
+# Shows a process another time.
+need_faketime() {
+    if command -v faketime >/dev/null; then return; fi
+    missing+=(faketime)
+    debian+=(faketime)
+    homebrew+=(libfaketime)
+}
+
 # Lists processes, to pause all of a server's.
 need_ps() {
     if command -v ps >/dev/null; then return; fi

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use postiz_auth_server::demo::Postgres;
 use serde_json::Value;
 
-use crate::support::{Browser, Database, Poll, Replica, Stage};
+use crate::support::{Browser, Database, Poll, Replica, Stage, held_on};
 
 async fn own_cluster() -> Postgres {
     tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap()
@@ -132,10 +132,24 @@ async fn a_stop_answers_held_polls_and_ends_well() {
     }
 }
 
-/// Returns when so many logins have been looked up: then their polls are being held.
-async fn held_on(stage: &Stage, logins: i64) {
-    let looked = "pg_stat_activity WHERE query LIKE '%grants.settled_at%' AND datname = current_database()";
-    while stage.database.count(looked).await < logins {}
+/// Of what a balancer sees, the 503 comes before the refusal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_announced_before_connections_are_refused() {
+    let mut stage = Stage::new().await;
+    let replica = stage.replicas.pop().unwrap();
+    let (http, url) = (crate::support::http().build().unwrap(), format!("{}/health", replica.url()));
+    assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
+    replica.signal("TERM");
+    let mut announced = false;
+    while let Ok(answer) = http.get(&url).send().await {
+        if answer.status() == 503 {
+            announced = true;
+            assert_eq!(answer.headers()["connection"], "close", "what follows has to go elsewhere");
+            assert_eq!(answer.text().await.unwrap(), r#"{"status":"stopping"}"#);
+        }
+    }
+    assert!(announced);
+    assert_eq!(replica.ended().await.code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

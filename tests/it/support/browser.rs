@@ -4,9 +4,10 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderName, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use scraper::{Html, Selector};
+use tokio::time::timeout;
 use url::Url;
 
-use super::Login;
+use super::{Login, PATIENCE};
 
 #[derive(Clone)]
 pub struct Browser {
@@ -71,6 +72,33 @@ impl Browser {
         let page = self.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
         assert_eq!(page.status, 200, "{}", page.text);
         self.press(&page, ("action", "continue"), &[]).await
+    }
+
+    /// Goes there again and again while the page says "one moment", as the page itself does.
+    pub async fn visit_at_last(&self, url: &str) -> Page {
+        let wait = async {
+            loop {
+                let page = self.visit(url).await;
+                if page.status != 503 {
+                    return page;
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("a page in time")
+    }
+
+    /// Confirms the code with the same patience.
+    pub async fn confirm_at_last(&self, login: &Login) -> Page {
+        let page = self.visit_at_last(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+        let wait = async {
+            loop {
+                let next = self.press(&page, ("action", "continue"), &[]).await;
+                if next.status != 503 {
+                    return next;
+                }
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("a page in time")
     }
 
     /// Presses Authorize on the consent page: ends on our last page.

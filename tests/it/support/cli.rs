@@ -1,11 +1,16 @@
 //! A terminal: speaks like the published CLI, or like a client of RFC 8628.
 
+use std::time::Duration;
+
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::PATIENCE;
+
+/// What this terminal leaves between a poll without an answer and the next one.
+const PACE: Duration = Duration::from_millis(50);
 
 #[derive(Clone)]
 pub struct Cli {
@@ -54,7 +59,21 @@ impl Cli {
 
     async fn opened(&self, answer: Response) -> Login {
         assert_eq!(answer.status(), 200);
-        let answer: Value = answer.json().await.unwrap();
+        self.login(answer.json().await.unwrap())
+    }
+
+    /// Opens a login, again and again while the server has to refuse.
+    pub async fn open_at_last(&self) -> Login {
+        loop {
+            let answer = self.send("/device/code", "application/json", String::new()).await;
+            if answer.status() == 200 {
+                return self.login(answer.json().await.unwrap());
+            }
+            assert_eq!(answer.status(), 503);
+        }
+    }
+
+    fn login(&self, answer: Value) -> Login {
         let text = |name: &str| answer[name].as_str().unwrap().to_owned();
         Login {
             device_code: text("device_code"),
@@ -81,6 +100,25 @@ impl Login {
     pub async fn poll(&self) -> Poll {
         let body = serde_json::json!({ "device_code": self.device_code }).to_string();
         poll(self.cli.send("/device/token", "application/json", body).await).await
+    }
+
+    /// Polls until the login is decided, as the published CLI does: no broken connection ends it.
+    pub async fn decided_at_last(&self) -> Poll {
+        let body = serde_json::json!({ "device_code": self.device_code }).to_string();
+        let request = self.cli.http.post(format!("{}/device/token", self.cli.server));
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let wait = async {
+            loop {
+                match request.try_clone().unwrap().send().await {
+                    Err(_) => sleep(PACE).await,
+                    Ok(answer) => match poll(answer).await {
+                        answer if answer == Poll::error("authorization_pending") => {}
+                        answer => return answer,
+                    },
+                }
+            }
+        };
+        timeout(2 * PATIENCE, wait).await.expect("a decision in time")
     }
 
     /// One poll in RFC 8628's dialect.

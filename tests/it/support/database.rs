@@ -4,12 +4,29 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use postiz_auth_server::demo::Postgres;
+use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, Row};
+
+use super::PgBouncer;
 
 /// Shared by all tests; its guard ends it with this process.
 pub fn cluster() -> &'static Postgres {
     static CLUSTER: OnceLock<Postgres> = OnceLock::new();
     CLUSTER.get_or_init(|| Postgres::start(&[("fsync", "off"), ("max_connections", "300")]).expect("a PostgreSQL"))
+}
+
+/// Between the replicas and the cluster where `TEST_POOLER` says so; `scripts/test` runs the logins' tests that way, too.
+async fn pooler() -> Option<&'static PgBouncer> {
+    static POOLER: OnceCell<Option<PgBouncer>> = OnceCell::const_new();
+    let start = || async {
+        #[expect(clippy::disallowed_methods, reason = "the tests' own setting")]
+        match std::env::var("TEST_POOLER").as_deref() {
+            Err(_) => None,
+            Ok("pgbouncer") => Some(PgBouncer::start().await),
+            Ok(other) => panic!("TEST_POOLER={other}"),
+        }
+    };
+    POOLER.get_or_init(start).await.as_ref()
 }
 
 pub async fn connect(url: &str) -> Client {
@@ -20,6 +37,7 @@ pub async fn connect(url: &str) -> Client {
 
 pub struct Database {
     url: String,
+    url_for_replicas: String,
 }
 
 impl Database {
@@ -29,12 +47,26 @@ impl Database {
         let name = format!("t_{:016x}", rand::random::<u64>());
         let admin = connect(&cluster.url("postgres")).await;
         admin.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
-        Self { url: cluster.url(&name) }
+        let url = cluster.url(&name);
+        let url_for_replicas = pooler().await.map_or_else(|| url.clone(), |pooler| pooler.url(&name));
+        Self { url, url_for_replicas }
+    }
+
+    /// The same, with this pooler before it.
+    pub async fn behind(pooler: &PgBouncer) -> Self {
+        let database = Self::new().await;
+        let name = database.url.rsplit('/').next().unwrap();
+        Self { url_for_replicas: pooler.url(name), ..database }
     }
 
     /// A database in a cluster that the test owns.
     pub fn at(url: String) -> Self {
-        Self { url }
+        Self { url_for_replicas: url.clone(), url }
+    }
+
+    /// What a replica is to be started with.
+    pub fn url_for_replicas(&self) -> String {
+        self.url_for_replicas.clone()
     }
 
     pub fn url(&self) -> String {

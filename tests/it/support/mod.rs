@@ -4,6 +4,9 @@ mod balancer;
 mod browser;
 mod cli;
 mod database;
+mod guarded;
+mod haproxy;
+mod pgbouncer;
 mod replica;
 
 use std::collections::HashMap;
@@ -16,6 +19,9 @@ use postiz_auth_server::demo::{RegisteredApp, StandIn};
 pub(crate) use browser::{Browser, Page};
 pub(crate) use cli::{Cli, Login, Poll};
 pub(crate) use database::{Database, cluster, connect};
+pub(crate) use guarded::free_port;
+pub(crate) use haproxy::HaProxy;
+pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use replica::Replica;
 
 use balancer::Balancer;
@@ -74,7 +80,7 @@ impl Stage {
         };
         let postiz = StandIn::start(app, TcpListener::bind("127.0.0.1:0").unwrap(), None).unwrap();
         let mut all = HashMap::from([
-            ("DATABASE_URL", database.url()),
+            ("DATABASE_URL", database.url_for_replicas()),
             ("POSTIZ_OAUTH_CLIENT_ID", "pcd_tests".to_owned()),
             ("POSTIZ_OAUTH_CLIENT_SECRET", CLIENT_SECRET.to_owned()),
             ("PORT", "0".to_owned()),
@@ -116,4 +122,10 @@ impl Stage {
         assert!(page.text.contains("Allow postiz-auth-server"), "{}", page.text);
         (login, browser, page)
     }
+}
+
+/// Returns when so many replicas ask what was settled: then polls are being held there.
+pub async fn held_on(stage: &Stage, replicas: i64) {
+    let looked = "pg_stat_activity WHERE query LIKE '%grants.settled_at%' AND datname = current_database()";
+    while stage.database.count(looked).await < replicas {}
 }
