@@ -75,14 +75,27 @@ impl Postgres {
     }
 
     fn start_in(bin: PathBuf, settings: &[(&str, &str)]) -> Result<Self, PostgresError> {
-        let password = format!("{:032x}", rand::random::<u128>());
+        Self::make(bin, format!("{:032x}", rand::random::<u128>()), ("init", String::new()), settings)
+    }
+
+    /// Makes a standby that follows this server by streaming and answers what only reads, until `pg_promote()`.
+    pub fn standby(&self) -> Result<Self, PostgresError> {
+        Self::make(self.bin.clone(), self.password.clone(), ("copy", self.port.to_string()), &[])
+    }
+
+    fn make(
+        bin: PathBuf,
+        password: String,
+        (step, argument): (&'static str, String),
+        settings: &[(&str, &str)],
+    ) -> Result<Self, PostgresError> {
         let Place { directory, account } = Place::make(&password)?;
         let guard = Guard::spawn(&bin, &directory, account, settings).inspect_err(|_| {
             let _ = std::fs::remove_dir_all(&directory); // nobody owns it yet
         })?;
         let data = directory.join("data");
         let mut postgres = Self { guard: Mutex::new(guard), bin, directory, data, password, port: 0 };
-        postgres.order("init", "")?;
+        postgres.order(step, &argument)?;
         for _ in 1..PORTS_TRIED {
             postgres.port = free_port()?;
             match postgres.start_again() {

@@ -40,6 +40,11 @@ impl AttemptError {
         matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE))
     }
 
+    /// Whether this server only reads: another one is the primary now.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
+    }
+
     /// The whole chain of causes in one line.
     pub(super) fn chain(&self) -> String {
         let mut text = self.to_string();

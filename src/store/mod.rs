@@ -21,7 +21,7 @@ mod sweep;
 mod tls;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -79,6 +79,8 @@ struct Link {
     reachable: AtomicBool,
     migrated: AtomicBool,
     guessed_at: AtomicBool,
+    /// How often all connections were given up.
+    departures: AtomicU64,
     /// Told when our tables are found missing.
     schema_missing: Notify,
 }
@@ -93,6 +95,7 @@ impl Store {
             reachable: AtomicBool::new(true),
             migrated: AtomicBool::new(false),
             guessed_at: AtomicBool::new(false),
+            departures: AtomicU64::new(0),
             schema_missing: Notify::new(),
         });
         Ok(Self {
@@ -108,10 +111,19 @@ impl Store {
         self.link.migrated.load(Ordering::Relaxed)
     }
 
-    /// Whether Postgres answers; asks it.
+    /// Whether Postgres answers and takes what is written; asks it.
+    ///
+    /// A primary that has become a standby still reads. Its connections are given up: what it reads
+    /// may never change again.
     pub async fn is_reachable(&self) -> bool {
-        const PING: Statement = Statement { name: "ping", sql: "SELECT 1" };
-        self.link.attempt(PING, &[], ATTEMPT).await.is_ok()
+        const PING: Statement =
+            Statement { name: "ping", sql: "SELECT current_setting('transaction_read_only') = 'off' AS writes" };
+        let Ok(rows) = self.link.attempt(PING, &[], ATTEMPT).await else { return false };
+        let writes = rows.first().is_some_and(|row| get(row, "writes").unwrap_or(false));
+        if !writes {
+            self.link.leave();
+        }
+        writes
     }
 
     /// Returns when our tables are found missing under the running server.
@@ -172,15 +184,24 @@ impl Link {
         limit: Duration,
     ) -> Result<Vec<Row>, AttemptError> {
         let deadline = Instant::now() + limit;
+        let departures = self.departures.load(Ordering::SeqCst);
         let connection =
             timeout(limit, self.pool.get()).await.map_err(|_| AttemptError::Timeout)?.map_err(AttemptError::Pool)?;
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left, connection.query_typed(statement.sql, parameters)).await {
-            Ok(Ok(rows)) => Ok(rows),
+            Ok(Ok(rows)) => {
+                if self.departures.load(Ordering::SeqCst) != departures {
+                    drop(Object::take(connection));
+                }
+                Ok(rows)
+            }
             Ok(Err(error)) => {
                 let error = AttemptError::Statement(error);
                 if error.is_transient() {
                     drop(Object::take(connection));
+                }
+                if error.is_read_only() {
+                    self.leave();
                 }
                 if error.is_missing_schema() {
                     self.migrated.store(false, Ordering::Relaxed);
@@ -192,10 +213,16 @@ impl Link {
                 // The next user would wait behind the lost statement; and where one connection went
                 // silent, its siblings probably did too.
                 drop(Object::take(connection));
-                self.pool.retain(|_, _| false);
+                self.leave();
                 Err(AttemptError::Timeout)
             }
         }
+    }
+
+    /// Gives up every connection, those in use at the end of their statement: their server is not what it was.
+    fn leave(&self) {
+        self.departures.fetch_add(1, Ordering::SeqCst);
+        self.pool.retain(|_, _| false);
     }
 
     fn note_failure(&self, statement: &'static str, error: &AttemptError) {

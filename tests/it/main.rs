@@ -14,6 +14,7 @@ mod clients;
 mod configuration;
 mod databases;
 mod encryption;
+mod failover;
 mod limits;
 mod logins;
 mod people;

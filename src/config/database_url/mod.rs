@@ -20,7 +20,7 @@ use tokio_postgres::config::{Config, Host};
 use self::parameters::Parameters;
 pub use self::tls::{RootCert, SslMode, Tls};
 
-/// A host that does not answer within this is passed over for the next one.
+/// A host that does not answer within this is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An idle connection is probed after this, before a middlebox forgets it.
@@ -34,6 +34,8 @@ const APPLICATION_NAME: &str = "postiz-auth-server";
 pub struct DatabaseUrl {
     /// What tokio-postgres needs, the password among it. Its `ssl_mode` agrees with `tls`.
     pub config: Config,
+    /// The same once for each of its hosts, in their order; never empty.
+    pub hosts: Vec<Config>,
     /// What TLS has to prove.
     pub tls: Tls,
     /// What the operator should hear of: ignored parameters, unverified certificates. Names, never values.
@@ -52,19 +54,26 @@ impl DatabaseUrl {
         for name in parameters.keep_only(&rules::PASSED_ON) {
             warnings.push(format!("DATABASE_URL: the parameter {name:?} is not known here and ignored"));
         }
-        let mut config: Config = parameters.to_pair_form().parse().map_err(|error| refusal(&error))?;
-        config.ssl_mode(tls.mode.for_tokio_postgres());
-        if !parameters.has("connect_timeout") {
-            config.connect_timeout(CONNECT_TIMEOUT);
-        }
-        if !parameters.has("keepalives_idle") {
-            config.keepalives_idle(KEEPALIVES_IDLE);
-        }
-        if !parameters.has("application_name") {
-            config.application_name(APPLICATION_NAME);
-        }
-        Ok(Self { config, tls, warnings })
+        let config = driver(&parameters, &tls)?;
+        let hosts = parameters.each_host().iter().map(|one| driver(one, &tls)).collect::<Result<_, _>>()?;
+        Ok(Self { config, hosts, tls, warnings })
     }
+}
+
+/// What tokio-postgres makes of it, and our own limits where the text sets none.
+fn driver(parameters: &Parameters, tls: &Tls) -> Result<Config, String> {
+    let mut config: Config = parameters.to_pair_form().parse().map_err(|error| refusal(&error))?;
+    config.ssl_mode(tls.mode.for_tokio_postgres());
+    if !parameters.has("connect_timeout") {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if !parameters.has("keepalives_idle") {
+        config.keepalives_idle(KEEPALIVES_IDLE);
+    }
+    if !parameters.has("application_name") {
+        config.application_name(APPLICATION_NAME);
+    }
+    Ok(config)
 }
 
 /// The cause names a parameter and says nothing of its value.

@@ -63,6 +63,21 @@ impl Parameters {
         self.0.extract_if(.., |name, _| !known.contains(&name.as_str())).map(|(name, _)| name).collect()
     }
 
+    /// One for each host of the list, with that host's address and port alone.
+    pub(super) fn each_host(&self) -> Vec<Self> {
+        let one = |at: usize| {
+            let mut one = Self(self.0.clone());
+            for name in ["host", "hostaddr", "port"] {
+                // A single port is everyone's.
+                if let Some(item) = self.list(name).get(at).filter(|_| self.list(name).len() > 1) {
+                    one.set(name, item);
+                }
+            }
+            one
+        };
+        (0..self.list("host").len().max(self.list("hostaddr").len())).map(one).collect()
+    }
+
     /// libpq's `name='value'` form, which tokio-postgres reads. Holds the password.
     pub(super) fn to_pair_form(&self) -> String {
         let quote = |value: &str| value.replace('\\', "\\\\").replace('\'', "\\'");

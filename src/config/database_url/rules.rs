@@ -83,7 +83,13 @@ pub(super) fn translate(parameters: &mut Parameters) -> Result<(), String> {
         let millis: u32 = timeout.parse().map_err(|_| "has a tcp_user_timeout that is no number of milliseconds")?;
         parameters.set("tcp_user_timeout", &millis.div_ceil(1000).to_string());
     }
+    // Of several hosts, one is the primary: a standby that answers first is of no use here.
+    let several = parameters.each_host().len() > 1;
     match parameters.get("target_session_attrs") {
+        None | Some("any") if several => {
+            parameters.set("target_session_attrs", "read-write");
+            Ok(())
+        }
         None | Some("any" | "read-write") => Ok(()),
         Some("primary") => {
             parameters.set("target_session_attrs", "read-write");

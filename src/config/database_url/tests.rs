@@ -262,6 +262,26 @@ fn parameters_reach_the_driver_in_its_own_words() {
 }
 
 #[test]
+fn each_host_has_its_own_address_and_port() {
+    let of =
+        |config: &Config| (config.get_hosts().to_vec(), config.get_hostaddrs().to_vec(), config.get_ports().to_vec());
+    let name = |name: &str| Host::Tcp(name.to_owned());
+    let two = parse("postgres://auth@a:1,b/auth?hostaddr=10.0.0.1,10.0.0.2").hosts;
+    assert_eq!(of(&two[0]), (vec![name("a")], vec!["10.0.0.1".parse().unwrap()], vec![1]));
+    assert_eq!(of(&two[1]), (vec![name("b")], vec!["10.0.0.2".parse().unwrap()], vec![5432]));
+    let shared = parse("host=a,b,c port=7 user=auth dbname=auth").hosts;
+    assert_eq!(shared.iter().map(Config::get_ports).collect::<Vec<_>>(), [[7]; 3]);
+    assert_eq!(parse("postgres://auth@db/auth").hosts.len(), 1);
+}
+
+#[test]
+fn of_several_hosts_the_one_that_writes_is_wanted() {
+    let wanted = |hosts: &str| parse(&format!("postgres://auth@{hosts}/auth")).hosts[0].get_target_session_attrs();
+    assert_eq!(wanted("a,b"), TargetSessionAttrs::ReadWrite);
+    assert_eq!(wanted("a"), TargetSessionAttrs::Any);
+}
+
+#[test]
 fn a_warning_names_the_parameter_and_not_its_value() {
     let warnings = parse("postgres://auth@db/auth?pgbouncer=true&sslpassword=hunter2").warnings.join("\n");
     assert!(warnings.contains("pgbouncer") && warnings.contains("sslpassword"), "{warnings}");

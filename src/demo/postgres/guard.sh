@@ -55,6 +55,10 @@ while read -r order port; do
             "$bin/initdb" -D "$directory/data" -U postiz -A scram-sha-256 --pwfile="$directory/password" \
                 -E UTF8 --locale=C --no-sync </dev/null >>"$directory/log" 2>&1
             ;;
+        copy) # of the server on that port, which it is to follow
+            PGPASSWORD=$(cat "$directory/password") "$bin/pg_basebackup" -h 127.0.0.1 -p "$port" -U postiz -w \
+                -D "$directory/data" -R -X stream -c fast --no-sync </dev/null >>"$directory/log" 2>&1
+            ;;
         start) start "$@" && ready ;;
         fast) stop INT ;;
         immediate) stop QUIT ;;

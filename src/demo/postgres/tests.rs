@@ -45,6 +45,18 @@ async fn only_the_password_opens_it() {
 }
 
 #[tokio::test]
+async fn a_standby_follows_until_it_is_promoted() {
+    let primary = Postgres::start(&QUICK).unwrap();
+    let standby = primary.standby().unwrap();
+    connect(&primary).await.unwrap().batch_execute("CREATE TABLE followed ()").await.unwrap();
+    let client = connect(&standby).await.unwrap();
+    while ask(&client, "SELECT relname::text FROM pg_class WHERE relname = 'followed'").await.is_none() {}
+    assert!(client.batch_execute("CREATE TABLE refused ()").await.is_err(), "it only reads");
+    client.batch_execute("SELECT pg_promote()").await.unwrap();
+    client.batch_execute("CREATE TABLE taken ()").await.unwrap();
+}
+
+#[tokio::test]
 async fn data_outlives_a_stop_and_a_crash_on_the_same_port() {
     let postgres = Postgres::start(&[]).unwrap();
     let client = connect(&postgres).await.unwrap();

@@ -1,0 +1,188 @@
+//! Two Postgres servers: the primary is lost, and its synchronous standby takes over.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use postiz_auth_server::demo::Postgres;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::support::{Browser, Cli, Database, PATIENCE, Poll, Stage, connect, free_port};
+
+struct Pair {
+    primary: Postgres,
+    standby: Postgres,
+}
+
+impl Pair {
+    /// Whatever the primary has said is done is on the standby too.
+    async fn start() -> Self {
+        let (primary, standby) = tokio::task::spawn_blocking(|| {
+            let primary = Postgres::start(&[]).unwrap();
+            let standby = primary.standby().unwrap();
+            (primary, standby)
+        })
+        .await
+        .unwrap();
+        let admin = connect(&primary.url("postgres")).await;
+        admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
+        admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+        let state = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
+        let synchronous = async { while admin.query_typed(state, &[]).await.unwrap().is_empty() {} };
+        timeout(PATIENCE, synchronous).await.expect("the standby follows");
+        Self { primary, standby }
+    }
+
+    /// As an operator writes it who does not know which of the two will be the primary.
+    fn url(&self) -> String {
+        let second = format!(",127.0.0.1:{}/postgres?target_session_attrs=read-write", self.standby.port());
+        self.primary.url("postgres").replace("/postgres", &second)
+    }
+
+    async fn promote(&self) {
+        connect(&self.standby.url("postgres")).await.batch_execute("SELECT pg_promote()").await.unwrap();
+    }
+
+    /// Two replicas on it. The test's own statements go to the standby.
+    async fn stage(&self) -> Stage {
+        let mut stage = Stage::empty(Database::at(self.standby.url("postgres")), &[("DATABASE_URL", &self.url())]);
+        stage.start_replica().await;
+        stage.start_replica().await;
+        stage
+    }
+}
+
+/// Somebody who logs in whatever happens; answers with the token.
+async fn log_in(cli: &Cli) -> String {
+    let login = cli.open_at_last().await;
+    let browser = Browser::new();
+    let held = tokio::spawn({
+        let login = login.clone();
+        async move { login.decided_at_last().await }
+    });
+    let consent = browser.confirm_at_last(&login).await;
+    let callback = browser.approve_only(&consent).await;
+    let done = browser.visit_at_last(&callback).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    match held.await.unwrap() {
+        Poll::Token(token) => token,
+        Poll::Error(error) => panic!("{error}"),
+    }
+}
+
+/// The primary goes in the way that `lose` says while people log in; everyone who has approved gets the token.
+async fn lose_the_primary(lose: impl FnOnce(&Postgres)) {
+    let pair = Pair::start().await;
+    let stage = pair.stage().await;
+    let (waiting, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    let token = stage.postiz.live_token().unwrap();
+    let (begun, person, begun_consent) = stage.at_consent().await;
+    let held = tokio::spawn(async move { begun.decided_at_last().await });
+
+    let enough = Arc::new(AtomicBool::new(false));
+    let crowd: JoinSet<Vec<String>> = (0..3)
+        .map(|_| {
+            let (cli, enough) = (stage.cli(), Arc::clone(&enough));
+            async move {
+                let mut tokens = Vec::new();
+                while !enough.load(Ordering::Relaxed) {
+                    tokens.push(log_in(&cli).await);
+                }
+                tokens
+            }
+        })
+        .collect();
+    let before = stage.postiz.exchanges().len();
+    let some = async { stage.postiz.exchange_begun(before + 3).await };
+    timeout(PATIENCE, some).await.expect("logins are under way");
+
+    lose(&pair.primary);
+    for replica in &stage.replicas {
+        replica.health_is(503).await;
+    }
+    pair.promote().await;
+    for replica in &stage.replicas {
+        replica.healthy().await;
+    }
+    enough.store(true, Ordering::Relaxed);
+    for token in crowd.join_all().await.concat() {
+        assert!(stage.postiz.is_live(&token), "the terminal got the token that works");
+    }
+    assert_eq!(waiting.decided().await, Poll::Token(token), "approved before, delivered after");
+    person.approve(&begun_consent).await;
+    assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
+    for code in stage.postiz.exchanges() {
+        assert!(code.granted, "no code was exchanged twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_approved_login_outlives_the_primary() {
+    lose_the_primary(|primary| primary.stop_immediate().unwrap()).await;
+}
+
+/// Its machine is gone from the network: connections to it neither break nor are refused.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_approved_login_outlives_a_primary_that_falls_silent() {
+    lose_the_primary(|primary| primary.pause().unwrap()).await;
+}
+
+/// As where a managed service switches roles: the old primary lives, keeps its connections, and only reads.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_primary_that_only_reads_is_left_for_the_new_one() {
+    let pair = Pair::start().await;
+    let stage = pair.stage().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let held = tokio::spawn({
+        let at = login.at(&stage.replicas[1].url());
+        async move { at.decided().await }
+    });
+    stage.balancer.only(stage.replicas[0].port());
+    read_only(&pair.primary, true).await;
+    pair.promote().await;
+    for replica in &stage.replicas {
+        replica.healthy().await;
+    }
+    browser.approve(&consent).await;
+    assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
+    assert_eq!(stage.database.count("device_requests").await, 1, "it is on the new primary");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_only_reads_is_not_healthy() {
+    let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap();
+    let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
+    stage.start_replica().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    read_only(&postgres, true).await;
+    stage.replicas[0].health_is(503).await;
+    assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+    let callback = browser.approve_only(&consent).await;
+    assert!(browser.visit(&callback).await.says("One moment"));
+    read_only(&postgres, false).await;
+    stage.replicas[0].healthy().await;
+    assert_eq!(browser.visit(&callback).await.status, 200);
+    assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+}
+
+/// Turns writing off or on, also in the sessions that are there.
+async fn read_only(postgres: &Postgres, on: bool) {
+    let admin = connect(&postgres.url("postgres")).await;
+    let value = if on { "on" } else { "off" };
+    admin.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    admin.batch_execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await.unwrap();
+    admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+}
+
+/// The first of two hosts refuses: nobody notices.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_host_may_be_away_from_the_start() {
+    let database = Database::new().await;
+    let nobody = format!("@127.0.0.1:{},", free_port());
+    let url = database.url().replace('@', &nobody);
+    let stage = Stage::with(1, &[("DATABASE_URL", &url)]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
