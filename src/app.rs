@@ -82,6 +82,7 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
         actix_web::App::new()
             .app_data(Data::clone(&deps))
             .wrap(headers::defaults(&deps.server_url))
+            .wrap(from_fn(headers::last_answer))
             .wrap(from_fn(trace::trace))
             // The CLI asks for //device/code where its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))

@@ -1,8 +1,13 @@
 //! Headers that every answer carries.
 
-use actix_web::middleware::DefaultHeaders;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::ConnectionType;
+use actix_web::middleware::{DefaultHeaders, Next};
+use actix_web::web::Data;
 
 use crate::config::BaseUrl;
+use crate::http::Deps;
 
 /// A year: what browsers and preload lists expect.
 const HSTS: &str = "max-age=31536000";
@@ -18,4 +23,18 @@ pub fn defaults(server_url: &BaseUrl) -> DefaultHeaders {
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
         .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"));
     if server_url.is_https() { headers.add(("Strict-Transport-Security", HSTS)) } else { headers }
+}
+
+/// While the server stops, each answer is its connection's last: what a balancer sends next goes elsewhere
+/// instead of meeting a connection that is just being closed.
+pub async fn last_answer(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let deps = request.app_data::<Data<Deps>>().cloned();
+    let mut response = next.call(request).await?;
+    if deps.is_some_and(|deps| deps.stopping.is_cancelled()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
+    }
+    Ok(response)
 }

@@ -20,6 +20,7 @@ mod logins;
 mod people;
 mod poolers;
 mod real_cli;
+mod rolling;
 mod secrecy;
 mod transitions;
 mod troubles;
