@@ -12,6 +12,7 @@ mod bad_input;
 mod callbacks;
 mod clients;
 mod configuration;
+mod crashes;
 mod databases;
 mod encryption;
 mod failover;
