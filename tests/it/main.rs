@@ -18,6 +18,7 @@ mod encryption;
 mod failover;
 mod limits;
 mod logins;
+mod outages;
 mod people;
 mod poolers;
 mod real_cli;
