@@ -11,6 +11,7 @@ mod support;
 mod bad_input;
 mod callbacks;
 mod clients;
+mod clocks;
 mod configuration;
 mod crashes;
 mod databases;

@@ -1,0 +1,148 @@
+//! The replicas' clocks are wrong; Postgres' is the only one that counts.
+
+use std::collections::HashMap;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::{Browser, Login, Poll, Replica, Stage};
+
+/// Two replicas, five minutes fast and five minutes slow.
+struct Skewed {
+    stage: Stage,
+    fast: String,
+    slow: String,
+}
+
+impl Skewed {
+    async fn new() -> Self {
+        let mut stage = Stage::with(0, &[]).await;
+        for offset in ["+300s", "-300s"] {
+            stage.variables().extend(fake(offset));
+            stage.start_replica().await;
+        }
+        let [fast, slow] = &stage.replicas[..] else { panic!("two replicas") };
+        let apart = first_second(fast) - first_second(slow);
+        assert!((590..=660).contains(&apart), "their own clocks are ten minutes apart: {apart} s");
+        let (fast, slow) = (fast.url(), slow.url());
+        Self { stage, fast, slow }
+    }
+
+    async fn page_at(&self, replica: &str, login: &Login) -> crate::support::Page {
+        Browser::new().visit(&format!("{replica}/device/verify?code={}", login.user_code)).await
+    }
+}
+
+/// What makes a process see another time; its timers run as ever.
+fn fake(offset: &str) -> HashMap<&'static str, String> {
+    let output = Command::new("faketime").args(["-f", "+0", "printenv", "LD_PRELOAD"]).output();
+    let library = output.expect("run the tests by scripts/test, which installs faketime").stdout;
+    HashMap::from([
+        ("LD_PRELOAD", String::from_utf8(library).unwrap().trim().to_owned()),
+        ("FAKETIME", offset.to_owned()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+    ])
+}
+
+/// The second of the day that stands in the log's first line: `{"timestamp":"2026-01-01T12:34:56.789Z",..`.
+fn first_second(replica: &Replica) -> i64 {
+    let log = replica.log();
+    let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let stamp = line["timestamp"].as_str().unwrap();
+    let number = |range: std::ops::Range<usize>| stamp[range].parse::<i64>().unwrap();
+    // The day counts too: midnight may lie between the two clocks.
+    ((number(8..10) * 24 + number(11..13)) * 60 + number(14..16)) * 60 + number(17..19)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_ten_minutes_apart_agree_on_every_expiry() {
+    let Skewed { stage, fast, slow } = &Skewed::new().await;
+    let pending = Poll::error("authorization_pending");
+    let login = stage.cli().open().await;
+    assert_eq!(login.answer["expires_in"], 900);
+
+    // A minute is left, by any clock.
+    stage.database.run("UPDATE device_requests SET expires_at = now() + interval '59 seconds'").await;
+    for replica in [fast, slow] {
+        let page = Browser::new().visit(&format!("{replica}/device/verify?code={}", login.user_code)).await;
+        assert!(page.says("in 1 min"), "{}", page.text);
+    }
+    assert_eq!(login.at(fast).poll_form().await, pending);
+    assert_eq!(login.at(slow).poll_form().await, Poll::error("slow_down"), "so much for the pace");
+
+    let browser = Browser::new();
+    let consent = browser.confirm(&login).await;
+    browser.approve(&consent).await;
+    let token = Poll::Token(stage.postiz.live_token().unwrap());
+    for replica in [fast, slow, fast, slow] {
+        assert_eq!(login.at(replica).poll().await, token, "for a minute it can be had again");
+    }
+
+    let late = stage.cli().open().await;
+    stage.database.run("UPDATE device_requests SET expires_at = now()").await;
+    for replica in [fast, slow] {
+        assert_eq!(late.at(replica).poll().await, Poll::error("expired_token"));
+        assert_eq!(login.at(replica).poll().await, token, "what was approved has a time of its own");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fast_clock_sweeps_nothing_away_too_soon() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let over = stage.cli().open().await;
+    let age = |login: &Login, age: &str| {
+        let code = login.user_code.replace('-', "");
+        format!("UPDATE device_requests SET purge_at = now() + interval '{age}' WHERE user_code = '{code}'")
+    };
+    stage.database.run(&age(&login, "60 seconds")).await;
+    stage.database.run(&age(&over, "-1 second")).await;
+    let mut stage = stage;
+    stage.variables().extend(fake("+300s"));
+    // Its first act is a sweep.
+    stage.start_replica().await;
+    let swept = async { while stage.database.count("device_requests").await > 1 {} };
+    tokio::time::timeout(crate::support::PATIENCE, swept).await.expect("swept");
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+}
+
+/// When somebody was last told that a login lives, and first that it does not.
+struct Turn {
+    alive: Instant,
+    over: Instant,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_browser_and_the_terminal_see_one_moment_of_expiry() {
+    let skewed = Skewed::new().await;
+    let login = skewed.stage.cli().open().await;
+    skewed.stage.database.run("UPDATE device_requests SET expires_at = now() + interval '2 seconds'").await;
+    let (terminal, browser) = tokio::join!(
+        async {
+            let (at, mut alive) = (login.at(&skewed.fast), Instant::now());
+            loop {
+                // A held poll is answered at the expiry.
+                match at.poll().await {
+                    Poll::Error(error) if error == "expired_token" => return Turn { alive, over: Instant::now() },
+                    answer => assert_eq!(answer, Poll::error("authorization_pending")),
+                }
+                alive = Instant::now();
+            }
+        },
+        async {
+            let mut alive = Instant::now();
+            loop {
+                let asked = Instant::now();
+                let page = skewed.page_at(&skewed.slow, &login).await;
+                if page.says("This code has expired") {
+                    return Turn { alive, over: Instant::now() };
+                }
+                assert_eq!(page.status, 200, "{}", page.text);
+                alive = asked;
+            }
+        },
+    );
+    // Between `alive` and `over` lies the moment that each saw.
+    let second = Duration::from_secs(1);
+    assert!(terminal.alive < browser.over + second && browser.alive < terminal.over + second);
+    assert!(terminal.over < browser.over + second, "a held poll hears of it at once");
+}
