@@ -78,6 +78,29 @@ need_ps() {
     debian+=(procps)
 }
 
+# Ubuntu's is a snap, which needs a running systemd: there, npm's copy is taken.
+need_chromium() {
+    if [ -n "$(chromium)" ]; then return; fi
+    if ! grep -qs '^ID=debian' /etc/os-release; then return; fi
+    missing+=(Chromium)
+    debian+=(chromium)
+}
+
+# Where it is, if it is somewhere.
+chromium() {
+    if [ -n "${CHROMIUM:-}" ]; then
+        echo "$CHROMIUM"
+    else
+        command -v chromium || command -v google-chrome || true
+    fi
+}
+
+need_cxx() {
+    if command -v c++ >/dev/null; then return; fi
+    missing+=('a C++ compiler (macOS: xcode-select --install)')
+    debian+=(g++)
+}
+
 install_missing() {
     if [ ${#missing[@]} -eq 0 ]; then return; fi
     printf 'Missing: %s\n' "${missing[@]}" >&2

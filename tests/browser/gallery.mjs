@@ -15,6 +15,9 @@ const policy =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const types = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' };
 
+export const launch = () =>
+  chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
+
 export async function openGallery() {
   execFileSync('cargo', ['run', '--quiet', '--features', 'demo', '--example', 'gallery', '--', directory], { cwd: root, stdio: 'inherit' });
   const posts = [];
@@ -35,7 +38,7 @@ export async function openGallery() {
     }
   });
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
+  const browser = await launch();
   return {
     browser,
     posts, // what forms have sent

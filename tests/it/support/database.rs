@@ -86,6 +86,12 @@ impl Database {
         self.rows(&format!("SELECT count(*) FROM {of}")).await[0].get(0)
     }
 
+    /// Each file of `migrations/` was applied, by one replica alone.
+    pub async fn assert_migrated_once(&self) {
+        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
+        assert_eq!(self.count("schema_migrations").await, i64::try_from(files).unwrap());
+    }
+
     /// All of it, as `pg_dump` writes it.
     pub fn dump(&self) -> String {
         let output = Command::new(cluster().bin_dir().join("pg_dump")).arg(&self.url).output().unwrap();

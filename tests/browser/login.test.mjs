@@ -1,0 +1,162 @@
+// A whole login as a person has it: the CLI from npm, real Chromium, the server, and Postiz on another origin.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch } from './gallery.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const root = fileURLToPath(new URL('../..', import.meta.url));
+
+// Starts a process and hands out its lines as they come, and all that it said.
+function run(command, args, environment) {
+  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const said = [];
+  const lines = createInterface({ input: child.stdout });
+  lines.on('line', (line) => said.push(line));
+  const ended = once(child, 'exit');
+  return {
+    said,
+    ended: ended.then(([code]) => code),
+    // The first group of the first line that matches, said already or still to come.
+    async heard(pattern) {
+      for (let at = 0; ; ) {
+        for (; at < said.length; at++) {
+          const found = said[at].match(pattern);
+          if (found) return found[1];
+        }
+        const more = await Promise.race([once(lines, 'line').then(() => true), once(lines, 'close').then(() => false)]);
+        assert.ok(more || at < said.length, `never said ${pattern}:\n${said.join('\n')}`);
+      }
+    },
+    async end() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      await ended;
+    },
+  };
+}
+
+let demo, server, browser;
+before(async () => {
+  demo = run('cargo', ['run', '--quiet', '--features', 'demo', '--', 'demo'], { PORT: '0', RUST_LOG: 'warn' });
+  server = await demo.heard(/POSTIZ_AUTH_SERVER=(\S+)/);
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await demo?.end();
+});
+
+// A terminal with a home of its own, which waits for its login.
+async function terminal(test) {
+  const home = mkdtempSync(join(tmpdir(), 'postiz-home-'));
+  test.after(() => rmSync(home, { recursive: true }));
+  // The path has node and nothing that could open a browser.
+  const environment = { HOME: home, POSTIZ_AUTH_SERVER: server, PATH: join(process.execPath, '..') };
+  const cli = (command) => run(process.execPath, [process.env.POSTIZ_CLI, command], environment);
+  const login = cli('auth:login');
+  test.after(() => login.end());
+  return { login, userCode: await login.heard(/([A-Z]{4}-[A-Z]{4})/), cli, home };
+}
+
+// A window that fails the test if the console held an error: a broken CSP or cookie says so there.
+async function open(test, options) {
+  const context = await browser.newContext(options);
+  test.after(() => context.close());
+  const page = await context.newPage();
+  const complaints = [];
+  page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
+  page.on('pageerror', (error) => complaints.push(error.message));
+  test.after(() => assert.deepEqual(complaints, []));
+  return page;
+}
+
+async function assertAccessible(page) {
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(() => axe.run());
+  assert.deepEqual(violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html)}`), []);
+}
+
+for (const [name, options] of [
+  ['a wide window, light', { colorScheme: 'light' }],
+  ['a telephone, dark', { colorScheme: 'dark', viewport: { width: 320, height: 640 }, hasTouch: true }],
+  ['without script', { javaScriptEnabled: false }],
+]) {
+  test(`a person signs their terminal in: ${name}`, { timeout: 120_000 }, async (test) => {
+    const { login, userCode, cli, home } = await terminal(test);
+    const page = await open(test, options);
+    const scripted = options.javaScriptEnabled !== false;
+
+    // The link that the CLI opens.
+    await page.goto(`${server}/device/verify?code=${userCode}`);
+    assert.match(await page.textContent('main'), new RegExp(userCode));
+    if (scripted) await assertAccessible(page);
+    await page.click('button[value=continue]');
+
+    // Postiz is another origin: CSP's form-action and the cookie's SameSite have let the redirect through.
+    await page.waitForURL(/\/oauth\/authorize\?/);
+    assert.notEqual(new URL(page.url()).origin, server);
+    await page.click('button[value=approve]');
+
+    await page.waitForURL(/\/device\/callback\?/);
+    assert.match(await page.textContent('h1'), /Your terminal is signed in|Approved\. Return to your terminal/);
+    if (scripted) await assertAccessible(page);
+    assert.equal(await login.ended, 0, login.said.join('\n'));
+    await page.reload();
+    assert.equal(await page.textContent('h1'), 'Your terminal is signed in');
+
+    assert.match(JSON.parse(readFileSync(join(home, '.postiz/credentials.json'), 'utf8')).accessToken, /^pos_/);
+    const status = cli('auth:status');
+    assert.equal(await status.ended, 0, status.said.join('\n'));
+    assert.match(status.said.join('\n'), /valid|Authenticated|✅/i);
+  });
+}
+
+test('a person types the code, and denies', { timeout: 120_000 }, async (test) => {
+  const { login, userCode } = await terminal(test);
+  const page = await open(test);
+  await page.goto(server);
+  await page.click('text=Enter it here');
+  await page.fill('#user_code', userCode.toLowerCase().replace('-', ' '));
+  await page.keyboard.press('Enter');
+  await page.click('button[value=deny]');
+  await page.waitForSelector('text=Login denied');
+  assert.equal(await login.ended, 1);
+});
+
+test('a person denies at Postiz', { timeout: 120_000 }, async (test) => {
+  const { login, userCode } = await terminal(test);
+  const page = await open(test);
+  await page.goto(`${server}/device/verify?code=${userCode}`);
+  await page.click('button[value=continue]');
+  await page.waitForURL(/\/oauth\/authorize\?/);
+  await page.click('button[value=deny]');
+  await page.waitForSelector('text=Login denied');
+  assert.equal(await login.ended, 1);
+});
+
+test('a callback that is opened in another browser is refused there, and the login goes on', { timeout: 120_000 }, async (test) => {
+  const { login, userCode } = await terminal(test);
+  const page = await open(test);
+  await page.goto(`${server}/device/verify?code=${userCode}`);
+  await page.click('button[value=continue]');
+  await page.waitForURL(/\/oauth\/authorize\?/);
+  // Authorize, with the redirect caught on its way.
+  const fields = await page.$$eval('form input', (inputs) => Object.fromEntries(inputs.map(({ name, value }) => [name, value])));
+  const action = await page.$eval('form', (form) => form.action);
+  const answer = await page.request.post(action, { form: { ...fields, decision: 'approve' }, maxRedirects: 0 });
+  const callback = answer.headers().location;
+  const stranger = await (await browser.newContext()).newPage();
+  await stranger.goto(callback);
+  assert.equal(await stranger.textContent('h1'), 'Use the browser that you started in');
+  await stranger.context().close();
+  await page.goto(callback);
+  assert.match(await page.textContent('h1'), /signed in|Return to your terminal/);
+  assert.equal(await login.ended, 0, login.said.join('\n'));
+});
