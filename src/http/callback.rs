@@ -7,13 +7,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use crate::grant::{BrowserKey, Settled, State, UserCode};
+use crate::grant::{BrowserKey, SILENCE, Settled, State, UserCode};
 use crate::http::pages::{Page, Retry, Terminal, Trouble};
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie};
 use crate::postiz::{ExchangeError, Reason};
 use crate::secret::Digest;
-use crate::store::{Approval, Callback, Decision, Lease, LeaseHolder};
+use crate::store::{Approval, Callback, Decision, Lease, LeaseHolder, Pickup};
 
 /// How long a second callback waits for the first one's outcome; longer than an exchange takes.
 const WAIT: Duration = Duration::from_secs(11);
@@ -106,7 +106,7 @@ async fn approved(
             visitor.show(&page)
         }
         Callback::InProgress(_) => visitor.show(&Page::OneMoment { retry: Retry::Reload }),
-        Callback::Finished { delivered, .. } => visitor.show(&Page::Done { terminal: terminal(delivered) }),
+        Callback::Finished { pickup, .. } => visitor.show(&Page::Done { terminal: terminal(pickup) }),
         Callback::Replaced(_) => visitor.show(&Page::Replaced),
         Callback::CodeSpent(_, user_code) => visitor.show(&approve_again(user_code, Trouble::Spent)),
         Callback::Denied(_) => visitor.show(&Page::Denied),
@@ -160,15 +160,18 @@ async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: Browser
 async fn outcome(deps: &Deps, lease: &Lease, exchanged: Exchanged) -> Page {
     match exchanged {
         Exchanged::Stored(Approval::Approved) => {
+            let mut found = Terminal::Waiting;
             for pause in PICK_UP {
                 sleep(pause).await;
-                match deps.store.is_delivered(lease.grant).await {
-                    Ok(false) => {}
-                    Ok(true) => return Page::Done { terminal: Terminal::SignedIn },
-                    Err(_) => break,
+                match deps.store.pickup(lease.grant).await {
+                    Ok(Some(pickup)) => found = terminal(pickup),
+                    Ok(None) | Err(_) => break,
+                }
+                if found == Terminal::SignedIn {
+                    break;
                 }
             }
-            Page::Done { terminal: Terminal::Waiting }
+            Page::Done { terminal: found }
         }
         Exchanged::Stored(Approval::Denied) => Page::Denied,
         Exchanged::Stored(Approval::Superseded) => Page::LinkSpent,
@@ -195,8 +198,14 @@ async fn denied(visitor: Visitor, deps: &Deps, state: &State, browser: &BrowserK
     }
 }
 
-fn terminal(delivered: bool) -> Terminal {
-    if delivered { Terminal::SignedIn } else { Terminal::Waiting }
+fn terminal(pickup: Pickup) -> Terminal {
+    if pickup.delivered {
+        Terminal::SignedIn
+    } else if pickup.silence > SILENCE {
+        Terminal::Silent
+    } else {
+        Terminal::Waiting
+    }
 }
 
 fn approve_again(user_code: UserCode, reason: Trouble) -> Page {

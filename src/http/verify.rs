@@ -11,16 +11,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use tracing::info;
 
-use crate::grant::{BrowserKey, Settled, Status, UserCode, same_network};
+use crate::grant::{BrowserKey, SILENCE, Settled, Status, UserCode, same_network};
 use crate::http::pages::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
 use crate::http::params::Body;
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie, own_form};
 use crate::limits::whole_seconds;
 use crate::store::{Decision, Entered, Login, StoreError};
-
-/// A terminal that has not asked for so long has probably gone away.
-const SILENCE: Duration = Duration::from_secs(150);
 
 /// How a code came here.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 use crate::grant::{BrowserKey, GrantId, SealingKey, State, Status, UserCode};
 use crate::secret::Digest;
 use crate::store::confirm::{Decision, decision};
+use crate::store::deliver::{Pickup, pickup};
 use crate::store::lookup::status;
 use crate::store::{Statement, Store, StoreError, bytes, get, get_bytes};
 
@@ -45,6 +46,8 @@ const CLAIM: Statement = Statement {
                  $3 = ANY(codes) AS seen,
                  coalesce(codes[cardinality(codes)] = $3, false) AS current,
                  cardinality(codes) < $6 AS room,
+                 status = 'delivered' AS delivered,
+                 extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS silence,
                  EXISTS (SELECT FROM changed) AS changed
           FROM device_requests WHERE state = $1",
 };
@@ -97,8 +100,8 @@ pub enum Callback {
     Finished {
         /// The login.
         grant: GrantId,
-        /// Whether its terminal has picked the token up.
-        delivered: bool,
+        /// How far its terminal is.
+        pickup: Pickup,
     },
     /// The terminal already has a token, which this second approval has revoked at Postiz.
     Replaced(GrantId),
@@ -173,8 +176,8 @@ fn callback(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Callback, 
     let (leased, expired): (bool, bool) = (get(row, "leased")?, get(row, "expired")?);
     Ok(match status(row)? {
         Status::Denied => Callback::Denied(grant),
-        Status::Approved if seen => Callback::Finished { grant, delivered: false },
-        Status::Delivered if seen => Callback::Finished { grant, delivered: true },
+        Status::Approved if seen => Callback::Finished { grant, pickup: pickup(row)? },
+        Status::Delivered if seen => Callback::Finished { grant, pickup: pickup(row)? },
         Status::Approved | Status::Delivered => Callback::Replaced(grant),
         Status::Pending | Status::Authorizing if leased => Callback::InProgress(grant),
         Status::Pending | Status::Authorizing if expired => Callback::Expired(grant),

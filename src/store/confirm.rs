@@ -116,7 +116,7 @@ fn login(row: &Row) -> Result<Login, StoreError> {
 }
 
 /// A span of time; a negative one is none.
-fn seconds(row: &Row, column: &str) -> Result<Duration, StoreError> {
+pub(super) fn seconds(row: &Row, column: &str) -> Result<Duration, StoreError> {
     Ok(Duration::try_from_secs_f64(get(row, column)?).unwrap_or_default())
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::grant::{GrantId, SealedToken};
+use crate::store::confirm::seconds;
 use crate::store::{Statement, Store, StoreError, get};
 
 /// As for a look-up: the terminal polls again.
@@ -20,16 +22,27 @@ const DELIVER: Statement = Statement {
           RETURNING sealed_token",
 };
 
-const IS_DELIVERED: Statement = Statement {
-    name: "is_delivered",
-    sql: "SELECT status = 'delivered' AS delivered FROM device_requests WHERE id = $1",
+const PICKUP: Statement = Statement {
+    name: "pickup",
+    sql: "SELECT status = 'delivered' AS delivered,
+                 extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS silence
+          FROM device_requests WHERE id = $1",
 };
 
+/// How far a terminal is with its token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pickup {
+    /// It has it.
+    pub delivered: bool,
+    /// How long it had not been heard of, give or take a minute.
+    pub silence: Duration,
+}
+
 impl Store {
-    /// Whether the terminal has its token; false where the grant is gone, too.
-    pub async fn is_delivered(&self, id: GrantId) -> Result<bool, StoreError> {
-        let rows = self.link.rows(IS_DELIVERED, &[(&id.as_bytes().as_slice(), Type::BYTEA)], PATIENCE).await?;
-        rows.first().map_or(Ok(false), |row| get(row, "delivered"))
+    /// How far the terminal is with its token; `None` where the grant is gone.
+    pub async fn pickup(&self, id: GrantId) -> Result<Option<Pickup>, StoreError> {
+        let rows = self.link.rows(PICKUP, &[(&id.as_bytes().as_slice(), Type::BYTEA)], PATIENCE).await?;
+        rows.first().map(pickup).transpose()
     }
 
     /// Marks the grant delivered and returns its sealed token; `None` where none is ready.
@@ -37,4 +50,8 @@ impl Store {
         let rows = self.link.rows(DELIVER, &[(&id.as_bytes().as_slice(), Type::BYTEA)], PATIENCE).await?;
         rows.first().map(|row| get(row, "sealed_token").map(SealedToken::from_bytes)).transpose()
     }
+}
+
+pub(super) fn pickup(row: &Row) -> Result<Pickup, StoreError> {
+    Ok(Pickup { delivered: get(row, "delivered")?, silence: seconds(row, "silence")? })
 }

@@ -39,6 +39,7 @@ use crate::secret::Digest;
 pub use approve::Approval;
 pub use callback::{Callback, Lease, LeaseHolder};
 pub use confirm::{Decision, Login};
+pub use deliver::Pickup;
 pub use error::StoreError;
 pub use guesses::Entered;
 pub use lookup::{Paced, SettledFeed};

@@ -161,7 +161,17 @@ async fn a_terminal_that_went_silent_is_told_from_one_that_still_asks() {
     let login = stage.cli().open().await;
     let url = format!("{}?code={}", login.verification_uri, login.user_code);
     stage.database.run("UPDATE device_requests SET opened_at = opened_at - interval '3 minutes'").await;
-    assert!(Browser::new().visit(&url).await.says("stopped waiting"));
+    let browser = Browser::new();
+    let page = browser.visit(&url).await;
+    assert!(page.says("stopped waiting"), "before approving: {}", page.text);
+    let consent = browser.press(&page, ("action", "continue"), &[]).await;
+    let done = browser.approve(&consent).await;
+    assert!(done.says("Approved, but your terminal has stopped waiting"), "{}", done.text);
+    assert!(browser.visit(done.url.as_str()).await.says("has stopped waiting"), "a reload says the same");
+
+    let login = stage.cli().open().await;
+    let url = format!("{}?code={}", login.verification_uri, login.user_code);
+    stage.database.run("UPDATE device_requests SET opened_at = opened_at - interval '3 minutes'").await;
     login.poll().await;
     let heard = async { while stage.database.count("device_requests WHERE polled_at IS NOT NULL").await == 0 {} };
     tokio::time::timeout(PATIENCE, heard).await.expect("noted");
