@@ -17,6 +17,7 @@ mod crashes;
 mod databases;
 mod encryption;
 mod failover;
+mod layers;
 mod limits;
 mod logins;
 mod outages;
