@@ -20,6 +20,7 @@ mod failover;
 mod layers;
 mod limits;
 mod logins;
+mod model;
 mod outages;
 mod people;
 mod poolers;

@@ -7,7 +7,7 @@ use url::Url;
 use crate::support::{Browser, CLIENT_SECRET, Poll, Stage};
 
 /// A secret in the forms in which it could have slipped out.
-fn forms(secret: &str) -> Vec<String> {
+pub fn forms(secret: &str) -> Vec<String> {
     let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     let mut forms = vec![
         secret.to_owned(),

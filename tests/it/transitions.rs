@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use postiz_auth_server::config::Config;
 use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, UserCode};
 use postiz_auth_server::secret::Digest;
 use postiz_auth_server::store::{Callback, Decision, Entered, Lease, LeaseHolder, Store};
-use tokio::runtime::Handle;
 
 use crate::support::Database;
 
@@ -86,13 +84,7 @@ impl Grant {
 
 async fn store() -> (Database, Store) {
     let database = Database::new().await;
-    let variables = [
-        ("DATABASE_URL", database.url()),
-        ("POSTIZ_OAUTH_CLIENT_ID", "pca_x".to_owned()),
-        ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
-    ];
-    let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-    let store = Store::new(&config, &Handle::current()).unwrap();
+    let store = database.store();
     store.migrate().await.unwrap();
     (database, store)
 }

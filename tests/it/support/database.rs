@@ -3,7 +3,10 @@
 use std::process::Command;
 use std::sync::OnceLock;
 
+use postiz_auth_server::config::Config;
 use postiz_auth_server::demo::Postgres;
+use postiz_auth_server::store::Store;
+use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, Row};
 
@@ -62,6 +65,19 @@ impl Database {
     /// A database in a cluster that the test owns.
     pub fn at(url: String) -> Self {
         Self { url_for_replicas: url.clone(), url }
+    }
+
+    /// A store on it, as a replica has one; it holds nobody off.
+    pub fn store(&self) -> Store {
+        let variables = [
+            ("DATABASE_URL", self.url_for_replicas()),
+            ("POSTIZ_OAUTH_CLIENT_ID", "pca_x".to_owned()),
+            ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
+            ("DATABASE_POOL_SIZE", "4".to_owned()),
+            ("RATE_LIMIT_GUESSES", "0".to_owned()),
+        ];
+        let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        Store::new(&config, &Handle::current()).unwrap()
     }
 
     /// What a replica is to be started with.

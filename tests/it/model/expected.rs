@@ -1,0 +1,172 @@
+//! What a grant's row is expected to hold, and what each step is expected to find.
+
+use postiz_auth_server::grant::{Standing, Status, Step};
+use postiz_auth_server::store::{Approval, Callback};
+
+use super::postiz::{Browser, Code};
+
+/// An exchange in some replica's hands; numbered over the whole story.
+pub type Flight = usize;
+
+#[derive(Debug, Clone)]
+pub struct Expected {
+    pub status: Status,
+    pub expired: bool,
+    /// Past its last minute: the next sweep takes it.
+    pub due: bool,
+    pub gone: bool,
+    pub browser: Option<Browser>,
+    pub codes: Vec<Code>,
+    pub spent: bool,
+    pub lease: Option<Flight>,
+    pub lease_over: bool,
+}
+
+/// What a callback is told, without its details.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Claimed,
+    InProgress,
+    Finished,
+    Replaced,
+    CodeSpent,
+    Denied,
+    Expired,
+    OtherBrowser,
+    Unknown,
+}
+
+impl From<&Callback> for Told {
+    fn from(callback: &Callback) -> Self {
+        match callback {
+            Callback::Claimed(_) => Self::Claimed,
+            Callback::InProgress(_) => Self::InProgress,
+            Callback::Finished { .. } => Self::Finished,
+            Callback::Replaced(_) => Self::Replaced,
+            Callback::CodeSpent(..) => Self::CodeSpent,
+            Callback::Denied(_) => Self::Denied,
+            Callback::Expired(_) => Self::Expired,
+            Callback::OtherBrowser => Self::OtherBrowser,
+            Callback::Unknown => Self::Unknown,
+        }
+    }
+}
+
+impl Expected {
+    pub fn new() -> Self {
+        Self {
+            status: Status::Pending,
+            expired: false,
+            due: false,
+            gone: false,
+            browser: None,
+            codes: Vec::new(),
+            spent: false,
+            lease: None,
+            lease_over: false,
+        }
+    }
+
+    pub fn is_open(&self) -> bool {
+        !self.gone && !self.expired && matches!(self.status, Status::Pending | Status::Authorizing)
+    }
+
+    fn leased(&self) -> bool {
+        self.lease.is_some() && !self.lease_over
+    }
+
+    fn current(&self, code: Code) -> bool {
+        self.codes.last() == Some(&code)
+    }
+
+    /// Whether the person's word counted.
+    pub fn begin(&mut self, browser: Browser) -> bool {
+        let taken = self.is_open();
+        if taken {
+            self.status = Status::Authorizing;
+            self.browser = Some(browser);
+        }
+        taken
+    }
+
+    pub fn deny(&mut self) -> bool {
+        let taken = self.is_open();
+        if taken {
+            self.status = Status::Denied;
+            self.lease = None;
+        }
+        taken
+    }
+
+    /// What a callback finds: `code` was issued to `owner`'s consent page, and `browser` brings it.
+    pub fn callback(&self, code: Code, owner: Browser, browser: Browser, mine: Option<Flight>) -> Told {
+        if self.gone || self.browser != Some(owner) {
+            return Told::Unknown;
+        }
+        if browser != owner {
+            return Told::OtherBrowser;
+        }
+        let free = !self.leased() || (self.lease.is_some() && self.lease == mine);
+        let (seen, current) = (self.codes.contains(&code), self.current(code));
+        let again = self.status == Status::Authorizing && current && !self.spent;
+        let anew = self.status.after(Step::Claim).is_some() && !seen;
+        if !self.expired && free && (again || anew) {
+            return Told::Claimed;
+        }
+        match self.status {
+            Status::Denied => Told::Denied,
+            Status::Approved | Status::Delivered if seen => Told::Finished,
+            Status::Approved | Status::Delivered => Told::Replaced,
+            Status::Pending | Status::Authorizing if self.leased() => Told::InProgress,
+            Status::Pending | Status::Authorizing if self.expired => Told::Expired,
+            Status::Pending | Status::Authorizing => Told::CodeSpent,
+        }
+    }
+
+    pub fn claim(&mut self, code: Code, flight: Flight) {
+        self.status = Status::Authorizing;
+        self.spent = false;
+        (self.lease, self.lease_over) = (Some(flight), false);
+        if !self.codes.contains(&code) {
+            self.codes.push(code);
+        }
+    }
+
+    pub fn approve(&mut self, code: Code) -> Approval {
+        if self.gone {
+            return Approval::Superseded;
+        }
+        match self.status {
+            Status::Authorizing if self.current(code) => {
+                self.status = Status::Approved;
+                self.lease = None;
+                self.due = false;
+                Approval::Approved
+            }
+            Status::Approved | Status::Delivered if self.current(code) => Approval::Approved,
+            Status::Denied => Approval::Denied,
+            _ => Approval::Superseded,
+        }
+    }
+
+    pub fn release(&mut self, flight: Flight, spent: bool) {
+        if !self.gone && self.lease == Some(flight) {
+            self.lease = None;
+            self.spent = spent;
+        }
+    }
+
+    pub fn standing(&self) -> Option<Standing> {
+        if self.gone {
+            return None;
+        }
+        Some(match self.status {
+            Status::Denied => Standing::Denied,
+            Status::Approved | Status::Delivered if self.due => Standing::Expired,
+            Status::Approved | Status::Delivered => Standing::Ready,
+            Status::Pending | Status::Authorizing if self.expired && !self.leased() => Standing::Expired,
+            // The test does not know how long exactly.
+            Status::Pending | Status::Authorizing => Standing::Waiting { remaining: std::time::Duration::ZERO },
+        })
+    }
+}
