@@ -174,16 +174,17 @@ fn callback(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Callback, 
     }
     let (seen, current): (bool, bool) = (get(row, "seen")?, get(row, "current")?);
     let (leased, expired): (bool, bool) = (get(row, "leased")?, get(row, "expired")?);
+    let room: bool = get(row, "room")?;
     Ok(match status(row)? {
         Status::Denied => Callback::Denied(grant),
-        Status::Approved if seen => Callback::Finished { grant, pickup: pickup(row)? },
-        Status::Delivered if seen => Callback::Finished { grant, pickup: pickup(row)? },
+        // Only another callback's claim, which came in between, can have refused a new code here.
+        Status::Approved if !seen && !expired && room => Callback::InProgress(grant),
+        Status::Approved | Status::Delivered if seen => Callback::Finished { grant, pickup: pickup(row)? },
         Status::Approved | Status::Delivered => Callback::Replaced(grant),
         Status::Pending | Status::Authorizing if leased => Callback::InProgress(grant),
         Status::Pending | Status::Authorizing if expired => Callback::Expired(grant),
         Status::Pending | Status::Authorizing => {
             let spent: bool = get(row, "code_spent")?;
-            let room: bool = get(row, "room")?;
             if (seen && (spent || !current)) || (!seen && !room) {
                 Callback::CodeSpent(grant, user_code)
             } else {

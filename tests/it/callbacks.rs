@@ -101,6 +101,26 @@ async fn authorizing_twice_delivers_the_token_that_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_approval_in_eight_tabs_is_told_one_truth() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    let callback = browser.approve_only(&consent).await;
+    let tabs: Vec<_> = (0..8)
+        .map(|_| {
+            let (browser, callback) = (browser.clone(), callback.clone());
+            tokio::spawn(async move { browser.visit(&callback).await })
+        })
+        .collect();
+    for tab in tabs {
+        let page = tab.await.unwrap();
+        assert_eq!(page.status, 200, "{}", page.text);
+    }
+    assert_eq!(stage.postiz.exchanges().len(), 2);
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn closing_the_tab_in_mid_exchange_loses_nothing() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
