@@ -45,7 +45,8 @@ impl Pair {
 
     /// Two replicas on it. The test's own statements go to the standby.
     async fn stage(&self) -> Stage {
-        let mut stage = Stage::empty(Database::at(self.standby.url("postgres")), &[("DATABASE_URL", &self.url())]);
+        let variables = [("DATABASE_URL", &*self.url()), ("RATE_LIMIT_CODES", "0")];
+        let mut stage = Stage::empty(Database::at(self.standby.url("postgres")), &variables);
         stage.start_replica().await;
         stage.start_replica().await;
         stage
