@@ -18,10 +18,11 @@ use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::http::{Deps, headers, routes, trace};
-use crate::postiz::{Postiz, SetupError};
+use crate::outbound::{self, SetupError};
+use crate::postiz::Postiz;
 use crate::store::{Store, TlsError};
 use crate::waiters::Waiters;
-use crate::{feed, sweeper};
+use crate::{check, feed, sweeper};
 
 /// What is under way at a stop is finished within this time.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -45,7 +46,7 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// The client for Postiz can't be set up.
     #[error(transparent)]
-    Postiz(#[from] SetupError),
+    Outbound(#[from] SetupError),
     /// The listener can't be used.
     #[error("can't listen")]
     Listen(#[from] io::Error),
@@ -64,11 +65,14 @@ impl App {
         let address = listener.local_addr()?;
         let store = Store::new(config, &runtime)?;
         let waiters = Arc::new(Waiters::default());
-        let deps =
-            Data::new(Deps::new(config, store.clone(), Postiz::new(config)?, Arc::clone(&waiters), runtime.clone()));
+        let http = outbound::client()?;
+        let postiz = Postiz::new(config, http.clone());
+        let deps = Data::new(Deps::new(config, store.clone(), postiz, Arc::clone(&waiters), runtime.clone()));
 
         runtime.spawn(sweeper::run(store.clone(), Arc::clone(&deps.limits), deps.stopping.clone()));
         runtime.spawn(feed::run(store.clone(), waiters, deps.stopping.clone()));
+
+        runtime.spawn(check::at_start(config.clone(), store, http, deps.stopping.clone()));
 
         let closing = CancellationToken::new();
         let server = serve(Data::clone(&deps), listener, closing.clone())?;

@@ -5,10 +5,11 @@
 //! the [`store`]; replicas share nothing else. [`http`] is where requests arrive, one file for each
 //! endpoint; [`app`] puts the parts together, [`commands`] is the command line.
 //!
-//! Imports go only downwards: `commands → app, demo → http, sweeper, feed → store, postiz, waiters,
-//! limits, telemetry → grant, config → secret`.
+//! Imports go only downwards: `commands → app, demo → check → http, sweeper, feed → store, postiz,
+//! waiters, limits, telemetry → grant, config → secret`.
 
 pub mod app;
+pub mod check;
 pub mod commands;
 pub mod config;
 #[cfg(feature = "demo")]
@@ -17,6 +18,7 @@ pub mod feed;
 pub mod grant;
 pub mod http;
 pub mod limits;
+pub mod outbound;
 pub mod postiz;
 pub mod secret;
 pub mod store;

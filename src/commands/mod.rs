@@ -1,5 +1,6 @@
 //! The command line.
 
+pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod healthcheck;
@@ -13,6 +14,9 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Command {
     Serve,
+    Check {
+        json: bool,
+    },
     Healthcheck,
     #[cfg(feature = "demo")]
     Demo(Vec<String>),
@@ -27,6 +31,8 @@ Usage: postiz-auth-server [COMMAND]
 
 Commands:
   serve        answer logins (the default); configured by the environment, see .env.example
+  check        say what is right and wrong with the set-up; --json for machines; exit code 0 where
+               nothing is wrong, 1 where something is, 78 where a variable can't be used
   healthcheck  ask the server on this machine whether it is alive; exit code 0 or 1
   demo         try a whole login without Postgres or a Postiz account (builds with --features demo)
   help         this text
@@ -40,6 +46,7 @@ const USAGE: u8 = 64;
 pub async fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     match parse(arguments) {
         Some(Command::Serve) => serve::run().await,
+        Some(Command::Check { json }) => check::run(json).await,
         Some(Command::Healthcheck) => healthcheck::run().await,
         #[cfg(feature = "demo")]
         Some(Command::Demo(arguments)) => demo::run(&arguments).await,
@@ -56,6 +63,13 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Command> {
     let mut arguments = arguments.into_iter();
     let command = match arguments.next().as_deref() {
         None | Some("serve") => Command::Serve,
+        Some("check") => {
+            return match (arguments.next().as_deref(), arguments.next()) {
+                (None, _) => Some(Command::Check { json: false }),
+                (Some("--json"), None) => Some(Command::Check { json: true }),
+                _ => None,
+            };
+        }
         Some("healthcheck") => Command::Healthcheck,
         #[cfg(feature = "demo")]
         Some("demo") => return Some(Command::Demo(arguments.collect())),
@@ -93,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_it_does_not_know_it_refuses() {
-        for line in ["serve now", "srve", "--port 80", "healthcheck x"] {
+        for line in ["check --yaml", "check --json x", "serve now", "srve", "--port 80", "healthcheck x"] {
             assert_eq!(parsed(line), None, "{line}");
         }
     }

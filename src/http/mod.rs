@@ -8,6 +8,7 @@
 //! | [`token`] | `POST /device/token`: the terminal polls |
 //! | [`health`] | `/health`, `/health/live`: load balancers |
 //! | [`docs`] | `/docs`, `/openapi.yaml`: all of this, described |
+//! | [`mirror`] | `/health/mirror`: our own `check`, from outside in |
 //! | [`metadata`] | `/.well-known/oauth-authorization-server`, `/` |
 //!
 //! Two enums are the only failures that a handler can answer with: [`errors::ClientError`] for
@@ -23,6 +24,7 @@ pub mod errors;
 pub mod headers;
 pub mod health;
 pub mod metadata;
+pub mod mirror;
 pub mod own_form;
 pub mod pages;
 pub mod params;
@@ -49,6 +51,7 @@ use crate::waiters::Waiters;
 
 use client_ip::ClientIp;
 use health::Health;
+use mirror::MirrorKey;
 use typing::Typing;
 
 /// What the handlers need; filled by the app, shared by all workers.
@@ -68,6 +71,8 @@ pub struct Deps {
     pub typing: Typing,
     /// Who a request comes from.
     pub client_ip: ClientIp,
+    /// By which `check` and this server know each other.
+    pub mirror_key: MirrorKey,
     /// Where people and terminals reach us.
     pub server_url: BaseUrl,
     /// Where people see Postiz: the one foreign place that our forms may lead to.
@@ -95,6 +100,7 @@ impl Deps {
             limits: Arc::new(Limits::new(config.rate_limit_codes)),
             typing: Typing::new(config),
             client_ip: ClientIp::new(config),
+            mirror_key: MirrorKey::new(&config.client_secret),
             store,
             postiz,
             waiters,

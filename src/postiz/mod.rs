@@ -4,6 +4,7 @@
 //! the transport makes them so before the `oauth2` crate reads them.
 
 mod exchange;
+mod inspect;
 mod token_response;
 mod transport;
 
@@ -21,7 +22,7 @@ use token_response::PostizToken;
 use transport::Transport;
 
 pub use exchange::{ExchangeError, Reason};
-pub use transport::SetupError;
+pub use inspect::{MADE_UP_CODE, Registered, Silence};
 
 type PostizClient = Client<
     BasicErrorResponse,
@@ -40,11 +41,15 @@ type PostizClient = Client<
 pub struct Postiz {
     client: PostizClient,
     transport: Transport,
+    /// Where the API tells what it knows of our app.
+    app_url: Url,
+    /// Where people see Postiz.
+    frontend_url: Url,
 }
 
 impl Postiz {
     /// Prepares the client; connects to nothing yet.
-    pub fn new(config: &Config) -> Result<Self, SetupError> {
+    pub fn new(config: &Config, http: reqwest::Client) -> Self {
         let client = Client::new(ClientId::new(config.client_id.clone()))
             .set_client_secret(ClientSecret::new(config.client_secret.expose_secret().to_owned()))
             .set_auth_uri(AuthUrl::from_url(config.frontend_url.join("/oauth/authorize")))
@@ -52,7 +57,12 @@ impl Postiz {
             .set_redirect_uri(RedirectUrl::from_url(config.callback_url()))
             // Postiz refuses Basic authentication.
             .set_auth_type(AuthType::RequestBody);
-        Ok(Self { client, transport: Transport::new()? })
+        Self {
+            client,
+            transport: Transport(http),
+            app_url: config.api_url.join("/oauth/authorize"),
+            frontend_url: config.frontend_url.join("/"),
+        }
     }
 
     /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to their browser.

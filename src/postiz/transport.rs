@@ -4,38 +4,14 @@
 //! §5.2; all else becomes a typed [`TransportError`] that holds no word of the answer.
 
 use std::pin::Pin;
-use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
-use reqwest::redirect::Policy;
-use rustls::ClientConfig;
-use rustls::crypto::ring;
 use serde::Deserialize;
 
-use crate::tls_roots::public_roots;
-
-/// From the first byte sent to the last byte read.
-const ANSWER: Duration = Duration::from_secs(8);
-const CONNECT: Duration = Duration::from_secs(3);
-/// Node closes idle connections after 5 s; a POST must not meet a closed one.
-const IDLE: Duration = Duration::from_secs(4);
-const IDLE_CONNECTIONS: usize = 4;
 /// A token response has some hundred bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
-
-/// The client could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// TLS is not available.
-    #[error("TLS can't be set up")]
-    Tls(#[from] rustls::Error),
-    /// The HTTP client refused its settings.
-    #[error("the HTTP client can't be set up")]
-    Http(#[from] reqwest::Error),
-}
 
 /// Why there is no answer to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -52,27 +28,9 @@ pub(super) enum TransportError {
     Status(StatusCode),
 }
 
-pub(super) struct Transport(reqwest::Client);
+pub(super) struct Transport(pub(super) reqwest::Client);
 
 impl Transport {
-    pub(super) fn new() -> Result<Self, SetupError> {
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_root_certificates(public_roots())
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("postiz-auth-server/", env!("CARGO_PKG_VERSION")))
-            // Following one would hand the secret to whoever it points to.
-            .redirect(Policy::none())
-            .timeout(ANSWER)
-            .connect_timeout(CONNECT)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS)
-            .build()?;
-        Ok(Self(client))
-    }
-
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
         let mut answer = self.0.execute(request).await.map_err(|error| failure(&error))?;

@@ -79,7 +79,11 @@ impl Connect for OnRuntime {
 ///
 /// A machine that is gone neither answers nor refuses. Waited for as long as libpq does, it would use up
 /// the time that a statement has, each time anew, and the next host would never be asked.
-async fn open_first(mut hosts: Vec<PostgresConfig>, tls: Option<Arc<MakeRustlsConnect>>, runtime: Handle) -> Connected {
+pub(super) async fn open_first(
+    mut hosts: Vec<PostgresConfig>,
+    tls: Option<Arc<MakeRustlsConnect>>,
+    runtime: Handle,
+) -> Connected {
     if hosts.first().is_some_and(|host| host.get_load_balance_hosts() == LoadBalanceHosts::Random) {
         let first = rand::random_range(0..hosts.len());
         hosts.rotate_left(first);

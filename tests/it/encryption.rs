@@ -14,7 +14,7 @@ use url::Url;
 use crate::support::connect;
 
 /// A PostgreSQL that offers TLS with this certificate and key, both PEM.
-async fn postgres(certificate: &str, key: &str) -> Postgres {
+pub async fn postgres(certificate: &str, key: &str) -> Postgres {
     let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[("fsync", "off")]).unwrap()).await.unwrap();
     for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
         let path = postgres.data_dir().join(name);
@@ -38,7 +38,8 @@ async fn postgres(certificate: &str, key: &str) -> Postgres {
     postgres
 }
 
-fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+/// A certificate authority.
+pub fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.distinguished_name.push(rcgen::DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -10,6 +10,7 @@ mod support;
 
 mod bad_input;
 mod callbacks;
+mod check;
 mod clients;
 mod clocks;
 mod configuration;

@@ -8,10 +8,16 @@ use crate::demo::postiz::state::{Refusal, State};
 use crate::demo::postiz::token_request::{BadRequest, TokenRequest};
 use crate::demo::postiz::wire::Wire;
 use crate::demo::postiz::{Event, Exchange, Fault};
+use crate::postiz::MADE_UP_CODE;
 
 /// Exchanges a code, or does what it was told to do instead.
 pub(super) async fn token(http: HttpRequest, state: Data<State>, body: Bytes) -> HttpResponse {
     let parsed = TokenRequest::parse(http.content_type(), &body);
+    if let Ok(request) = &parsed
+        && request.code == MADE_UP_CODE
+    {
+        return tried_secret(&state, request);
+    }
     let (number, fault) = arrived(&state, parsed.as_ref().ok());
     let wire = Wire::of(&http);
     if let Some(fault) = &fault
@@ -55,6 +61,14 @@ pub(super) async fn token(http: HttpRequest, state: Data<State>, body: Bytes) ->
     match fault {
         Some(fault) => fault.after(&wire, good).await,
         None => HttpResponse::Created().json(good),
+    }
+}
+
+/// The server's own check of its secret is nobody's login: it is neither written down nor made to fail.
+fn tried_secret(state: &State, request: &TokenRequest) -> HttpResponse {
+    match state.lock().find(request) {
+        Err(Refusal::InvalidClient) => HttpResponse::Unauthorized().json(json!({ "error": "invalid_client" })),
+        _ => HttpResponse::BadRequest().json(json!({ "error": "invalid_grant" })),
     }
 }
 

@@ -7,6 +7,7 @@ mod database;
 mod guarded;
 mod haproxy;
 mod pgbouncer;
+mod proxy;
 mod replica;
 
 use std::collections::HashMap;
@@ -22,6 +23,7 @@ pub(crate) use database::{Database, cluster, connect};
 pub(crate) use guarded::free_port;
 pub(crate) use haproxy::HaProxy;
 pub(crate) use pgbouncer::PgBouncer;
+pub(crate) use proxy::Proxy;
 pub(crate) use replica::Replica;
 
 use balancer::Balancer;

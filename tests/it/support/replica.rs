@@ -6,9 +6,12 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
 use tokio::task::block_in_place;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::PATIENCE;
+
+/// Between two looks at a log.
+const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
 
 pub struct Replica {
     child: Child,
@@ -51,6 +54,19 @@ impl Replica {
 
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Returns the first line of the log that holds these words, once there is one.
+    pub async fn logged(&self, words: &str) -> serde_json::Value {
+        let wait = async {
+            loop {
+                if let Some(line) = self.log().lines().find(|line| line.contains(words)) {
+                    return serde_json::from_str(line).unwrap();
+                }
+                sleep(LOOK_AGAIN).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{words:?} is not in {}", self.log()))
     }
 
     /// The status of `/health`.

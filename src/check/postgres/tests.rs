@@ -1,0 +1,51 @@
+use super::*;
+use crate::check::report::Verdict;
+
+fn config() -> Config {
+    let variables = [
+        ("DATABASE_URL", "postgres://auth:hunter2@db.example.com/auth"),
+        ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"),
+        ("POSTIZ_OAUTH_CLIENT_SECRET", "x"),
+    ];
+    Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap()
+}
+
+fn good() -> Inspection {
+    Inspection {
+        version: "17.2".to_owned(),
+        version_number: 170_002,
+        tls_version: None,
+        standby: false,
+        read_only: false,
+        role: "auth".to_owned(),
+        schema: Some("public".to_owned()),
+        lacking: Vec::new(),
+        clock_ahead: 0.1,
+        latency: Duration::from_millis(1),
+        pooled: false,
+        most_connections: 100,
+        fingerprint: None,
+    }
+}
+
+#[test]
+fn what_a_test_can_not_bring_about_is_told_all_the_same() {
+    use Verdict::{Doubtful, Right, Wrong};
+    for (check, found, verdict) in [
+        ("postgres.version", good(), Right),
+        ("postgres.version", Inspection { version_number: 120_022, ..good() }, Wrong),
+        ("postgres.clock", Inspection { clock_ahead: -4.0, ..good() }, Right),
+        ("postgres.clock", Inspection { clock_ahead: -60.0, ..good() }, Doubtful),
+        ("postgres.clock", Inspection { clock_ahead: 60.0, ..good() }, Doubtful),
+        ("postgres.latency", Inspection { latency: Duration::from_millis(80), ..good() }, Doubtful),
+        ("postgres.connections", Inspection { most_connections: 11, ..good() }, Right),
+        ("postgres.connections", Inspection { most_connections: 10, ..good() }, Doubtful),
+        ("postgres.connections", Inspection { most_connections: 10, pooled: true, ..good() }, Right),
+        ("postgres.rights", Inspection { schema: None, ..good() }, Wrong),
+    ] {
+        let text = format!("{found:?}");
+        let findings = findings(&config(), &Ok(found));
+        let finding = findings.iter().find(|finding| finding.check == check).unwrap();
+        assert_eq!(finding.verdict, verdict, "{check}: {text}");
+    }
+}

@@ -1,0 +1,143 @@
+//! `check` names what is wrong with a set-up, and finds nothing wrong with a right one.
+
+mod postgres;
+mod postiz;
+mod server_url;
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use crate::support::{CLIENT_SECRET, Database, PATIENCE, Proxy, Stage};
+
+/// What `check --json` said.
+struct Report {
+    code: Option<i32>,
+    json: Value,
+    text: String,
+}
+
+impl Report {
+    /// The verdicts and sentences of one check.
+    fn of(&self, check: &str) -> Vec<(&str, String)> {
+        let findings = self.json["findings"].as_array().unwrap().iter().filter(|finding| finding["check"] == check);
+        findings.map(|finding| (finding["verdict"].as_str().unwrap(), finding.to_string())).collect()
+    }
+
+    /// Fails unless this check, among others, found the set-up wrong with these words, and says how to mend it.
+    #[track_caller]
+    fn blames(&self, check: &str, words: &[&str]) {
+        let named = |(verdict, text): &(&str, String)| {
+            *verdict == "wrong" && text.contains("\"mend\"") && words.iter().all(|word| text.contains(word))
+        };
+        assert!(self.of(check).iter().any(named), "{check} {words:?}: {}", self.text);
+        assert_eq!(self.code, Some(1), "{}", self.text);
+    }
+
+    /// Everything that is not right.
+    fn complaints(&self) -> Vec<&str> {
+        let findings = self.json["findings"].as_array().unwrap().iter();
+        findings
+            .filter(|finding| finding["verdict"] != "right")
+            .map(|finding| finding["check"].as_str().unwrap())
+            .collect()
+    }
+}
+
+async fn output(arguments: &[&str], variables: &HashMap<&'static str, String>) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
+    let run = command.args(arguments).env_clear().envs(variables).kill_on_drop(true).output();
+    let output = timeout(PATIENCE, run).await.expect("check ends").unwrap();
+    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Checks the stage's own set-up with other variables in place of some.
+async fn check(stage: &mut Stage, instead: &[(&'static str, &str)]) -> Report {
+    let mut variables = stage.variables().clone();
+    if let Some(replica) = stage.replicas.first() {
+        variables.insert("PORT", replica.port().to_string());
+    }
+    variables.extend(instead.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let (code, text) = output(&["check", "--json"], &variables).await;
+    assert!(!text.contains(CLIENT_SECRET) && !text.contains("hunter2"), "{text}");
+    Report { code, json: serde_json::from_str(&text).unwrap(), text }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Answers every request with this; for what is no server of ours.
+async fn answering(answer: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    url
+}
+
+/// One replica behind a proxy that ends TLS, as operators have it.
+async fn behind(proxy: &Proxy, variables: &[(&'static str, &str)]) -> Stage {
+    let (url, authority) = (proxy.url(), proxy.authority());
+    let variables = [&[("SERVER_URL", url.as_str()), ("SSL_CERT_FILE", authority.as_str())], variables].concat();
+    let mut stage = Stage::empty(Database::new().await, &variables);
+    stage.postiz.set_redirect_uri(&format!("{url}/device/callback"));
+    stage.start_replica().await;
+    proxy.pass_to(stage.replicas[0].port());
+    stage
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_set_up_is_found_right_in_text_and_json() {
+    let proxy = Proxy::start(&[], &["X-Forwarded-For: 203.0.113.9"]);
+    let mut stage = behind(&proxy, &[]).await;
+    let report = check(&mut stage, &[]).await;
+    assert_eq!(report.complaints(), [] as [&str; 0], "{}", report.text);
+    assert_eq!((report.code, report.json["verdict"].as_str()), (Some(0), Some("right")));
+    for check in ["configuration", "server_url.reach", "postgres.rights", "postiz.callback", "postiz.client_secret"] {
+        assert_eq!(report.of(check).len(), 1, "{check}: {}", report.text);
+    }
+    let (code, text) = output(&["check"], stage.variables()).await;
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("\nAll is right.") && text.contains("leads to this very server"), "{text}");
+    assert_eq!(stage.postiz.exchanges().len(), 0, "nothing was exchanged");
+    assert_eq!(stage.database.count("device_requests").await, 0, "nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_variable_that_can_not_be_used_is_named_at_once() {
+    let variables = HashMap::from([
+        ("DATABASE_URL", "postgres://user:hunter2@/nothing".to_owned()),
+        ("PORT", "http".to_owned()),
+        ("SERVER_URL", "auth.example.com".to_owned()),
+    ]);
+    let (code, text) = output(&["check", "--json"], &variables).await;
+    assert_eq!(code, Some(78));
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let named: Vec<_> = json["findings"].as_array().unwrap().iter().map(|f| f["what"].as_str().unwrap()).collect();
+    for name in ["DATABASE_URL", "POSTIZ_OAUTH_CLIENT_ID", "POSTIZ_OAUTH_CLIENT_SECRET", "PORT", "SERVER_URL"] {
+        assert!(named.iter().any(|what| what.starts_with(name)), "{name}: {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+    let (code, text) = output(&["check"], &variables).await;
+    assert_eq!(code, Some(78));
+    assert!(text.contains("Wrong: 5"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_says_in_its_log_what_is_wrong_and_serves_all_the_same() {
+    let stage = Stage::with(1, &[("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2")]).await;
+    let replica = &stage.replicas[0];
+    let line = replica.logged("\"check\":\"postiz.client_secret\"").await;
+    assert_eq!((line["level"].as_str(), line["mend"].is_string()), (Some("ERROR"), true), "{line}");
+    assert_eq!(replica.health().await, 200);
+}

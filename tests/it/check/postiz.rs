@@ -1,0 +1,37 @@
+//! Postiz, told by its cause.
+
+use std::net::TcpListener;
+
+use postiz_auth_server::demo::{RegisteredApp, StandIn};
+
+use super::{answering, check, free_port};
+use crate::support::{CLIENT_SECRET, Stage};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_at_postiz_is_told_by_its_cause() {
+    let mut stage = Stage::new().await;
+    let nobody = format!("http://localhost:{}/api", free_port());
+    let frontend = stage.postiz.frontend_url();
+    let broken = answering("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    for (instead, check_name, words) in [
+        (("POSTIZ_API_URL", nobody.as_str()), "postiz.api", ["can't be reached", "refused"]),
+        (("POSTIZ_API_URL", &frontend), "postiz.api", ["status 200", "your-host/api"]),
+        (("POSTIZ_API_URL", &broken), "postiz.api", ["502", "Look at Postiz"]),
+        (("POSTIZ_OAUTH_CLIENT_ID", "pcd_unknown"), "postiz.client_id", ["no app", "pcd_unknown"]),
+        (("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2"), "postiz.client_secret", ["refuses", "Copy the secret"]),
+    ] {
+        check(&mut stage, &[instead]).await.blames(check_name, &words);
+    }
+    // One that registered itself is told no callback; one made by hand tells its own.
+    stage.postiz.set_redirect_uri("https://old.example.com/device/callback");
+    check(&mut stage, &[]).await.blames("postiz.callback", &["does not take our callback", "redirect URL"]);
+    let by_hand = RegisteredApp {
+        client_id: "pca_tests".to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+        redirect_uri: "https://old.example.com/device/callback".to_owned(),
+    };
+    let postiz = StandIn::start(by_hand, TcpListener::bind("127.0.0.1:0").unwrap(), None).unwrap();
+    let api = postiz.api_url();
+    let instead = [("POSTIZ_OAUTH_CLIENT_ID", "pca_tests"), ("POSTIZ_API_URL", api.as_str())];
+    check(&mut stage, &instead).await.blames("postiz.callback", &["https://old.example.com/device/callback"]);
+}
