@@ -1,7 +1,7 @@
 //! One way up, one way down: [`App::start`] and [`Running::stop`], for `serve`, `demo` and tests.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::{Store, TlsError};
 use crate::waiters::Waiters;
-use crate::{check, feed, sweeper};
+use crate::{check, exporter, feed, sweeper};
 
 /// What is under way at a stop is finished within this time.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -69,7 +69,8 @@ impl App {
         let postiz = Postiz::new(config, http.clone());
         let deps = Data::new(Deps::new(config, store.clone(), postiz, Arc::clone(&waiters), runtime.clone()));
 
-        runtime.spawn(sweeper::run(store.clone(), Arc::clone(&deps.limits), deps.stopping.clone()));
+        let (limits, logins) = (Arc::clone(&deps.limits), deps.logins.clone());
+        runtime.spawn(sweeper::run(store.clone(), limits, logins, deps.stopping.clone()));
         runtime.spawn(feed::run(store.clone(), waiters, deps.stopping.clone()));
 
         runtime.spawn(check::at_start(config.clone(), store, http, deps.stopping.clone()));
@@ -77,8 +78,24 @@ impl App {
         let closing = CancellationToken::new();
         let server = serve(Data::clone(&deps), listener, closing.clone())?;
         let handle = server.handle();
-        Ok(Running { address, deps, closing, handle, server: runtime.spawn(server) })
+        let exporter = match config.metrics_port {
+            Some(port) => {
+                let (address, exporter) = exporter::start(&deps, listen(port)?, &runtime)?;
+                info!(%address, "metrics are served");
+                Some(exporter)
+            }
+            None => None,
+        };
+        Ok(Running { address, deps, closing, handle, exporter, server: runtime.spawn(server) })
     }
+}
+
+/// Listens on IPv4 and IPv6 at once, or on IPv4 where there is no IPv6.
+pub fn listen(port: u16) -> io::Result<TcpListener> {
+    TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| match error.kind() {
+        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
+        _ => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)),
+    })
 }
 
 fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
@@ -116,6 +133,7 @@ pub struct Running {
     deps: Data<Deps>,
     closing: CancellationToken,
     handle: ServerHandle,
+    exporter: Option<ServerHandle>,
     server: JoinHandle<io::Result<()>>,
 }
 
@@ -140,6 +158,9 @@ impl Running {
             warn!("some work could not be finished in time");
         }
         self.deps.store.close();
+        if let Some(exporter) = self.exporter {
+            exporter.stop(false).await;
+        }
         info!("stopped");
     }
 }

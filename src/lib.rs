@@ -5,8 +5,8 @@
 //! the [`store`]; replicas share nothing else. [`http`] is where requests arrive, one file for each
 //! endpoint; [`app`] puts the parts together, [`commands`] is the command line.
 //!
-//! Imports go only downwards: `commands → app, demo → check → http, sweeper, feed → store, postiz,
-//! waiters, limits, telemetry → grant, config → secret`.
+//! Imports go only downwards: `commands → app, demo → check, exporter → http, sweeper, feed → store,
+//! postiz, waiters, limits, telemetry → grant, config, metrics → secret`.
 
 pub mod app;
 pub mod check;
@@ -14,10 +14,12 @@ pub mod commands;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod exporter;
 pub mod feed;
 pub mod grant;
 pub mod http;
 pub mod limits;
+pub mod metrics;
 pub mod outbound;
 pub mod postiz;
 pub mod secret;

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::info;
 
+use crate::grant::Status;
 use crate::limits::Limits;
-use crate::store::{SWEEP_BATCH, Store, StoreError};
+use crate::metrics::{LoginOutcome, Logins};
+use crate::store::{SWEEP_BATCH, Store, StoreError, Swept};
 
 /// Between two sweeps, roughly: the replicas drift apart.
 const PERIOD: Duration = Duration::from_secs(20);
@@ -20,9 +22,9 @@ const RETRY: Duration = Duration::from_millis(500);
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Runs until `stopping` is cancelled.
-pub async fn run(store: Store, limits: Arc<Limits>, stopping: CancellationToken) {
+pub async fn run(store: Store, limits: Arc<Limits>, logins: Logins, stopping: CancellationToken) {
     let endless = async {
-        tokio::join!(sweep_forever(&store), weigh_forever(&store, &limits));
+        tokio::join!(sweep_forever(&store, &logins), weigh_forever(&store, &limits));
     };
     tokio::select! {
         () = endless => {}
@@ -30,27 +32,43 @@ pub async fn run(store: Store, limits: Arc<Limits>, stopping: CancellationToken)
     }
 }
 
-async fn sweep_forever(store: &Store) {
+async fn sweep_forever(store: &Store, logins: &Logins) {
     loop {
         // Also mends a schema that went missing under a running server.
         while store.migrate().await.is_err() {
             sleep(RETRY).await;
         }
-        match sweep(store).await {
+        match sweep(store, logins).await {
             Ok(rows) if rows >= SWEEP_BATCH => sleep(BREATH).await,
-            Ok(rows) => {
-                debug!(rows, "swept");
-                pause(store).await;
-            }
+            Ok(_) => pause(store).await,
             Err(_) => sleep(RETRY).await,
         }
     }
 }
 
 /// One batch of each; the size of the larger one.
-async fn sweep(store: &Store) -> Result<usize, StoreError> {
+async fn sweep(store: &Store, logins: &Logins) -> Result<usize, StoreError> {
     let grants = store.sweep().await?;
-    Ok(store.sweep_guesses(SWEEP_BATCH).await?.max(grants))
+    for grant in &grants {
+        note(logins, *grant);
+    }
+    Ok(store.sweep_guesses(SWEEP_BATCH).await?.max(grants.len()))
+}
+
+/// Says how a login ended that nobody ended.
+fn note(logins: &Logins, (grant, status): Swept) {
+    match status {
+        Status::Pending | Status::Authorizing => {
+            logins.count(LoginOutcome::Expired);
+            info!(grant = grant.reference(), "grant expired: nobody decided in time");
+        }
+        Status::Approved => {
+            logins.count(LoginOutcome::Unclaimed);
+            info!(grant = grant.reference(), "grant expired: its terminal never came for the token");
+        }
+        // Said when it was.
+        Status::Denied | Status::Delivered => {}
+    }
 }
 
 async fn weigh_forever(store: &Store, limits: &Limits) {

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use crate::app::{App, Running};
-use crate::commands::serve::listen;
+use crate::app::{App, Running, listen};
 use crate::commands::{complain, say, signals};
 use crate::config::Config;
 use crate::demo::{Event, Postgres, RegisteredApp, StandIn};

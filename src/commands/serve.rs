@@ -1,12 +1,12 @@
 //! `serve`: answer logins until told to stop.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tracing::{error, info, warn};
 
-use crate::app::App;
+use crate::app::{App, listen};
 use crate::commands::{complain, signals};
 use crate::config::{Config, Problems, ServerUrlSource};
 use crate::telemetry;
@@ -33,14 +33,6 @@ pub async fn run() -> ExitCode {
     signals::wish_to_stop().await;
     running.stop().await;
     ExitCode::SUCCESS
-}
-
-/// Listens on IPv4 and IPv6 at once, or on IPv4 where there is no IPv6.
-pub(super) fn listen(port: u16) -> io::Result<TcpListener> {
-    TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| match error.kind() {
-        io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
-        _ => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)),
-    })
 }
 
 /// What an operator wants to read first.

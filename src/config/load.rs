@@ -25,6 +25,7 @@ pub(super) struct Raw {
     postiz_oauth_client_id: Field<Visible>,
     postiz_oauth_client_secret: Field<Visible>,
     port: Field<Within<0, 65_535>>,
+    metrics_port: Field<Within<0, 65_535>>,
     server_url: Field<BaseUrl>,
     postiz_frontend_url: Field<BaseUrl>,
     postiz_api_url: Field<BaseUrl>,
@@ -51,6 +52,7 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     let client_id = raw.postiz_oauth_client_id.take(&v::CLIENT_ID, &mut problems);
     let client_secret = raw.postiz_oauth_client_secret.take(&v::CLIENT_SECRET, &mut problems);
     let port = raw.port.take(&v::PORT, &mut problems);
+    let metrics_port = raw.metrics_port.take(&v::METRICS_PORT, &mut problems);
     let server_url = raw.server_url.take(&v::SERVER_URL, &mut problems);
     let frontend_url = raw.postiz_frontend_url.take(&v::FRONTEND_URL, &mut problems);
     let api_url = raw.postiz_api_url.take(&v::API_URL, &mut problems);
@@ -77,6 +79,7 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             client_id: client_id?.0,
             client_secret: SecretString::from(client_secret?.0),
             port,
+            metrics_port: metrics_port.and_then(|port| u16::try_from(port.0).ok()),
             server_url,
             frontend_url: frontend_url?,
             api_url: api_url?,

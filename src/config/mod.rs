@@ -41,6 +41,8 @@ pub struct Config {
     pub client_secret: SecretString,
     /// The TCP port to listen on; 0 lets the system pick one.
     pub port: u16,
+    /// The TCP port for Prometheus, if any; 0 lets the system pick one.
+    pub metrics_port: Option<u16>,
     /// Where people reach this server.
     pub server_url: BaseUrl,
     /// Where people see Postiz.

@@ -32,6 +32,7 @@ fn three_variables_are_enough() {
     assert_eq!(config.client_id, "pca_id");
     assert_eq!(config.client_secret.expose_secret(), "hunter3");
     assert_eq!(config.port, 3111);
+    assert_eq!(config.metrics_port, None);
     assert_eq!(config.server_url.to_string(), "http://localhost:3111");
     assert_eq!(config.server_url_source, ServerUrlSource::Default);
     assert_eq!(config.callback_url().as_str(), "http://localhost:3111/device/callback");

@@ -53,6 +53,10 @@ pub(super) const CLIENT_SECRET: Variable =
 pub(super) const PORT: Variable = Variable::optional("PORT", Some("3111"), "The TCP port that the server listens on.")
     .allowed("a port, 1 to 65535; 0 lets the system pick a free one", "3111");
 
+pub(super) const METRICS_PORT: Variable =
+    Variable::optional("METRICS_PORT", None, "The TCP port for Prometheus, apart from the public one.")
+        .allowed("a port, 1 to 65535; 0 lets the system pick a free one; without it there is none", "9464");
+
 pub(super) const SERVER_URL: Variable = Variable::optional(
     "SERVER_URL",
     None,
@@ -129,6 +133,7 @@ pub(super) const ALL: &[Variable] = &[
     CLIENT_ID,
     CLIENT_SECRET,
     PORT,
+    METRICS_PORT,
     SERVER_URL,
     FRONTEND_URL,
     API_URL,

@@ -11,6 +11,7 @@ use crate::grant::{BrowserKey, SILENCE, Settled, State, UserCode};
 use crate::http::pages::{Page, Retry, Terminal, Trouble};
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie};
+use crate::metrics::LoginOutcome;
 use crate::postiz::{ExchangeError, Reason};
 use crate::secret::Digest;
 use crate::store::{Approval, Callback, Decision, Lease, LeaseHolder, Pickup};
@@ -141,6 +142,7 @@ async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: Browser
         async move {
             let stored = deps.store.approve(&lease, &token, patience).await;
             if let Some(settled) = stored.ok().and_then(Approval::settled) {
+                deps.logins.count(LoginOutcome::Approved);
                 info!(grant = lease.grant.reference(), "grant approved");
                 deps.waiters.wake(lease.grant, settled);
             }
@@ -185,6 +187,7 @@ async fn denied(visitor: Visitor, deps: &Deps, state: &State, browser: &BrowserK
     match deps.store.deny_at_postiz(state, browser).await {
         Ok(Some(Decision::Taken(grant))) => {
             deps.waiters.wake(grant, Settled::Denied);
+            deps.logins.count(LoginOutcome::Denied);
             info!(grant = grant.reference(), "grant denied at Postiz");
             visitor.about(grant).show(&Page::Denied)
         }

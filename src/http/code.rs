@@ -10,6 +10,7 @@ use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::params::{Body, rejection};
+use crate::metrics::{Limit, LoginOutcome};
 use crate::store::StoreError;
 
 /// What a terminal that could not be served is told to wait, in seconds.
@@ -46,10 +47,14 @@ pub async fn code(
     let body = body.map_err(|error| rejection(&error))?;
     body.fields::<Request>()?;
     let requester = deps.client_ip.of(&request);
-    deps.limits.opening(requester).map_err(|over| ClientError::TooManyLogins(over.seconds()))?;
+    if let Err(over) = deps.limits.opening(requester) {
+        deps.limits_met.count(Limit::Openings);
+        return Err(ClientError::TooManyLogins(over.seconds()));
+    }
     let (device_code, user_code) = deps.store.open(requester).await.map_err(|error| match error {
         StoreError::Unreachable | StoreError::Refused => ClientError::TemporarilyUnavailable(RETRY_AFTER),
     })?;
+    deps.logins.count(LoginOutcome::Opened);
     info!(grant = device_code.grant_id().reference(), "grant opened");
 
     let verification_uri = deps.server_url.join("/device/verify");

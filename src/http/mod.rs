@@ -45,6 +45,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{BaseUrl, Config};
 use crate::limits::Limits;
+use crate::metrics::{LimitsMet, Logins};
 use crate::postiz::Postiz;
 use crate::store::Store;
 use crate::waiters::Waiters;
@@ -63,6 +64,10 @@ pub struct Deps {
     pub postiz: Postiz,
     /// Terminals that wait here.
     pub waiters: Arc<Waiters>,
+    /// What becomes of logins.
+    pub logins: Logins,
+    /// How often limits were met.
+    pub limits_met: LimitsMet,
     /// What `/health` says.
     pub health: Health,
     /// What a client may do in a minute.
@@ -104,6 +109,8 @@ impl Deps {
             store,
             postiz,
             waiters,
+            logins: Logins::default(),
+            limits_met: LimitsMet::default(),
             server_url: config.server_url.clone(),
             frontend_url: config.frontend_url.clone(),
             api_url: config.api_url.clone(),

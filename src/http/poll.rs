@@ -7,6 +7,7 @@ use tracing::{info, warn};
 
 use crate::grant::{Credentials, DeviceCode, GrantId, Settled, Standing};
 use crate::http::Deps;
+use crate::metrics::Limit;
 use crate::store::StoreError;
 use crate::waiters::Waiter;
 
@@ -41,6 +42,9 @@ pub async fn answer(
     let until = Instant::now() + hold;
     // Registered before the look-up: an approval between the two would be missed.
     let mut waiter = if hold.is_zero() { None } else { deps.waiters.register(grant) };
+    if waiter.is_none() && !hold.is_zero() {
+        deps.limits_met.count(Limit::HeldPolls);
+    }
 
     let (mut standing, early) = match pace {
         None => (deps.store.standing(grant).await?, false),
@@ -55,7 +59,10 @@ pub async fn answer(
             Some(Standing::Denied) => return Ok(PollAnswer::Denied),
             Some(Standing::Expired) => return Ok(PollAnswer::Expired),
             Some(Standing::Ready) => return deliver(deps, code).await,
-            Some(Standing::Waiting { .. }) if early => return Ok(PollAnswer::TooEarly),
+            Some(Standing::Waiting { .. }) if early => {
+                deps.limits_met.count(Limit::Pace);
+                return Ok(PollAnswer::TooEarly);
+            }
             Some(Standing::Waiting { remaining }) => remaining,
         };
         let Some(waiter) = waiter.as_mut() else { return Ok(PollAnswer::Pending) };
@@ -89,12 +96,15 @@ async fn wait(deps: &Deps, waiter: &mut Waiter, until: Instant, remaining: Durat
 
 async fn deliver(deps: &Deps, code: &DeviceCode) -> Result<PollAnswer, StoreError> {
     let grant: GrantId = code.grant_id();
-    let Some(sealed) = deps.store.deliver(grant).await? else {
+    let Some(delivery) = deps.store.deliver(grant).await? else {
         // Taken back by a second approval, or its minute is over: the next poll hears which.
         return Ok(PollAnswer::Pending);
     };
-    match sealed.open(code) {
+    match delivery.token.open(code) {
         Ok(credentials) => {
+            if let Some((after_approval, after_opening)) = delivery.first_after {
+                deps.logins.delivered(after_approval, after_opening);
+            }
             info!(grant = grant.reference(), "token delivered");
             Ok(PollAnswer::Credentials(credentials))
         }

@@ -12,6 +12,7 @@ use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::params::{Body, rejection};
 use crate::http::poll::{self, PollAnswer};
+use crate::metrics::Limit;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -54,7 +55,10 @@ pub async fn token(
         PollAnswer::Expired => Err(ClientError::ExpiredToken),
         PollAnswer::Unknown => Err(match deps.limits.unknown_poll(deps.client_ip.of(&request)) {
             Ok(()) => ClientError::InvalidGrant,
-            Err(over) => ClientError::TooManyUnknown(over.seconds()),
+            Err(over) => {
+                deps.limits_met.count(Limit::UnknownPolls);
+                ClientError::TooManyUnknown(over.seconds())
+            }
         }),
     }
 }

@@ -17,6 +17,7 @@ use crate::http::params::Body;
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie, own_form};
 use crate::limits::whole_seconds;
+use crate::metrics::{Limit, LoginOutcome};
 use crate::store::{Decision, Entered, Login, StoreError};
 
 /// How a code came here.
@@ -89,7 +90,7 @@ async fn look(
         return type_again(&visitor, deps, user_code);
     }
     match found {
-        Ok(Entered::HeldOff { wait }) => held_off(&visitor, wait),
+        Ok(Entered::HeldOff { wait }) => held_off(&visitor, deps, wait),
         Ok(Entered::Unknown) => problem(&visitor, CodeProblem::Unknown, &form.user_code),
         Ok(Entered::Known(login)) => {
             let visitor = visitor.about(login.id);
@@ -132,10 +133,12 @@ async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: Us
     match decided {
         Ok(Entered::Known(Decision::Taken(grant))) if denies => {
             deps.waiters.wake(grant, Settled::Denied);
+            deps.logins.count(LoginOutcome::Denied);
             info!(grant = grant.reference(), "grant denied on our page");
             visitor.about(grant).show(&Page::Denied)
         }
         Ok(Entered::Known(Decision::Taken(grant))) => {
+            deps.logins.count(LoginOutcome::Confirmed);
             info!(grant = grant.reference(), "grant begun: the person goes to Postiz");
             to_postiz(deps, user_code, &browser)
         }
@@ -147,7 +150,7 @@ async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: Us
         Ok(Entered::Known(Decision::Unknown) | Entered::Unknown) => {
             problem(&visitor, CodeProblem::Unknown, &form.user_code)
         }
-        Ok(Entered::HeldOff { wait }) => held_off(&visitor, wait),
+        Ok(Entered::HeldOff { wait }) => held_off(&visitor, deps, wait),
         Err(_) => {
             let retry = Retry::Submit { user_code: user_code.to_string(), action: form.action };
             visitor.show(&Page::OneMoment { retry })
@@ -175,13 +178,15 @@ fn may_be_told(
 }
 
 fn type_again(visitor: &Visitor, deps: &Deps, code: UserCode) -> HttpResponse {
+    deps.limits_met.count(Limit::GuessesOfAll);
     visitor.show(&Page::EnterCode {
         problem: Some(CodeProblem::Again { mark: deps.typing.mark(code) }),
         typed: String::new(),
     })
 }
 
-fn held_off(visitor: &Visitor, wait: Duration) -> HttpResponse {
+fn held_off(visitor: &Visitor, deps: &Deps, wait: Duration) -> HttpResponse {
+    deps.limits_met.count(Limit::Guesses);
     visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(wait).max(1) })
 }
 

@@ -11,6 +11,7 @@ use oauth2::{AuthorizationCode, PkceCodeVerifier, RequestTokenError};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::grant::{BrowserKey, Credentials, State};
+use crate::metrics::ExchangeOutcome;
 use crate::postiz::Postiz;
 use crate::postiz::transport::TransportError;
 
@@ -52,9 +53,36 @@ pub enum Reason {
     Unreadable,
 }
 
+impl Reason {
+    fn outcome(self) -> ExchangeOutcome {
+        match self {
+            Self::Unreachable => ExchangeOutcome::Unreachable,
+            Self::Slow => ExchangeOutcome::Slow,
+            Self::Failed => ExchangeOutcome::Failed,
+            Self::ClientRefused => ExchangeOutcome::ClientRefused,
+            Self::CodeRefused => ExchangeOutcome::CodeRefused,
+            Self::Unreadable => ExchangeOutcome::Unreadable,
+        }
+    }
+}
+
 impl Postiz {
     /// Exchanges a code that this browser brought back; takes at most 10 s.
     pub async fn exchange(
+        &self,
+        code: &str,
+        browser: &BrowserKey,
+        state: &State,
+    ) -> Result<Credentials, ExchangeError> {
+        let begun = Instant::now();
+        let answer = self.try_exchange(code, browser, state).await;
+        let outcome = answer.as_ref().map_or_else(|failure| failure.reason.outcome(), |_| ExchangeOutcome::Granted);
+        self.exchanges.ended(outcome, begun.elapsed());
+        answer
+    }
+
+    /// The same, counted by nobody.
+    pub(super) async fn try_exchange(
         &self,
         code: &str,
         browser: &BrowserKey,

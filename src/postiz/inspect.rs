@@ -58,7 +58,7 @@ impl Postiz {
     pub async fn takes_secret(&self) -> Result<bool, ExchangeError> {
         let browser = BrowserKey::random();
         let state = browser.state(UserCode::random());
-        match self.exchange(MADE_UP_CODE, &browser, &state).await {
+        match self.try_exchange(MADE_UP_CODE, &browser, &state).await {
             Err(ExchangeError { reason: Reason::CodeRefused, .. }) => Ok(true),
             Err(ExchangeError { reason: Reason::ClientRefused, .. }) => Ok(false),
             Err(other) => Err(other),

@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::config::Config;
 use crate::grant::{BrowserKey, State};
+use crate::metrics::Exchanges;
 use token_response::PostizToken;
 use transport::Transport;
 
@@ -45,6 +46,7 @@ pub struct Postiz {
     app_url: Url,
     /// Where people see Postiz.
     frontend_url: Url,
+    exchanges: Exchanges,
 }
 
 impl Postiz {
@@ -62,7 +64,13 @@ impl Postiz {
             transport: Transport(http),
             app_url: config.api_url.join("/oauth/authorize"),
             frontend_url: config.frontend_url.join("/"),
+            exchanges: Exchanges::default(),
         }
+    }
+
+    /// How exchanges end, and how long they take.
+    pub fn exchanges(&self) -> &Exchanges {
+        &self.exchanges
     }
 
     /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to their browser.

@@ -33,7 +33,7 @@ const LACKING: &str = "SELECT 'CREATE on schema ' || quote_ident(current_schema(
     UNION ALL
     SELECT privilege || ' on ' || relname
     FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-    WHERE relnamespace = current_schema()::regnamespace AND relname IN ('device_requests', 'schema_migrations')
+    WHERE relnamespace = current_schema()::regnamespace AND relname IN ('device_requests', 'guess_counters', 'schema_migrations')
       AND NOT has_table_privilege(pg_class.oid, privilege)";
 
 const BACKEND: &str = "SELECT pg_backend_pid() AS backend";

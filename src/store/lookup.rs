@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::grant::{GrantId, Settled, Standing, Status};
+use crate::metrics::Batches;
 use crate::store::batcher::Batcher;
 use crate::store::{Link, Statement, Store, StoreError, get, get_bytes};
 
@@ -19,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const OVERLAP_SECONDS: f64 = 2.0;
 
 /// `remaining` counts as time while an exchange is under way that was begun before the expiry.
-const STANDING: Statement = Statement {
+pub(super) const STANDING: Statement = Statement {
     name: "standing",
     sql: "SELECT id, status,
                  extract(epoch FROM expires_at - now())::float8 AS remaining,
@@ -84,8 +85,9 @@ impl Store {
     }
 }
 
-pub(super) fn batcher(link: Arc<Link>, runtime: &Handle) -> Batcher<GrantId, Option<Standing>> {
+pub(super) fn batcher(link: Arc<Link>, batches: Batches, runtime: &Handle) -> Batcher<GrantId, Option<Standing>> {
     Batcher::start(runtime, move |ids: Vec<GrantId>| {
+        batches.sent(STANDING.name, ids.len());
         let link = Arc::clone(&link);
         async move {
             let wanted: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();

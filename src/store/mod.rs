@@ -35,17 +35,18 @@ use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::grant::{GrantId, Standing};
+use crate::metrics::Batches;
 use crate::secret::Digest;
 
 pub use approve::Approval;
 pub use callback::{Callback, Lease, LeaseHolder};
 pub use confirm::{Decision, Login};
-pub use deliver::Pickup;
+pub use deliver::{Delivery, Pickup};
 pub use error::StoreError;
 pub use guesses::Entered;
 pub use inspect::{InspectError, Inspection, inspect};
 pub use lookup::{Paced, SettledFeed};
-pub use sweep::BATCH as SWEEP_BATCH;
+pub use sweep::{BATCH as SWEEP_BATCH, Swept};
 pub use tls::TlsError;
 
 use batcher::Batcher;
@@ -74,6 +75,22 @@ pub struct Store {
     lookups: Batcher<GrantId, Option<Standing>>,
     openings: Batcher<NewGrant, bool>,
     guess_limit: GuessLimit,
+    batches: Batches,
+}
+
+/// How busy the way to Postgres is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    /// Connections that are open.
+    pub connections: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// Connections that may be open at a time.
+    pub most: usize,
+    /// Statements that wait for a connection.
+    pub waiting: usize,
+    /// Whether the last statement was answered.
+    pub reachable: bool,
 }
 
 /// The pool and what is known about it.
@@ -101,10 +118,12 @@ impl Store {
             departures: AtomicU64::new(0),
             schema_missing: Notify::new(),
         });
+        let batches = Batches::of(&[lookup::STANDING.name, open::OPEN.name]);
         Ok(Self {
-            lookups: lookup::batcher(Arc::clone(&link), runtime),
-            openings: open::batcher(Arc::clone(&link), config.device_code_ttl, runtime),
             guess_limit: GuessLimit(config.rate_limit_guesses),
+            lookups: lookup::batcher(Arc::clone(&link), batches.clone(), runtime),
+            openings: open::batcher(Arc::clone(&link), config.device_code_ttl, batches.clone(), runtime),
+            batches,
             link,
         })
     }
@@ -127,6 +146,23 @@ impl Store {
             self.link.leave();
         }
         writes
+    }
+
+    /// How many questions go into one statement.
+    pub fn batches(&self) -> &Batches {
+        &self.batches
+    }
+
+    /// How busy the way to Postgres is; asks nobody.
+    pub fn load(&self) -> Load {
+        let pool = self.link.pool.status();
+        Load {
+            connections: pool.size,
+            idle: pool.available,
+            most: pool.max_size,
+            waiting: pool.waiting,
+            reachable: self.link.reachable.load(Ordering::Relaxed),
+        }
     }
 
     /// Returns when our tables are found missing under the running server.

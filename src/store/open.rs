@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
 use crate::grant::{DeviceCode, GrantId, SealingKey, UserCode};
+use crate::metrics::Batches;
 use crate::store::batcher::Batcher;
 use crate::store::{Link, Statement, Store, StoreError};
 
@@ -31,7 +32,7 @@ pub(super) struct NewGrant {
 
 /// What is not returned was not opened by this statement: its user code is in use, or the answer to
 /// an earlier attempt was lost and the row that it left is nobody's. Either way a new draw helps.
-const OPEN: Statement = Statement {
+pub(super) const OPEN: Statement = Statement {
     name: "open",
     sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
           SELECT id, user_code, sealing_key, requester,
@@ -66,9 +67,10 @@ impl Store {
     }
 }
 
-pub(super) fn batcher(link: Arc<Link>, ttl: Duration, runtime: &Handle) -> Batcher<NewGrant, bool> {
+pub(super) fn batcher(link: Arc<Link>, ttl: Duration, batches: Batches, runtime: &Handle) -> Batcher<NewGrant, bool> {
     let ttl = ttl.as_secs_f64();
     Batcher::start(runtime, move |grants: Vec<NewGrant>| {
+        batches.sent(OPEN.name, grants.len());
         let link = Arc::clone(&link);
         async move {
             let ids: Vec<&[u8]> = grants.iter().map(|grant| grant.id.as_bytes().as_slice()).collect();

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use crate::store::{Statement, Store, StoreError};
+use crate::grant::{GrantId, Status};
+use crate::store::lookup::status;
+use crate::store::{Statement, Store, StoreError, get_bytes};
 
 const PATIENCE: Duration = Duration::from_secs(4);
 /// Rows in one statement: few enough that it takes milliseconds.
@@ -17,13 +19,17 @@ const SWEEP: Statement = Statement {
               SELECT id FROM device_requests WHERE purge_at <= now()
               ORDER BY purge_at LIMIT $1 FOR UPDATE SKIP LOCKED
           )
-          RETURNING status",
+          RETURNING id, status",
 };
 
+/// A login that is nobody's any more, and where it was left.
+pub type Swept = (GrantId, Status);
+
 impl Store {
-    /// Deletes at most [`BATCH`] rows that are due, and says how many it found.
-    pub async fn sweep(&self) -> Result<usize, StoreError> {
+    /// Deletes at most [`BATCH`] rows that are due, and says which.
+    pub async fn sweep(&self) -> Result<Vec<Swept>, StoreError> {
         let most = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        Ok(self.link.rows(SWEEP, &[(&most, Type::INT8)], PATIENCE).await?.len())
+        let rows = self.link.rows(SWEEP, &[(&most, Type::INT8)], PATIENCE).await?;
+        rows.iter().map(|row| Ok((GrantId::from_bytes(get_bytes(row, "id")?), status(row)?))).collect()
     }
 }

@@ -21,6 +21,7 @@ mod failover;
 mod layers;
 mod limits;
 mod logins;
+mod metrics;
 mod model;
 mod outages;
 mod people;

@@ -1,0 +1,85 @@
+//! `GET /metrics` on a port of its own, for Prometheus: `OpenMetrics` text.
+//!
+//! Not on the public port: how many people log in is nobody else's business.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::web::{Data, get};
+use actix_web::{App, HttpResponse, HttpServer};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use tokio::runtime::Handle;
+
+use crate::http::Deps;
+use crate::store::Store;
+use crate::waiters::Waiters;
+
+/// Before each name.
+const PREFIX: &str = "postiz_auth";
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Serves until the handle stops it.
+pub fn start(deps: &Deps, listener: TcpListener, runtime: &Handle) -> io::Result<(SocketAddr, ServerHandle)> {
+    let address = listener.local_addr()?;
+    let registry = Data::new(registry(deps));
+    let server =
+        HttpServer::new(move || App::new().app_data(Data::clone(&registry)).route("/metrics", get().to(scrape)))
+            .workers(1)
+            .disable_signals()
+            .listen(listener)?
+            .run();
+    let handle = server.handle();
+    runtime.spawn(server);
+    Ok((address, handle))
+}
+
+async fn scrape(registry: Data<Registry>) -> HttpResponse {
+    let mut text = String::new();
+    match text::encode(&mut text, &registry) {
+        Ok(()) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
+        Err(fmt::Error) => HttpResponse::InternalServerError().finish(),
+    }
+}
+
+fn registry(deps: &Deps) -> Registry {
+    let mut registry = Registry::with_prefix(PREFIX);
+    registry.register("build", "Which server this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    deps.logins.register(&mut registry);
+    deps.limits_met.register(&mut registry);
+    deps.postiz.exchanges().register(&mut registry);
+    deps.store.batches().register(&mut registry);
+    registry.register_collector(Box::new(Now { store: deps.store.clone(), waiters: Arc::clone(&deps.waiters) }));
+    registry
+}
+
+/// What is looked up at each scrape.
+#[derive(Debug)]
+struct Now {
+    store: Store,
+    waiters: Arc<Waiters>,
+}
+
+impl Collector for Now {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let load = self.store.load();
+        for (name, help, value) in [
+            ("polls_held", "Terminals that wait here", self.waiters.held()),
+            ("database_connections", "Connections that are open", load.connections),
+            ("database_connections_idle", "Connections that nobody uses", load.idle),
+            ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.most),
+            ("database_connections_awaited", "Statements that wait for a connection", load.waiting),
+            ("database_reachable", "Whether the last statement was answered", usize::from(load.reachable)),
+        ] {
+            let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;
+        }
+        Ok(())
+    }
+}
