@@ -78,6 +78,25 @@ need_ps() {
     debian+=(procps)
 }
 
+# Debian's package would start a service, so it is only unpacked.
+need_prometheus() {
+    local place=target/tools/prometheus
+    export PATH=$PATH:$PWD/$place/usr/bin
+    if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+    if ! command -v apt-get >/dev/null || ! may_be_root; then
+        missing+=(Prometheus)
+        debian+=(prometheus)
+        homebrew+=(prometheus)
+        return
+    fi
+    echo 'Unpacking prometheus ...' >&2
+    mkdir -p "$place"
+    as_root apt-get update -qq
+    (cd "$place" && apt-get download -qq prometheus 2>/dev/null)
+    dpkg-deb -x "$place"/prometheus_*.deb "$place"
+    rm "$place"/prometheus_*.deb
+}
+
 # Ubuntu's is a snap, which needs a running systemd: there, npm's copy is taken.
 need_chromium() {
     if [ -n "$(chromium)" ]; then return; fi

@@ -23,6 +23,7 @@ mod limits;
 mod logins;
 mod metrics;
 mod model;
+mod monitoring;
 mod outages;
 mod people;
 mod poolers;
