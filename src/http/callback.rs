@@ -119,6 +119,7 @@ async fn approved(
 /// Runs to its end even if the person closes the tab: Postiz has revoked their older token already.
 async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: BrowserKey, code: String) -> Exchanged {
     let grant = lease.grant.reference();
+    info!(grant, "grant claimed: its code is exchanged");
     let credentials = match deps.postiz.exchange(&code, &browser, &state).await {
         Ok(credentials) => credentials,
         Err(failure) => {

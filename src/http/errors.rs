@@ -1,10 +1,13 @@
 //! Errors for programs: the words of RFC 6749 §5.2 and RFC 8628 §3.5, as JSON.
+//!
+//! What is said of a login names its reference, by which the log knows it too.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
+use crate::grant::GrantId;
 use crate::http::params::BodyError;
 
 /// All that a program can be told to have gone wrong.
@@ -23,17 +26,17 @@ pub enum ClientError {
     #[error("This device code is unknown. Start the login again.")]
     InvalidGrant,
     /// Nobody has decided yet.
-    #[error("The login waits to be approved in the browser.")]
-    AuthorizationPending,
+    #[error("The login waits to be approved in the browser (reference {}).", .0.reference())]
+    AuthorizationPending(GrantId),
     /// The polls come faster than the interval allows.
-    #[error("Keep to the interval between two polls.")]
-    SlowDown,
+    #[error("Keep to the interval between two polls (reference {}).", .0.reference())]
+    SlowDown(GrantId),
     /// The person said no.
-    #[error("The login was denied in the browser.")]
-    AccessDenied,
+    #[error("The login was denied in the browser (reference {}).", .0.reference())]
+    AccessDenied(GrantId),
     /// The login's time is over.
-    #[error("The login has expired. Start it again.")]
-    ExpiredToken,
+    #[error("The login has expired. Start it again (reference {}).", .0.reference())]
+    ExpiredToken(GrantId),
     /// Try again later, after so many seconds.
     #[error("The server can't do this right now. Try again in a moment.")]
     TemporarilyUnavailable(u32),
@@ -69,10 +72,10 @@ impl ClientError {
             Self::Body(BodyError::Broken | BodyError::Malformed) => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
-            Self::AuthorizationPending => ("authorization_pending", StatusCode::BAD_REQUEST),
-            Self::SlowDown => ("slow_down", StatusCode::BAD_REQUEST),
-            Self::AccessDenied => ("access_denied", StatusCode::BAD_REQUEST),
-            Self::ExpiredToken => ("expired_token", StatusCode::BAD_REQUEST),
+            Self::AuthorizationPending(_) => ("authorization_pending", StatusCode::BAD_REQUEST),
+            Self::SlowDown(_) => ("slow_down", StatusCode::BAD_REQUEST),
+            Self::AccessDenied(_) => ("access_denied", StatusCode::BAD_REQUEST),
+            Self::ExpiredToken(_) => ("expired_token", StatusCode::BAD_REQUEST),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooManyLogins(_) => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
             Self::TooManyUnknown(_) => ("invalid_grant", StatusCode::TOO_MANY_REQUESTS),

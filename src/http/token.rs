@@ -45,14 +45,15 @@ pub async fn token(
     let body = body.map_err(|error| rejection(&error))?;
     let dialect = Dialect::of(body.form);
     let code = device_code(dialect, &body.fields()?)?;
+    let grant = code.grant_id();
     let hold = dialect.hold(&request, deps.long_poll);
     // Whatever keeps the database from answering, the login is still there: the terminal goes on.
     match poll::answer(&deps, &code, hold, dialect.pace()).await.unwrap_or(PollAnswer::Pending) {
         PollAnswer::Credentials(credentials) => Ok(success(&deps, &credentials)),
-        PollAnswer::Pending => Err(ClientError::AuthorizationPending),
-        PollAnswer::TooEarly => Err(ClientError::SlowDown),
-        PollAnswer::Denied => Err(ClientError::AccessDenied),
-        PollAnswer::Expired => Err(ClientError::ExpiredToken),
+        PollAnswer::Pending => Err(ClientError::AuthorizationPending(grant)),
+        PollAnswer::TooEarly => Err(ClientError::SlowDown(grant)),
+        PollAnswer::Denied => Err(ClientError::AccessDenied(grant)),
+        PollAnswer::Expired => Err(ClientError::ExpiredToken(grant)),
         PollAnswer::Unknown => Err(match deps.limits.unknown_poll(deps.client_ip.of(&request)) {
             Ok(()) => ClientError::InvalidGrant,
             Err(over) => {

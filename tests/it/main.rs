@@ -21,6 +21,7 @@ mod failover;
 mod layers;
 mod limits;
 mod logins;
+mod logs;
 mod metrics;
 mod model;
 mod monitoring;
