@@ -9,11 +9,13 @@ const SRC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
 const LAYERS: &[&[&str]] = &[
     &["lib", "main"],
     &["commands"],
-    &["app", "check", "demo"],
+    &["app", "demo"],
+    &["check", "exporter"],
     &["http", "sweeper", "feed"],
-    &["store", "postiz", "waiters", "limits", "metrics", "telemetry"],
+    &["store", "postiz", "waiters", "limits", "telemetry"],
+    &["outbound"],
     &["tls_roots"],
-    &["grant", "config"],
+    &["grant", "config", "metrics"],
     &["secret"],
 ];
 
@@ -96,6 +98,7 @@ fn secrets_are_revealed_in_few_places() {
         "grant/browser.rs",
         "grant/codes.rs",
         "grant/sealing.rs",
+        "http/mirror.rs",
         "http/token.rs",
         "http/typing.rs",
         "postiz/exchange.rs",

@@ -70,9 +70,9 @@ fn standby(postgres: &Postgres) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pooler_in_transaction_mode_is_recognised() {
     let pooler = PgBouncer::start().await;
-    let mut pooled = Stage::empty(Database::behind(&pooler).await, &[]);
+    let mut stage = Stage::empty(Database::behind(&pooler).await, &[]);
     let mut direct = Stage::empty(Database::new().await, &[]);
-    for (stage, is_pooled) in [(&mut pooled, true), (&mut direct, false)] {
+    for (stage, is_pooled) in [(&mut stage, true), (&mut direct, false)] {
         let report = check(stage, &[]).await;
         assert_eq!(report.of("postgres.connections")[0].1.contains("pooler"), is_pooled, "{}", report.text);
     }

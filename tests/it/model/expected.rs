@@ -8,6 +8,7 @@ use super::postiz::{Browser, Code};
 /// An exchange in some replica's hands; numbered over the whole story.
 pub type Flight = usize;
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a column's, and they go together in any way")]
 #[derive(Debug, Clone)]
 pub struct Expected {
     pub status: Status,

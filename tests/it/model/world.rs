@@ -265,7 +265,7 @@ impl<'a> World<'a> {
 
     async fn begin(&mut self, login: usize, browser: Browser, at: usize) {
         let (code, key) = (self.logins[login].user_code, &self.browsers[browser]);
-        let taken = taken(self.store(at).begin(code, None, key).await.unwrap());
+        let taken = taken(&self.store(at).begin(code, None, key).await.unwrap());
         assert_eq!(taken, self.logins[login].expected.begin(browser));
         if taken {
             let state = key.state(code);
@@ -277,7 +277,7 @@ impl<'a> World<'a> {
     }
 
     async fn deny(&mut self, login: usize, at: usize) {
-        let taken = taken(self.store(at).deny(self.logins[login].user_code, None).await.unwrap());
+        let taken = taken(&self.store(at).deny(self.logins[login].user_code, None).await.unwrap());
         assert_eq!(taken, self.logins[login].expected.deny());
         self.denied(login, taken);
     }
@@ -430,7 +430,7 @@ impl<'a> World<'a> {
             self.store(0).approve(lease, token, PATIENCE),
             self.store(1).deny(self.logins[login].user_code, None)
         );
-        let (approval, denied) = (approval.unwrap(), taken(decision.unwrap()));
+        let (approval, denied) = (approval.unwrap(), taken(&decision.unwrap()));
         let expected = &mut self.logins[login].expected;
         if denied {
             assert!(expected.deny());
@@ -456,7 +456,7 @@ impl<'a> World<'a> {
         }
         let ready = expected.standing() == Some(Standing::Ready);
         for sealed in join_all((0..times).map(|at| self.store(at).deliver(id))).await {
-            let token = sealed.unwrap().map(|sealed| sealed.open(device_code).unwrap().access_token);
+            let token = sealed.unwrap().map(|sealed| sealed.token.open(device_code).unwrap().access_token);
             assert_eq!(token.is_some(), ready);
             assert!(token.is_none() || !denied, "a denied login never gets a token");
             let told = token.as_ref().map(|token| token.expose_secret().to_owned());
@@ -502,6 +502,6 @@ impl<'a> World<'a> {
     }
 }
 
-fn taken(entered: Entered<Decision>) -> bool {
+fn taken(entered: &Entered<Decision>) -> bool {
     matches!(entered, Entered::Known(Decision::Taken(_)))
 }
