@@ -98,15 +98,15 @@ need_prometheus() {
 }
 
 # Ubuntu's is a snap, which needs a running systemd: there, npm's copy is taken.
-need_chromium() {
-    if [ -n "$(chromium)" ]; then return; fi
+need_find_chromium() {
+    if [ -n "$(find_chromium)" ]; then return; fi
     if ! grep -qs '^ID=debian' /etc/os-release; then return; fi
     missing+=(Chromium)
     debian+=(chromium)
 }
 
 # Where it is, if it is somewhere.
-chromium() {
+find_chromium() {
     if [ -n "${CHROMIUM:-}" ]; then
         echo "$CHROMIUM"
     else
