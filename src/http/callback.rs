@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, warn};
 
 use crate::grant::{BrowserKey, SILENCE, Settled, State, UserCode};
 use crate::http::pages::{Page, Retry, Terminal, Trouble};
@@ -154,7 +154,7 @@ async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: Browser
         Ok(approval) => Exchanged::Stored(approval),
         Err(_) => {
             warn!(grant, "a granted token can't be stored yet; trying on");
-            deps.runtime.spawn(deps.unfinished.track_future(store(KEEP)));
+            deps.runtime.spawn(deps.unfinished.track_future(store(KEEP)).in_current_span());
             Exchanged::NotStored
         }
     }

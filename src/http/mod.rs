@@ -42,6 +42,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 
 use crate::config::{BaseUrl, Config};
 use crate::limits::Limits;
@@ -124,6 +125,6 @@ impl Deps {
 
     /// Runs work to its end even where nobody waits for it any more.
     pub(crate) async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        self.runtime.spawn(self.unfinished.track_future(work)).await.ok()
+        self.runtime.spawn(self.unfinished.track_future(work).in_current_span()).await.ok()
     }
 }

@@ -20,6 +20,7 @@ fn story(stage: &Stage, reference: &str) -> Vec<String> {
         .collect();
     let mut about: Vec<&Value> = lines.iter().filter(|line| line["grant"] == reference).collect();
     about.sort_by_key(|line| line["timestamp"].as_str().unwrap().to_owned());
+    assert!(about.iter().all(|line| line["span"]["request_id"].is_string()), "each with its request: {about:?}");
     about.iter().map(|line| line["message"].as_str().unwrap().to_owned()).collect()
 }
 
