@@ -29,12 +29,8 @@ pub enum SetupError {
 
 /// Makes the client; cheap to clone from then on.
 pub fn client() -> Result<reqwest::Client, SetupError> {
-    let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(public_roots())
-        .with_no_client_auth();
     let client = reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(tls()?)
         .user_agent(concat!("postiz-auth-server/", env!("CARGO_PKG_VERSION")))
         // Following one would hand the secret to whoever it points to.
         .redirect(Policy::none())
@@ -44,6 +40,19 @@ pub fn client() -> Result<reqwest::Client, SetupError> {
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .build()?;
     Ok(client)
+}
+
+/// A client for a thread that may wait, with nothing of its own to keep secret.
+#[cfg(feature = "otlp")]
+pub(crate) fn blocking_client() -> Result<reqwest::blocking::Client, SetupError> {
+    Ok(reqwest::blocking::Client::builder().tls_backend_preconfigured(tls()?).timeout(ANSWER).build()?)
+}
+
+fn tls() -> Result<ClientConfig, rustls::Error> {
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(public_roots())
+        .with_no_client_auth())
 }
 
 /// Why there was no answer: the causes in one line, without the URL and what its query may hold.

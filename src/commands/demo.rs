@@ -12,7 +12,7 @@ use crate::commands::{complain, say, signals};
 use crate::config::Config;
 use crate::demo::{Event, Postgres, RegisteredApp, StandIn};
 use crate::secret::Secret;
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry};
 
 const USAGE: &str = "\
 Usage: postiz-auth-server demo [--postiz-listen ADDRESS:PORT]
@@ -47,6 +47,7 @@ struct Demo {
     _postiz: StandIn,
     events: UnboundedReceiver<Event>,
     _postgres: Option<Postgres>,
+    _telemetry: Telemetry,
     url: String,
 }
 
@@ -78,9 +79,9 @@ async fn start(postiz_listen: SocketAddr) -> Result<Demo, Box<dyn std::error::Er
         ("POSTIZ_API_URL", postiz.api_url().into()),
     ];
     let config = Config::from_vars(variables.map(|(name, value)| (OsString::from(name), value)))?;
-    telemetry::init(&config);
+    let telemetry = telemetry::init(&config);
     let running = App::start(&config, listener)?;
-    Ok(Demo { running, _postiz: postiz, events, _postgres: postgres, url })
+    Ok(Demo { _telemetry: telemetry, running, _postiz: postiz, events, _postgres: postgres, url })
 }
 
 async fn database() -> Result<(Option<Postgres>, OsString), Box<dyn std::error::Error>> {

@@ -20,7 +20,7 @@ pub async fn run() -> ExitCode {
             return ExitCode::from(Problems::EXIT_CODE);
         }
     };
-    telemetry::init(&config);
+    let _telemetry = telemetry::init(&config);
     let started = listen(config.port).and_then(|listener| App::start(&config, listener).map_err(io::Error::other));
     let running = match started {
         Ok(running) => running,

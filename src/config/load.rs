@@ -34,6 +34,7 @@ pub(super) struct Raw {
     database_pool_size: Field<Within<1, 100>>,
     log_format: Field<LogFormat>,
     rust_log: Field<String>,
+    otel_exporter_otlp_endpoint: Field<BaseUrl>,
     client_ip_source: Field<ClientIpSource>,
     trusted_proxies: Field<Networks>,
     rate_limit_guesses: Field<Within<0, 100_000>>,
@@ -61,6 +62,7 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     let pool_size = raw.database_pool_size.take(&v::DATABASE_POOL_SIZE, &mut problems);
     let log_format = raw.log_format.take(&v::LOG_FORMAT, &mut problems);
     let log_filter = raw.rust_log.take(&v::RUST_LOG, &mut problems);
+    let otlp_endpoint = raw.otel_exporter_otlp_endpoint.take(&v::OTLP_ENDPOINT, &mut problems);
     let client_ip_source = raw.client_ip_source.take(&v::CLIENT_IP_SOURCE, &mut problems);
     let trusted_proxies = raw.trusted_proxies.take(&v::TRUSTED_PROXIES, &mut problems);
     let guesses = raw.rate_limit_guesses.take(&v::RATE_LIMIT_GUESSES, &mut problems);
@@ -74,6 +76,10 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
         let mut warnings = database.warnings.clone();
         warnings.extend(server_url::doubts(&server_url, server_url_source, platform));
         warnings.extend(slips.iter().map(|(found, meant)| format!("{found} is passed over: is {meant} meant?")));
+        if otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
+            warnings
+                .push("OTEL_EXPORTER_OTLP_ENDPOINT is passed over: this build has no traces (feature otlp)".to_owned());
+        }
         Some(Config {
             database,
             client_id: client_id?.0,
@@ -88,6 +94,7 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             database_pool_size: usize::try_from(pool_size?.0).ok()?,
             log_format: log_format.unwrap_or_else(LogFormat::of_stderr),
             log_filter,
+            otlp_endpoint,
             client_ip_source: client_ip_source?,
             trusted_proxies: trusted_proxies.map(|networks| networks.0).unwrap_or_default(),
             rate_limit_guesses: guesses?.0,

@@ -59,6 +59,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// Which log lines are written, if the operator said so; not checked here.
     pub log_filter: Option<String>,
+    /// The collector that traces are sent to, where they are built in.
+    pub otlp_endpoint: Option<BaseUrl>,
     /// Where the client's address is taken from.
     pub client_ip_source: ClientIpSource,
     /// Proxies that are believed besides private addresses.

@@ -99,6 +99,14 @@ pub(super) const RUST_LOG: Variable =
     Variable::optional("RUST_LOG", None, "Which log lines are written, by level or by module.")
         .allowed("a level (error, warn, info, debug, trace) or a list such as info,hyper=warn", "info");
 
+pub(super) const OTLP_ENDPOINT: Variable = Variable::optional(
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    None,
+    "The OpenTelemetry collector that traces are sent to, in builds with the feature otlp; OpenTelemetry's other variables \
+     hold too.",
+)
+.allowed("an https:// or http:// URL, to which /v1/traces is appended", "http://localhost:4318");
+
 pub(super) const CLIENT_IP_SOURCE: Variable = Variable::optional(
     "CLIENT_IP_SOURCE",
     Some("Auto"),
@@ -142,6 +150,7 @@ pub(super) const ALL: &[Variable] = &[
     DATABASE_POOL_SIZE,
     LOG_FORMAT,
     RUST_LOG,
+    OTLP_ENDPOINT,
     CLIENT_IP_SOURCE,
     TRUSTED_PROXIES,
     RATE_LIMIT_GUESSES,

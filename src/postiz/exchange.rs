@@ -9,6 +9,7 @@ use std::time::Duration;
 use oauth2::basic::BasicErrorResponseType;
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RequestTokenError};
 use tokio::time::{Instant, sleep, timeout_at};
+use tracing::{Instrument as _, trace_span};
 
 use crate::grant::{BrowserKey, Credentials, State};
 use crate::metrics::ExchangeOutcome;
@@ -75,7 +76,8 @@ impl Postiz {
         state: &State,
     ) -> Result<Credentials, ExchangeError> {
         let begun = Instant::now();
-        let answer = self.try_exchange(code, browser, state).await;
+        let span = trace_span!("exchange", otel.kind = "client");
+        let answer = self.try_exchange(code, browser, state).instrument(span).await;
         let outcome = answer.as_ref().map_or_else(|failure| failure.reason.outcome(), |_| ExchangeOutcome::Granted);
         self.exchanges.ended(outcome, begun.elapsed());
         answer

@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
-use tracing::{debug, info, warn};
+use tracing::{Instrument as _, debug, info, trace_span, warn};
 
 use crate::config::Config;
 use crate::grant::{GrantId, Standing};
@@ -194,7 +194,8 @@ impl Link {
         let mut pause = PAUSE.0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.attempt(statement, parameters, left.min(ATTEMPT)).await {
+            let span = trace_span!("statement", statement = statement.name);
+            let error = match self.attempt(statement, parameters, left.min(ATTEMPT)).instrument(span).await {
                 Ok(rows) => {
                     if !self.reachable.swap(true, Ordering::Relaxed) {
                         info!("the database answers again");

@@ -31,5 +31,7 @@ mod poolers;
 mod real_cli;
 mod rolling;
 mod secrecy;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transitions;
 mod troubles;
