@@ -98,7 +98,7 @@ need_prometheus() {
 }
 
 # Ubuntu's is a snap, which needs a running systemd: there, npm's copy is taken.
-need_find_chromium() {
+need_chromium() {
     if [ -n "$(find_chromium)" ]; then return; fi
     if ! grep -qs '^ID=debian' /etc/os-release; then return; fi
     missing+=(Chromium)

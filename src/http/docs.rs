@@ -12,7 +12,7 @@ use crate::http::pages::Page;
 use crate::http::visitor::Visitor;
 
 /// What is served is what the tests hold the server against.
-const OPENAPI: &str = include_str!("../../docs/openapi.yaml");
+const OPENAPI: &str = include_str!("../../openapi.yaml");
 
 /// The description, as far as the page shows it.
 #[derive(Debug, Deserialize)]
