@@ -20,6 +20,8 @@ export const launch = () =>
 
 export async function openGallery() {
   execFileSync('cargo', ['run', '--quiet', '--features', 'demo', '--example', 'gallery', '--', directory], { cwd: root, stdio: 'inherit' });
+  // First of all: where it can't start, nothing else is left open.
+  const browser = await launch();
   const posts = [];
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, 'http://gallery').pathname;
@@ -38,7 +40,6 @@ export async function openGallery() {
     }
   });
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-  const browser = await launch();
   return {
     browser,
     posts, // what forms have sent

@@ -12,7 +12,7 @@ const standards = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best
 
 let gallery;
 before(async () => (gallery = await openGallery()));
-after(() => gallery.close());
+after(() => gallery?.close());
 
 // Opens a page of the gallery, closes it after the steps, and fails if the console held an error: a broken CSP says so there.
 async function visit({ name, language, query = '', clock = false, ...options }, steps) {
