@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use postiz_auth_server::demo::Postgres;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::support::{Browser, Cli, Database, PATIENCE, Poll, Stage, connect, free_port};
+
+/// The time between two sweeps.
+const SWEEP: Duration = Duration::from_secs(20);
 
 struct Pair {
     primary: Postgres,
@@ -142,9 +146,16 @@ async fn a_primary_that_only_reads_is_left_for_the_new_one() {
     stage.balancer.only(stage.replicas[0].port());
     read_only(&pair.primary, true).await;
     pair.promote().await;
-    for replica in &stage.replicas {
-        replica.healthy().await;
-    }
+    // A sweep would find out by its refusal; probes and the waiting terminal find out before.
+    let old = Database::at(pair.primary.url("postgres"));
+    let ours = "pg_stat_activity WHERE application_name = 'postiz-auth-server'";
+    let left = async {
+        for replica in &stage.replicas {
+            replica.healthy().await;
+        }
+        while old.count(ours).await > 0 {}
+    };
+    timeout(SWEEP / 2, left).await.expect("no connection to the old one is kept");
     browser.approve(&consent).await;
     assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
     assert_eq!(stage.database.count("device_requests").await, 1, "it is on the new primary");

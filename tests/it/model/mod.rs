@@ -5,18 +5,23 @@
 //! `PROPTEST_CASES` sets how many such stories are played. One that fails is made as short as it can be
 //! and told with the seed that repeats it; what was lost in a race of two statements may need some tries.
 
+mod exchange;
 mod expected;
+mod ground;
+mod person;
 mod postiz;
 mod rows;
 mod step;
+mod terminal;
 mod world;
 
 use proptest::collection::vec;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use tokio::runtime::Runtime;
 
+use ground::Ground;
 use step::step;
-use world::{Ground, World};
+use world::World;
 
 /// Where the environment asks for no other number.
 const CASES: u32 = 80;

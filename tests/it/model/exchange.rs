@@ -1,0 +1,87 @@
+//! What a replica does with a code that it has claimed.
+
+use std::time::Duration;
+
+use postiz_auth_server::grant::Credentials;
+use postiz_auth_server::store::Approval;
+
+use super::expected::Flight;
+use super::person::taken;
+use super::postiz::Code;
+use super::step::Answer;
+use super::world::{Consent, InFlight, Stage, World};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl World<'_> {
+    pub fn exchange(&mut self, flight: Flight, answer: Answer) {
+        let InFlight { code, stage: Stage::Claimed, .. } = self.flights[flight] else { return };
+        let Consent { login, browser, .. } = self.codes[code].consent;
+        let granted = if answer == Answer::NeverAsked { None } else { self.postiz.exchange(browser, code) };
+        if let Some(token) = &granted {
+            self.keep_secret(token);
+            self.logins[login].tokens.push(token.clone());
+        }
+        self.flights[flight].stage = match (answer, granted) {
+            (Answer::Heard, Some(token)) => {
+                let credentials =
+                    Credentials { access_token: token.into(), token_type: "bearer".into(), organization_id: None };
+                let lease = &self.flights[flight].lease;
+                Stage::Granted(lease.sealing_key.seal(&lease.grant, &credentials).unwrap())
+            }
+            (Answer::Heard, None) => Stage::Failed { spent: true },
+            (Answer::Lost | Answer::NeverAsked, _) => Stage::Failed { spent: false },
+        };
+    }
+
+    pub async fn settle(&mut self, flight: Flight, at: usize) {
+        let InFlight { code, lease, stage, .. } = &self.flights[flight];
+        let (code, lease) = (*code, lease.clone());
+        let login = self.codes[code].consent.login;
+        match stage {
+            Stage::Claimed | Stage::Over => {}
+            Stage::Granted(token) => {
+                let approval = self.store(at).approve(&lease, token, PATIENCE).await.unwrap();
+                assert_eq!(approval, self.logins[login].expected.approve(code));
+                self.approved(code, approval);
+            }
+            Stage::Failed { spent } => {
+                let spent = *spent;
+                self.store(at).release(&lease, spent).await.unwrap();
+                self.logins[login].expected.release(flight, spent);
+                self.codes[code].settled |= spent;
+                self.flights[flight].stage = Stage::Over;
+            }
+        }
+    }
+
+    pub fn approved(&mut self, code: Code, approval: Approval) {
+        match approval {
+            Approval::Approved => self.codes[code].settled = true,
+            Approval::Denied => {}
+            Approval::Superseded => self.ground.count(|seen| &mut seen.superseded),
+        }
+    }
+
+    /// Whichever comes first counts, and the other hears of it or of nothing.
+    pub async fn settle_and_deny(&mut self, flight: Flight) {
+        let InFlight { code, lease, stage: Stage::Granted(token), .. } = &self.flights[flight] else { return };
+        let code = *code;
+        let login = self.codes[code].consent.login;
+        let (approval, decision) = tokio::join!(
+            self.store(0).approve(lease, token, PATIENCE),
+            self.store(1).deny(self.logins[login].user_code, None)
+        );
+        let (approval, denied) = (approval.unwrap(), taken(&decision.unwrap()));
+        let expected = &mut self.logins[login].expected;
+        if denied {
+            assert!(expected.deny());
+            assert!(matches!(approval, Approval::Denied | Approval::Superseded), "{approval:?}");
+        } else {
+            assert_eq!(approval, expected.approve(code));
+            assert!(!expected.deny());
+        }
+        self.approved(code, approval);
+        self.denied(login, denied);
+    }
+}

@@ -1,0 +1,60 @@
+//! The terminal asks; and time passes.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use postiz_auth_server::grant::{Standing, Status};
+use secrecy::ExposeSecret as _;
+
+use super::rows::{Passes, pass};
+use super::world::{Login, Stage, World};
+
+impl World<'_> {
+    pub async fn poll(&mut self, login: usize, times: usize) -> Option<String> {
+        let Login { device_code, expected, tokens, denied, .. } = &self.logins[login];
+        let id = device_code.grant_id();
+        let found = join_all((0..times).map(|at| self.store(at).standing(id))).await;
+        for standing in found {
+            let standing = match standing.unwrap() {
+                Some(Standing::Waiting { .. }) => Some(Standing::Waiting { remaining: Duration::ZERO }),
+                other => other,
+            };
+            assert_eq!(standing, expected.standing());
+        }
+        let ready = expected.standing() == Some(Standing::Ready);
+        for sealed in join_all((0..times).map(|at| self.store(at).deliver(id))).await {
+            let token = sealed.unwrap().map(|sealed| sealed.token.open(device_code).unwrap().access_token);
+            assert_eq!(token.is_some(), ready);
+            assert!(token.is_none() || !denied, "a denied login never gets a token");
+            let told = token.as_ref().map(|token| token.expose_secret().to_owned());
+            assert!(told.is_none() || told.as_ref() == tokens.last(), "it is the last that Postiz issued");
+        }
+        if !ready {
+            return None;
+        }
+        self.ground.count(|seen| &mut seen.deliveries);
+        self.logins[login].expected.status = Status::Delivered;
+        self.logins[login].tokens.last().cloned()
+    }
+
+    /// A lease outlives the exchange, so it can only run out where its holder is dead or has heard.
+    pub async fn run_out(&mut self, login: usize) {
+        if !self.is_exchanging(login) {
+            pass(&self.ground.client, self.logins[login].device_code.grant_id(), Passes::Lease).await;
+            self.logins[login].expected.lease_over = true;
+        }
+    }
+
+    pub async fn fall_due(&mut self, login: usize) {
+        if !self.is_exchanging(login) {
+            pass(&self.ground.client, self.logins[login].device_code.grant_id(), Passes::LastMinute).await;
+            let expected = &mut self.logins[login].expected;
+            (expected.expired, expected.due, expected.lease_over) = (true, true, true);
+        }
+    }
+
+    pub fn is_exchanging(&self, login: usize) -> bool {
+        let holder = self.logins[login].expected.lease.map(|flight| &self.flights[flight]);
+        holder.is_some_and(|flight| matches!(flight.stage, Stage::Claimed))
+    }
+}
