@@ -7,10 +7,10 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use crate::grant::Status;
+use crate::grant::GrantId;
 use crate::limits::Limits;
 use crate::metrics::{LoginOutcome, Logins};
-use crate::store::{SWEEP_BATCH, Store, StoreError, Swept};
+use crate::store::{Left, SWEEP_BATCH, Store, StoreError};
 
 /// Between two sweeps, roughly: the replicas drift apart.
 const PERIOD: Duration = Duration::from_secs(20);
@@ -49,25 +49,27 @@ async fn sweep_forever(store: &Store, logins: &Logins) {
 /// One batch of each; the size of the larger one.
 async fn sweep(store: &Store, logins: &Logins) -> Result<usize, StoreError> {
     let grants = store.sweep().await?;
-    for grant in &grants {
-        note(logins, *grant);
+    for (grant, left) in &grants {
+        note(logins, *grant, *left);
     }
     Ok(store.sweep_guesses(SWEEP_BATCH).await?.max(grants.len()))
 }
 
-/// Says how a login ended that nobody ended.
-fn note(logins: &Logins, (grant, status): Swept) {
-    match status {
-        Status::Pending | Status::Authorizing => {
+/// Counts and says how a login ended that ended by itself.
+fn note(logins: &Logins, grant: GrantId, left: Left) {
+    let grant = grant.reference();
+    match left {
+        Left::Undecided => {
             logins.count(LoginOutcome::Expired);
-            info!(grant = grant.reference(), "grant expired: nobody decided in time");
+            info!(grant, "grant expired: nobody decided in time");
         }
-        Status::Approved => {
+        Left::Unclaimed => {
             logins.count(LoginOutcome::Unclaimed);
-            info!(grant = grant.reference(), "grant expired: its terminal never came for the token");
+            info!(grant, "grant expired: its terminal never came for the token");
         }
-        // Said when it was.
-        Status::Denied | Status::Delivered => {}
+        Left::Revoked => logins.count(LoginOutcome::Revoked),
+        // Counted and said when it was.
+        Left::Settled => {}
     }
 }
 

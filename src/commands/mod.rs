@@ -4,11 +4,14 @@ pub mod check;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod healthcheck;
+pub mod revoke;
 pub mod serve;
 pub mod signals;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+
+use crate::store::Which;
 
 /// What the program can be asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +20,7 @@ enum Command {
     Check {
         json: bool,
     },
+    Revoke(Which),
     Healthcheck,
     #[cfg(feature = "demo")]
     Demo(Vec<String>),
@@ -33,6 +37,7 @@ Commands:
   serve        answer logins (the default); configured by the environment, see .env.example
   check        say what is right and wrong with the set-up; --json for machines; exit code 0 where
                nothing is wrong, 1 where something is, 78 where a variable can't be used
+  revoke       end a login under way, by its user code or its reference, or all of them: --all-pending
   healthcheck  ask the server on this machine whether it is alive; exit code 0 or 1
   demo         try a whole login without Postgres or a Postiz account (builds with --features demo)
   help         this text
@@ -47,6 +52,7 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
     match parse(arguments) {
         Some(Command::Serve) => serve::run().await,
         Some(Command::Check { json }) => check::run(json).await,
+        Some(Command::Revoke(which)) => revoke::run(which).await,
         Some(Command::Healthcheck) => healthcheck::run().await,
         #[cfg(feature = "demo")]
         Some(Command::Demo(arguments)) => demo::run(&arguments).await,
@@ -70,6 +76,7 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Command> {
                 _ => None,
             };
         }
+        Some("revoke") => Command::Revoke(revoke::parse(&arguments.next()?)?),
         Some("healthcheck") => Command::Healthcheck,
         #[cfg(feature = "demo")]
         Some("demo") => return Some(Command::Demo(arguments.collect())),
@@ -107,7 +114,17 @@ mod tests {
 
     #[test]
     fn what_it_does_not_know_it_refuses() {
-        for line in ["check --yaml", "check --json x", "serve now", "srve", "--port 80", "healthcheck x"] {
+        for line in [
+            "revoke",
+            "revoke nonsense",
+            "revoke --all-pending x",
+            "check --yaml",
+            "check --json x",
+            "serve now",
+            "srve",
+            "--port 80",
+            "healthcheck x",
+        ] {
             assert_eq!(parsed(line), None, "{line}");
         }
     }

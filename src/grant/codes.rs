@@ -90,6 +90,18 @@ impl GrantId {
     pub fn reference(&self) -> String {
         to_hex(&self.as_bytes()[..4])
     }
+
+    /// The bytes of a reference; `None` for anything but eight hex digits in lower case.
+    pub fn parse_reference(text: &str) -> Option<[u8; 4]> {
+        if text.len() != 8 || text.bytes().any(|digit| digit.is_ascii_uppercase()) {
+            return None;
+        }
+        let mut bytes = [0; 4];
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            *byte = nibble(pair[0]).ok()? << 4 | nibble(pair[1]).ok()?;
+        }
+        Some(bytes)
+    }
 }
 
 impl fmt::Debug for GrantId {

@@ -35,6 +35,8 @@ pub enum Step {
     Deny,
     /// The terminal is handed the token.
     Deliver,
+    /// The operator ends it: its time is over at once.
+    Revoke,
 }
 
 impl Status {
@@ -42,6 +44,8 @@ impl Status {
     pub const ALL: [Self; 5] = [Self::Pending, Self::Authorizing, Self::Approved, Self::Denied, Self::Delivered];
 
     /// The status after a step, or `None` where the step is refused and changes nothing.
+    ///
+    /// A revoked grant is pending and past its time, which no step takes any more.
     ///
     /// A claim of an approved grant takes it back: pressing Authorize again at Postiz has revoked
     /// the token that waits here, so it must not be delivered any more.
@@ -53,9 +57,11 @@ impl Status {
             (Self::Authorizing, Step::Approve) => Some(Self::Approved),
             (Self::Pending | Self::Authorizing, Step::Deny) => Some(Self::Denied),
             (Self::Approved | Self::Delivered, Step::Deliver) => Some(Self::Delivered),
+            (Self::Pending | Self::Authorizing | Self::Approved, Step::Revoke) => Some(Self::Pending),
             (Self::Approved | Self::Denied | Self::Delivered, Step::Begin | Step::Deny)
             | (Self::Pending | Self::Denied | Self::Delivered, Step::Claim | Step::Approve)
             | (Self::Approved, Step::Approve)
+            | (Self::Denied | Self::Delivered, Step::Revoke)
             | (Self::Pending | Self::Authorizing | Self::Denied, Step::Deliver) => None,
         }
     }
@@ -74,7 +80,7 @@ impl Status {
 
 impl Step {
     /// Every step, for tests and tables.
-    pub const ALL: [Self; 5] = [Self::Begin, Self::Claim, Self::Approve, Self::Deny, Self::Deliver];
+    pub const ALL: [Self; 6] = [Self::Begin, Self::Claim, Self::Approve, Self::Deny, Self::Deliver, Self::Revoke];
 }
 
 impl fmt::Display for Status {
@@ -123,6 +129,8 @@ pub enum Settled {
     Approved,
     /// The person said no.
     Denied,
+    /// The operator ended it: its time is over.
+    Revoked,
 }
 
 #[cfg(test)]

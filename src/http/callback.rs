@@ -196,7 +196,9 @@ async fn denied(visitor: Visitor, deps: &Deps, state: &State, browser: &BrowserK
         Ok(Some(Decision::Settled(grant, Settled::Approved))) => {
             visitor.about(grant).show(&Page::Done { terminal: Terminal::Waiting })
         }
-        Ok(Some(Decision::Expired(_) | Decision::Unknown)) => visitor.show(&Page::LinkSpent),
+        Ok(Some(Decision::Expired(_) | Decision::Settled(_, Settled::Revoked) | Decision::Unknown)) => {
+            visitor.show(&Page::LinkSpent)
+        }
         Ok(None) => visitor.show(&Page::WrongBrowser),
         Err(_) => visitor.show(&Page::OneMoment { retry: Retry::Reload }),
     }

@@ -69,6 +69,10 @@ pub async fn answer(
         standing = match wait(deps, waiter, until, remaining).await {
             Woken::Settled(Settled::Approved) => Some(Standing::Ready),
             Woken::Settled(Settled::Denied) => Some(Standing::Denied),
+            Woken::Settled(Settled::Revoked) => {
+                info!(grant = grant.reference(), "grant revoked by the operator");
+                Some(Standing::Expired)
+            }
             Woken::TimeIsUp => return Ok(PollAnswer::Pending),
             // The database says whether the time is over: an exchange may be under way.
             Woken::MayBeExpired => deps.store.standing(grant).await?,

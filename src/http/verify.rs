@@ -146,7 +146,9 @@ async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: Us
         Ok(Entered::Known(Decision::Settled(grant, Settled::Approved))) => {
             problem(&visitor.about(grant), CodeProblem::Used, "")
         }
-        Ok(Entered::Known(Decision::Expired(grant))) => problem(&visitor.about(grant), CodeProblem::Expired, ""),
+        Ok(Entered::Known(Decision::Expired(grant) | Decision::Settled(grant, Settled::Revoked))) => {
+            problem(&visitor.about(grant), CodeProblem::Expired, "")
+        }
         Ok(Entered::Known(Decision::Unknown) | Entered::Unknown) => {
             problem(&visitor, CodeProblem::Unknown, &form.user_code)
         }

@@ -30,11 +30,21 @@ pub enum LoginOutcome {
     Expired,
     /// It was approved and its terminal never came for the token; counted as the expired ones are.
     Unclaimed,
+    /// The operator ended it; counted as the expired ones are.
+    Revoked,
 }
 
 impl LoginOutcome {
-    const ALL: [Self; 7] =
-        [Self::Opened, Self::Confirmed, Self::Approved, Self::Denied, Self::Delivered, Self::Expired, Self::Unclaimed];
+    const ALL: [Self; 8] = [
+        Self::Opened,
+        Self::Confirmed,
+        Self::Approved,
+        Self::Denied,
+        Self::Delivered,
+        Self::Expired,
+        Self::Unclaimed,
+        Self::Revoked,
+    ];
 
     fn as_str(self) -> &'static str {
         match self {
@@ -45,6 +55,7 @@ impl LoginOutcome {
             Self::Delivered => "delivered",
             Self::Expired => "expired",
             Self::Unclaimed => "unclaimed",
+            Self::Revoked => "revoked",
         }
     }
 }

@@ -175,7 +175,8 @@ impl SettledFeed {
             match status(row)? {
                 Status::Approved | Status::Delivered => settled.push((id, Settled::Approved)),
                 Status::Denied => settled.push((id, Settled::Denied)),
-                Status::Pending | Status::Authorizing => {}
+                // Only a revocation leaves them with a time of settlement.
+                Status::Pending | Status::Authorizing => settled.push((id, Settled::Revoked)),
             }
         }
         Ok(settled)

@@ -17,6 +17,7 @@ mod inspect;
 mod lookup;
 mod open;
 mod pool;
+mod revoke;
 mod schema;
 mod sweep;
 mod tls;
@@ -46,7 +47,8 @@ pub use error::StoreError;
 pub use guesses::Entered;
 pub use inspect::{InspectError, Inspection, inspect};
 pub use lookup::{Paced, SettledFeed};
-pub use sweep::{BATCH as SWEEP_BATCH, Swept};
+pub use revoke::Which;
+pub use sweep::{BATCH as SWEEP_BATCH, Left};
 pub use tls::TlsError;
 
 use batcher::Batcher;

@@ -29,6 +29,7 @@ mod outages;
 mod people;
 mod poolers;
 mod real_cli;
+mod revocations;
 mod rolling;
 mod secrecy;
 #[cfg(feature = "otlp")]

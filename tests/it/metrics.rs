@@ -36,7 +36,7 @@ async fn a_login_is_counted_at_each_step_and_every_series_is_there_from_the_star
     let stage = Stage::with(1, ON).await;
     let replica = &stage.replicas[0];
     let before = scrape(replica).await;
-    for outcome in ["opened", "confirmed", "approved", "denied", "delivered", "expired", "unclaimed"] {
+    for outcome in ["opened", "confirmed", "approved", "denied", "delivered", "expired", "unclaimed", "revoked"] {
         assert!(logins(&before, outcome).abs() < f64::EPSILON, "{outcome}");
     }
     let (login, browser, consent) = stage.at_consent().await;

@@ -126,3 +126,15 @@ async fn the_cli_hears_of_a_denial() {
     assert_eq!(status, Some(1), "{text}");
     assert!(!text.contains("Successfully"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cli_hears_of_a_revocation_in_a_sentence() {
+    let mut stage = Stage::with(2, &[]).await;
+    let cli = RealCli::new(&stage.replicas[0].url());
+    let (child, code, printed) = cli.log_in().await;
+    let (exit, said) = crate::revocations::revoke(&mut stage, &code).await;
+    assert_eq!(exit, Some(0), "{said}");
+    let (status, text) = finished(child, &printed).await;
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("Authorization expired. Please try again."), "{text}");
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, UserCode};
 use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Callback, Decision, Entered, Lease, LeaseHolder, Store};
+use postiz_auth_server::store::{Callback, Decision, Entered, Lease, LeaseHolder, Store, Which};
 
 use crate::support::Database;
 
@@ -66,6 +66,7 @@ impl Grant {
         match step {
             Step::Begin => drop(self.store.begin(self.code, None, &self.browser).await.unwrap()),
             Step::Deny => drop(self.store.deny(self.code, None).await.unwrap()),
+            Step::Revoke => drop(self.store.revoke(Which::UserCode(self.code)).await.unwrap()),
             Step::Deliver => drop(self.store.deliver(self.id).await.unwrap()),
             Step::Claim => {
                 if let Some(lease) = lease {
