@@ -22,7 +22,7 @@ use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::{Store, TlsError};
 use crate::waiters::Waiters;
-use crate::{check, exporter, feed, sweeper};
+use crate::{check, exporter, feed, sockets, sweeper};
 
 /// What is under way at a stop is finished within this time.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -63,6 +63,7 @@ impl App {
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let runtime = Handle::current();
         let address = listener.local_addr()?;
+        sockets::raise_limit();
         let store = Store::new(config, &runtime)?;
         let waiters = Arc::new(Waiters::default());
         let http = outbound::client()?;

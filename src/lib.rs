@@ -23,6 +23,7 @@ pub mod metrics;
 pub mod outbound;
 pub mod postiz;
 pub mod secret;
+mod sockets;
 pub mod store;
 pub mod sweeper;
 pub mod telemetry;

@@ -100,6 +100,8 @@ pub(super) struct Memory {
     pub(super) authorizations: Vec<Fields>,
     pub(super) faults: VecDeque<Fault>,
     people: HashMap<Person, Row>,
+    /// Whose each live code is.
+    owners: HashMap<String, Person>,
     people_seen: Person,
 }
 
@@ -120,6 +122,7 @@ impl State {
             authorizations: Vec::new(),
             faults: VecDeque::new(),
             people: HashMap::new(),
+            owners: HashMap::new(),
             people_seen: 0,
         };
         Self { memory: Mutex::new(memory), exchange_seen: Notify::new(), events }
@@ -173,7 +176,8 @@ impl Memory {
             redirect_uri: owned("redirect_uri"),
             issued_at: Instant::now(),
         };
-        self.people.insert(person, Row { code: Some(code), token: None });
+        self.owners.insert(text.clone(), person);
+        self.replace(person, Row { code: Some(code), token: None });
         text
     }
 
@@ -191,7 +195,7 @@ impl Memory {
     /// the later one's works.
     pub(super) fn grant(&mut self, person: Person) -> String {
         let token = format!("pos_{}", Secret::random().to_base64url());
-        self.people.insert(person, Row { code: None, token: Some(token.clone()) });
+        self.replace(person, Row { code: None, token: Some(token.clone()) });
         self.issued.push(token.clone());
         token
     }
@@ -209,6 +213,13 @@ impl Memory {
         for row in self.people.values_mut() {
             row.code = None;
         }
+        self.owners.clear();
+    }
+
+    fn replace(&mut self, person: Person, row: Row) {
+        if let Some(Row { code: Some(older), .. }) = self.people.insert(person, row) {
+            self.owners.remove(&older.text);
+        }
     }
 
     fn is_dynamic(&self) -> bool {
@@ -216,9 +227,8 @@ impl Memory {
     }
 
     fn code(&self, text: &str) -> Option<(Person, &Code)> {
-        self.people
-            .iter()
-            .find_map(|(person, row)| Some((*person, row.code.as_ref().filter(|code| code.text == text)?)))
+        let person = *self.owners.get(text)?;
+        Some((person, self.people.get(&person)?.code.as_ref()?))
     }
 }
 

@@ -1,0 +1,60 @@
+//! Clients that go away while their polls are held.
+
+use std::time::{Duration, Instant};
+
+use crate::load::open_logins;
+use crate::machine;
+use crate::scale::Scale;
+use crate::stage::Stage;
+use crate::stats::number;
+use crate::table::{Goal, Line};
+use crate::wire::Connection;
+
+/// How often the replica is looked at.
+const LOOK: Duration = Duration::from_millis(2);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let database = stage.database().await;
+    let server = stage.replica(&database.url, &[]).await;
+    let idle = machine::descriptors(server.pid());
+    let logins = open_logins(server.port, scale.in_trouble).await;
+    let mut held = Vec::new();
+    for login in &logins {
+        let mut connection = Connection::to(server.port).await.unwrap();
+        connection.send(&login.poll).await.unwrap();
+        held.push(connection);
+    }
+    until(|| machine::descriptors(server.pid()) >= idle + logins.len()).await;
+    // The feed asks only while somebody waits.
+    let asked = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%grants.settled_at%'";
+    while database.number(asked).await == 0.0 {}
+    let gone = Instant::now();
+    drop(held);
+    // The pool's connections, which were opened meanwhile, stay.
+    until(|| machine::descriptors(server.pid()) < idle + 20).await;
+    let freed = gone.elapsed().as_secs_f64() * 1000.0;
+    tokio::time::sleep(Duration::from_millis(250)).await;
+    let before = database.number(asked).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let after = database.number(asked).await;
+    vec![
+        Line::new(
+            &format!("{} held polls whose clients go away", logins.len()),
+            format!(
+                "all sockets free after {} ms; the feed rests: {} statements in the next second",
+                number(freed),
+                after - before
+            ),
+        )
+        .goal(Goal::at_most(after - before, 0.0, " statements")),
+    ]
+}
+
+async fn until(condition: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "it never came to that");
+        tokio::time::sleep(LOOK).await;
+    }
+}

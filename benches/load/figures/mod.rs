@@ -1,0 +1,12 @@
+//! The figures, one file for each question.
+
+pub mod approvals;
+pub mod away;
+pub mod cli;
+pub mod cost;
+pub mod faults;
+pub mod logins;
+pub mod opens;
+pub mod polls;
+pub mod start;
+pub mod waiting;

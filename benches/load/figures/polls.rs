@@ -1,0 +1,73 @@
+//! Polls of logins that nobody has decided, answered at once: against the bare HTTP server, and against PostgreSQL alone.
+
+use std::sync::Arc;
+
+use crate::load::{Shares, open_logins, slice};
+use crate::scale::Scale;
+use crate::stage::Stage;
+use crate::stats::{Sample, Times, number};
+use crate::table::{Goal, Line};
+use crate::{machine, pgbench, wire};
+
+const CONNECTIONS: usize = 64;
+const CODES: usize = 2_000;
+const CLIENTS: usize = 32;
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let database = stage.database().await;
+    let server = stage.replica(&database.url, &[("LONG_POLL_SECONDS", "0")]).await;
+    let idle = machine::resident(server.pid()).0;
+    let polls = Arc::new(open_logins(server.port, CODES).await.into_iter().map(|login| login.poll).collect::<Vec<_>>());
+    database
+        .run(&format!(
+            "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
+             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), '127.0.0.1', now() + '900 s', now() + '960 s'
+             FROM generate_series(1, {CODES}) AS n;
+             ANALYZE device_requests"
+        ))
+        .await;
+    let live = Arc::new(vec![wire::get("/health/live", "")]);
+
+    let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
+    let (mut bare_times, mut times, mut bare_shares, mut shares) =
+        (Times::default(), Times::default(), Shares::default(), Shares::default());
+    database.run("SELECT pg_stat_statements_reset()").await;
+    for _ in 0..scale.rounds {
+        let running = Shares::begin(stage, &server);
+        let done = slice(server.port, CONNECTIONS, scale.slice, &live, 200).await;
+        bare_shares.end(&running, stage, &server);
+        bare.add(done.per_second);
+        bare_times.append(done.times);
+
+        let running = Shares::begin(stage, &server);
+        let done = slice(server.port, CONNECTIONS, scale.slice, &polls, 400).await;
+        shares.end(&running, stage, &server);
+        polled.add(done.per_second);
+        times.append(done.times);
+
+        alone.add(pgbench::per_second(stage, &database, pgbench::LOOK_UP, CLIENTS, scale.slice).await);
+    }
+    let most = machine::resident(server.pid()).1;
+    let asked = "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
+    let group = times.len() as f64 / database.number(asked).await;
+    let (to_bare, to_alone) = (polled.over(&bare), polled.over(&alone));
+    vec![
+        Line::new("pending polls/s, 64 connections, 2,000 codes", polled.to_string())
+            .against(format!("`/health/live`: {bare}"))
+            .goal(Goal::at_least(to_bare.median(), 0.65, "")),
+        Line::new("the same", format!("ratios {to_alone}"))
+            .against(format!("pgbench, 32 clients, one by one: {alone}"))
+            .goal(Goal::at_least(to_alone.median(), 0.8, "")),
+        Line::new("time of a poll", times.p50_and_p99()).against(format!(
+            "p99 is {} × p50; `/health/live`: {}",
+            number(times.p99_over_p50()),
+            bare_times.p50_and_p99()
+        )),
+        Line::new("polls in one look-up", number(group)),
+        Line::new("processors under polls", shares.sentence())
+            .against(format!("`/health/live`: {}", bare_shares.sentence())),
+        Line::new("memory under polls", format!("{} MB", number(most)))
+            .against(format!("idle: {} MB", number(idle)))
+            .goal(Goal::at_most(most, 25.0, " MB")),
+    ]
+}

@@ -1,0 +1,147 @@
+//! Thousands of logins waiting on one replica, each with its poll held, as the CLI waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::figures::approvals::Pair;
+use crate::load::open_logins;
+use crate::login::{self, Login};
+use crate::machine;
+use crate::scale::Scale;
+use crate::stage::{Database, Process, Stage};
+use crate::stats::{Times, number};
+use crate::table::{Goal, Line};
+use crate::wire::Connection;
+
+/// What the CLI sleeps before each poll.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Terminals come one after another, not all in the same instant.
+const SPREAD: Duration = Duration::from_millis(10);
+const BATCH: usize = 50;
+/// The default of `DATABASE_POOL_SIZE`.
+const POOL: f64 = 8.0;
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let database = stage.database().await;
+    let crowded = stage.replica(&database.url, &[]).await;
+    let empty = stage.replica(&database.url, &[]).await;
+    let idle = machine::resident(crowded.pid()).0;
+    let polls = Arc::new(AtomicU64::new(0));
+    let crowd = gather(&crowded, open_logins(crowded.port, scale.waiting).await, &polls).await;
+    let arrived = machine::descriptors(crowded.pid());
+    let memory = machine::resident(crowded.pid()).0;
+    let quiet = quiet(scale, &database, &crowded, &polls).await;
+
+    let (mut among, mut apart) = (Times::default(), Times::default());
+    let mut in_crowd = Pair::new(crowded.port, crowded.port, stage.postiz.port).await;
+    let mut alone = Pair::new(empty.port, empty.port, stage.postiz.port).await;
+    for _ in 0..scale.logins {
+        among.add(in_crowd.deliver().await.unwrap());
+        apart.add(alone.deliver().await.unwrap());
+    }
+    let most = machine::resident(crowded.pid()).1;
+    assert_eq!(crowd.len(), scale.waiting, "a terminal gave up");
+    drop(crowd);
+
+    let each = (memory - idle) * 1024.0 / scale.waiting as f64;
+    let waiting = number(scale.waiting as f64);
+    let ratio = among.percentile(99) / apart.percentile(99);
+    let mut lines = vec![
+        Line::new(&format!("{waiting} logins waiting: memory"), format!("{} MB when all are there", number(memory)))
+            .against(format!(
+                "idle {} MB, so {} kB for each; at most {} MB, {arrived} descriptors",
+                number(idle),
+                number(each),
+                number(most)
+            ))
+            .goal(Goal::at_most(most, 200.0, " MB")),
+    ];
+    lines.extend(quiet.lines());
+    lines.push(
+        Line::new("approvals delivered with them waiting", among.p50_and_p99())
+            .against(format!("without them: {}", apart.p50_and_p99()))
+            .goal(Goal::at_most(ratio, 2.0, " × p99")),
+    );
+    lines
+}
+
+/// Lets every terminal poll, and go on polling for ever.
+async fn gather(server: &Process, logins: Vec<Login>, polls: &Arc<AtomicU64>) -> JoinSet<()> {
+    let mut crowd = JoinSet::new();
+    for (number, login) in logins.into_iter().enumerate() {
+        let (port, polls) = (server.port, Arc::clone(polls));
+        crowd.spawn(async move {
+            let mut connection = Connection::to(port).await.unwrap();
+            loop {
+                polls.fetch_add(1, Ordering::Relaxed);
+                let answer = connection.ask(&login.poll).await.unwrap();
+                assert_eq!(login::token(&answer).unwrap(), None);
+                sleep(INTERVAL).await;
+            }
+        });
+        if number % BATCH == 0 {
+            sleep(SPREAD).await;
+        }
+    }
+    sleep(Duration::from_millis(500)).await;
+    crowd
+}
+
+/// What went on while nothing happened but waiting.
+struct Quiet {
+    cores: f64,
+    feed: f64,
+    look_ups: f64,
+    polls: f64,
+    notes: f64,
+    connections: f64,
+}
+
+async fn quiet(scale: &Scale, database: &Database, server: &Process, polls: &AtomicU64) -> Quiet {
+    database.run("SELECT pg_stat_statements_reset()").await;
+    let (begun, cpu, sent) = (Instant::now(), machine::cpu_seconds(server.pid()), polls.load(Ordering::Relaxed));
+    sleep(scale.quiet).await;
+    let seconds = begun.elapsed().as_secs_f64();
+    let cores = (machine::cpu_seconds(server.pid()) - cpu) / seconds;
+    let calls = async |part: &str| {
+        let sql = format!("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%{part}%'");
+        database.number(&sql).await / seconds
+    };
+    Quiet {
+        cores,
+        polls: (polls.load(Ordering::Relaxed) - sent) as f64 / seconds,
+        feed: calls("grants.settled_at").await,
+        look_ups: calls("heard_at").await,
+        notes: calls("SET polled_at").await,
+        // Two replicas, and this program's own connection.
+        connections: database
+            .number(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .await,
+    }
+}
+
+impl Quiet {
+    fn lines(&self) -> Vec<Line> {
+        vec![
+            Line::new("the same: processor", format!("{} % of a core", number(self.cores * 100.0)))
+                .against(format!("{} polls/s come again", number(self.polls)))
+                .goal(Goal::at_most(self.cores * 100.0, 5.0, " %")),
+            Line::new("the same: settled feed", format!("{} statements/s", number(self.feed)))
+                .goal(Goal::at_most(self.feed, 10.0, "/s")),
+            Line::new("the same: look-ups for each poll", format!("{} statements/s", number(self.look_ups)))
+                .against(format!("notes that a terminal still asks: {} statements/s", number(self.notes)))
+                .goal(Goal::at_most(self.look_ups / self.polls, 1.0, "")),
+            Line::new("the same: connections of both replicas", number(self.connections)).goal(Goal::at_most(
+                self.connections,
+                2.0 * POOL,
+                "",
+            )),
+        ]
+    }
+}

@@ -1,0 +1,75 @@
+//! One login: its terminal and its person, on connections that stay open.
+
+use std::io::{Error, ErrorKind, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde_json::Value;
+
+use crate::wire::{self, Answer, Connection};
+
+/// Each login has a person of its own at the stand-in.
+static PEOPLE: AtomicUsize = AtomicUsize::new(1);
+
+/// A login that its terminal has opened.
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub user_code: String,
+    /// A poll in the CLI's dialect, ready to be sent.
+    pub poll: Vec<u8>,
+}
+
+/// A login whose person has pressed Authorize and is on the way back.
+#[derive(Debug)]
+pub struct Approved {
+    /// The request with which the browser comes back.
+    pub callback: Vec<u8>,
+}
+
+/// `POST /device/code` as the CLI sends it.
+pub fn open_request() -> Vec<u8> {
+    wire::post_json("/device/code", "")
+}
+
+pub async fn open(server: &mut Connection) -> Result<Login> {
+    let answer = expect(server.ask(&open_request()).await?, 200)?;
+    let body: Value = serde_json::from_str(&answer.body)?;
+    let text = |name: &str| body[name].as_str().map(str::to_owned).ok_or_else(|| unexpected(&answer));
+    let poll = wire::post_json("/device/token", &format!(r#"{{"device_code":"{}"}}"#, text("device_code")?));
+    Ok(Login { user_code: text("user_code")?, poll })
+}
+
+/// The token in the answer to a poll; `None` while nobody has decided.
+pub fn token(answer: &Answer) -> Result<Option<String>> {
+    let body: Value = serde_json::from_str(&answer.body)?;
+    match (body["access_token"].as_str(), body["error"].as_str()) {
+        (Some(token), _) => Ok(Some(token.to_owned())),
+        (None, Some("authorization_pending")) => Ok(None),
+        _ => Err(unexpected(answer)),
+    }
+}
+
+/// The person looks at the page, confirms, and presses Authorize at Postiz.
+pub async fn approve(server: &mut Connection, postiz: &mut Connection, user_code: &str) -> Result<Approved> {
+    let page = wire::get(&format!("/device/verify?code={user_code}"), "");
+    expect(server.ask(&page).await?, 200)?;
+    let form = format!("user_code={user_code}&action=continue");
+    let answer = expect(server.ask(&wire::post_form("/device/verify", "", &form)).await?, 303)?;
+    let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next()).unwrap_or_default().to_owned();
+    let consent = answer.header("location").ok_or_else(|| unexpected(&answer))?;
+    let query = consent.split_once('?').map_or("", |(_, query)| query);
+
+    let person = PEOPLE.fetch_add(1, Ordering::Relaxed);
+    let form = format!("{query}&person={person}&decision=approve");
+    let answer = expect(postiz.ask(&wire::post_form("/oauth/authorize", "", &form)).await?, 302)?;
+    let back = answer.header("location").and_then(|url| url.split_once("/device/callback"));
+    let (_, query) = back.ok_or_else(|| unexpected(&answer))?;
+    Ok(Approved { callback: wire::get(&format!("/device/callback{query}"), &cookie) })
+}
+
+pub fn expect(answer: Answer, status: u16) -> Result<Answer> {
+    if answer.status == status { Ok(answer) } else { Err(unexpected(&answer)) }
+}
+
+fn unexpected(answer: &Answer) -> Error {
+    Error::new(ErrorKind::InvalidData, format!("unexpected: {} {}", answer.head, answer.body))
+}

@@ -1,0 +1,81 @@
+//! The load harness: `cargo bench --features demo`, or with `-- NAME ..` only some of its figures.
+//!
+//! It starts a PostgreSQL of the machine's own, the stand-in for Postiz and replicas, each a process in release
+//! mode, and prints a table. What is compared is measured in turns in the same run. `-- --quick` takes seconds
+//! and shows that everything runs; its numbers mean nothing. docs/performance.md has a whole run.
+
+#![allow(unreachable_pub, reason = "nothing outside uses a bench")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
+#![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+
+mod figures;
+mod load;
+mod login;
+mod machine;
+mod pgbench;
+mod proxy;
+mod scale;
+mod stage;
+mod stats;
+mod table;
+mod wire;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::figures::{approvals, away, cli, cost, faults, logins, opens, polls, start, waiting};
+use crate::scale::Scale;
+use crate::stage::Stage;
+use crate::table::Line;
+
+/// The figures by their names on the command line; the last one restarts PostgreSQL.
+const NAMES: [&str; 10] =
+    ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "faults"];
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments == [stage::STAND_IN] {
+        stage::be_the_stand_in();
+        return ExitCode::SUCCESS;
+    }
+    let scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
+    // cargo itself adds `--bench`.
+    let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let wanted: Vec<&str> =
+        NAMES.into_iter().filter(|name| named.is_empty() || named.contains(&&(*name).to_owned())).collect();
+    if wanted.is_empty() {
+        return ExitCode::SUCCESS; // the name of another bench
+    }
+    // Ten thousand sockets.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let begun = Instant::now();
+    let stage = Stage::start();
+    println!("\n{}\n\n{}", machine::describe(stage.postgres.bin_dir()), table::HEAD);
+    let mut missed = 0;
+    for name in wanted {
+        let lines = measure(name, &stage, &scale).await;
+        for line in &lines {
+            println!("{}", line.row());
+        }
+        missed += lines.iter().filter(|line| line.is_missed()).count();
+    }
+    println!("\n{missed} missed; {} s in all", begun.elapsed().as_secs());
+    ExitCode::SUCCESS
+}
+
+async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
+    match name {
+        "start" => start::measure(stage, scale).await,
+        "polls" => polls::measure(stage, scale).await,
+        "opens" => opens::measure(stage, scale).await,
+        "logins" => logins::measure(stage, scale).await,
+        "cost" => cost::measure(stage, scale).await,
+        "approvals" => approvals::measure(stage, scale).await,
+        "cli" => cli::measure(stage, scale).await,
+        "waiting" => waiting::measure(stage, scale).await,
+        "away" => away::measure(stage, scale).await,
+        _ => faults::measure(stage, scale).await,
+    }
+}

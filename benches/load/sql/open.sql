@@ -1,0 +1,4 @@
+-- As in src/store/open.rs: random bytes for the digest and the key, eight letters for the user code.
+\set n random(1, 9000000000000000)
+\set key :n + 1
+INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at) VALUES (sha256((:n)::text::bytea), substr(translate(md5((:n)::text), '0123456789abcdef', 'BCDFGHJKLMNPQRST'), 1, 8), sha256((:key)::text::bytea), '127.0.0.1', now() + make_interval(secs => 900), now() + make_interval(secs => 960)) ON CONFLICT DO NOTHING RETURNING id;
