@@ -14,8 +14,11 @@ use crate::store::StoreError;
 
 /// Questions in one statement, at most.
 const LARGEST: usize = 512;
-/// Statements of one kind under way at a time; with fewer, a slow one would hold up all.
-const CONCURRENT: usize = 2;
+/// Statements of one kind under way at a time, where they are slow. Else one does: with more, the
+/// groups would be smaller, and a statement costs much more than one more question in it.
+const CONCURRENT: usize = 4;
+/// A statement that takes longer than this no longer holds up the next one.
+const SLOW: Duration = Duration::from_millis(10);
 /// Questions that may wait; past that the asker waits for room.
 const QUEUE: usize = 4096;
 
@@ -72,22 +75,31 @@ where
             return;
         }
         let run = Arc::clone(&run);
-        tokio::spawn(async move {
-            // Who has gone away meanwhile is not asked for.
-            asked.retain(|(_, answer)| !answer.is_closed());
-            let (questions, answers): (Vec<Q>, Vec<Answer<A>>) = asked.into_iter().unzip();
-            if questions.is_empty() {
-                return;
-            }
-            match run(questions).await {
-                Ok(found) => answers.into_iter().zip(found).for_each(|(answer, found)| {
-                    let _ = answer.send(Ok(found));
-                }),
-                Err(error) => answers.into_iter().for_each(|answer| {
-                    let _ = answer.send(Err(error));
-                }),
-            }
+        let answered = tokio::spawn(async move {
+            answer(&*run, asked).await;
             drop(place);
         });
+        let _ = timeout(SLOW, answered).await;
+    }
+}
+
+async fn answer<Q, A, F, R>(run: &F, mut asked: Vec<(Q, Answer<A>)>)
+where
+    F: Fn(Vec<Q>) -> R,
+    R: Future<Output = Result<Vec<A>, StoreError>>,
+{
+    // Who has gone away meanwhile is not asked for.
+    asked.retain(|(_, answer)| !answer.is_closed());
+    let (questions, answers): (Vec<Q>, Vec<Answer<A>>) = asked.into_iter().unzip();
+    if questions.is_empty() {
+        return;
+    }
+    match run(questions).await {
+        Ok(found) => answers.into_iter().zip(found).for_each(|(answer, found)| {
+            let _ = answer.send(Ok(found));
+        }),
+        Err(error) => answers.into_iter().for_each(|answer| {
+            let _ = answer.send(Err(error));
+        }),
     }
 }

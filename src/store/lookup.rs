@@ -19,17 +19,20 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// committed after.
 const OVERLAP_SECONDS: f64 = 2.0;
 
-/// `remaining` counts as time while an exchange is under way that was begun before the expiry.
+/// Plain columns: the statement is planned anew each time, where each expression costs more than here.
+///
+/// `OFFSET 0` keeps the planner from reading the whole table for a large group, as it may for
+/// `= ANY($1)`: the statistics of a table that fills and empties are always out of date.
 pub(super) const STANDING: Statement = Statement {
     name: "standing",
-    sql: "SELECT id, status,
-                 extract(epoch FROM expires_at - now())::float8 AS remaining,
-                 coalesce(leased_until > now(), false) AS leased,
-                 purge_at <= now() AS over,
-                 status IN ('pending', 'authorizing')
-                   AND now() - coalesce(polled_at, opened_at) > interval '60 seconds' AS unheard
-          FROM device_requests WHERE id = ANY($1)",
+    sql: "SELECT grants.*, now() AS clock FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
+              SELECT id, status, expires_at, leased_until, purge_at, coalesce(polled_at, opened_at) AS heard_at
+              FROM device_requests WHERE device_requests.id = asked.id OFFSET 0
+          ) AS grants",
 };
+
+/// A terminal that was not noted for so long is noted again at its next poll.
+const UNHEARD: Duration = Duration::from_mins(1);
 
 /// Notes that these terminals still ask: for the page, which warns of approving for nobody. At most
 /// once a minute for each, and never for a login that is over within the first.
@@ -45,11 +48,7 @@ const PACED: Statement = Statement {
               UPDATE device_requests SET polled_at = now()
               WHERE id = $1 AND status IN ('pending', 'authorizing')
           )
-          SELECT id, status,
-                 extract(epoch FROM expires_at - now())::float8 AS remaining,
-                 coalesce(leased_until > now(), false) AS leased,
-                 purge_at <= now() AS over,
-                 coalesce(now() - polled_at < make_interval(secs => $2), false) AS early
+          SELECT id, status, expires_at, leased_until, purge_at, polled_at AS heard_at, now() AS clock
           FROM device_requests WHERE id = $1",
 };
 
@@ -78,10 +77,10 @@ impl Store {
 
     /// Where a grant stands, and whether this poll came less than `pace` after the one before.
     pub async fn paced_standing(&self, id: GrantId, pace: Duration) -> Result<Option<Paced>, StoreError> {
-        let (id, pace) = (id.as_bytes().as_slice(), pace.as_secs_f64());
-        let rows = self.link.rows(PACED, &[(&id, Type::BYTEA), (&pace, Type::FLOAT8)], PATIENCE).await?;
+        let rows = self.link.rows(PACED, &[(&id.as_bytes().as_slice(), Type::BYTEA)], PATIENCE).await?;
         let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Paced { standing: standing(row)?, early: get(row, "early")? }))
+        let early = silence(row)?.is_some_and(|silence| silence < pace);
+        Ok(Some(Paced { standing: standing(row)?, early }))
     }
 }
 
@@ -96,10 +95,11 @@ pub(super) fn batcher(link: Arc<Link>, batches: Batches, runtime: &Handle) -> Ba
             let mut unheard = Vec::new();
             for row in &rows {
                 let id = GrantId::from_bytes(get_bytes(row, "id")?);
-                if get(row, "unheard")? {
+                let standing = standing(row)?;
+                if is_unheard(standing, silence(row)?) {
                     unheard.push(id);
                 }
-                found.insert(id, standing(row)?);
+                found.insert(id, standing);
             }
             if !unheard.is_empty() {
                 // Nobody waits for it, and a failure leaves it to the next poll.
@@ -115,18 +115,31 @@ async fn heard(link: Arc<Link>, ids: Vec<GrantId>) {
     let _ = link.rows(HEARD, &[(&ids, Type::BYTEA_ARRAY)], PATIENCE).await;
 }
 
+/// How long the terminal has not been heard of; `None` where it was never noted. A terminal whose
+/// clock overtakes the last note has just been heard.
+fn silence(row: &Row) -> Result<Option<Duration>, StoreError> {
+    let (clock, heard_at): (SystemTime, Option<SystemTime>) = (get(row, "clock")?, get(row, "heard_at")?);
+    Ok(heard_at.map(|heard_at| clock.duration_since(heard_at).unwrap_or_default()))
+}
+
+fn is_unheard(standing: Standing, silence: Option<Duration>) -> bool {
+    matches!(standing, Standing::Waiting { .. }) && silence.is_some_and(|silence| silence > UNHEARD)
+}
+
+/// Compares with `clock`, which is the database's own.
 fn standing(row: &Row) -> Result<Standing, StoreError> {
-    let over: bool = get(row, "over")?;
-    let leased: bool = get(row, "leased")?;
-    let remaining: f64 = get(row, "remaining")?;
+    let (clock, expires_at): (SystemTime, SystemTime) = (get(row, "clock")?, get(row, "expires_at")?);
+    let (leased_until, purge_at): (Option<SystemTime>, SystemTime) = (get(row, "leased_until")?, get(row, "purge_at")?);
     Ok(match status(row)? {
         Status::Denied => Standing::Denied,
-        Status::Approved | Status::Delivered if over => Standing::Expired,
+        Status::Approved | Status::Delivered if purge_at <= clock => Standing::Expired,
         Status::Approved | Status::Delivered => Standing::Ready,
-        Status::Pending | Status::Authorizing if remaining <= 0.0 && !leased => Standing::Expired,
-        Status::Pending | Status::Authorizing => {
-            Standing::Waiting { remaining: Duration::try_from_secs_f64(remaining).unwrap_or_default() }
-        }
+        Status::Pending | Status::Authorizing => match expires_at.duration_since(clock) {
+            Ok(remaining) if !remaining.is_zero() => Standing::Waiting { remaining },
+            // An exchange that was begun before the expiry is under way: it counts as time.
+            _ if leased_until.is_some_and(|until| until > clock) => Standing::Waiting { remaining: Duration::ZERO },
+            _ => Standing::Expired,
+        },
     })
 }
 

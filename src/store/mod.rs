@@ -4,7 +4,7 @@
 //! statement only: no session state, so a transaction pooler may stand in between. A step that meets
 //! a broken connection is tried again on another one until its patience is over.
 //!
-//! Postgres is the only clock: times are compared there and nowhere else.
+//! Postgres is the only clock: every time is compared with its `now()`, never with a replica's.
 
 mod approve;
 mod batcher;
