@@ -23,6 +23,7 @@ pub mod docs;
 pub mod errors;
 pub mod headers;
 pub mod health;
+pub mod lean;
 pub mod metadata;
 pub mod mirror;
 pub mod own_form;

@@ -2,13 +2,14 @@
 
 use actix_web::http::Method;
 use actix_web::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, HeaderValue};
+use actix_web::middleware::from_fn;
 use actix_web::web::{Path, ServiceConfig, get, head, post, resource, route, scope, to};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 
 use crate::http::errors::ClientError;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
-use crate::http::{callback, code, docs, health, metadata, mirror, token, verify};
+use crate::http::{callback, code, docs, health, lean, metadata, mirror, token, verify};
 
 /// Registers the addresses, at the root and below the path of `SERVER_URL`: a proxy may strip that
 /// path or leave it on.
@@ -31,7 +32,12 @@ fn endpoints(config: &mut ServiceConfig) {
     config
         .service(page("/").route(get().to(metadata::home)).route(head().to(metadata::home)))
         .service(resource("/device/code").route(post().to(code::code)).default_service(to(async || only("POST"))))
-        .service(resource("/device/token").route(post().to(token::token)).default_service(to(async || only("POST"))))
+        .service(
+            resource("/device/token")
+                .wrap(from_fn(lean::lean))
+                .route(post().to(token::token))
+                .default_service(to(async || only("POST"))),
+        )
         .service(
             resource("/device/verify")
                 .route(get().to(verify::page))
