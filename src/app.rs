@@ -34,7 +34,7 @@ const LINGER: Duration = Duration::from_millis(500);
 /// The time a client has for a request's head.
 const REQUEST_HEAD: Duration = Duration::from_secs(5);
 /// Connections at a time, shared out among the workers: the held polls, and room beside them.
-const MOST_CONNECTIONS: usize = 25_000;
+const MOST_CONNECTIONS: usize = 15_000;
 /// Connections that wait to be accepted, as after a restart with many terminals waiting.
 const BACKLOG: u32 = 4096;
 
@@ -63,9 +63,8 @@ impl App {
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let runtime = Handle::current();
         let address = listener.local_addr()?;
-        sockets::raise_limit();
         let store = Store::new(config, &runtime)?;
-        let waiters = Arc::new(Waiters::default());
+        let waiters = Arc::new(Waiters::new(sockets::raise_limit()));
         let http = outbound::client()?;
         let postiz = Postiz::new(config, http.clone());
         let deps = Data::new(Deps::new(config, store.clone(), postiz, Arc::clone(&waiters), runtime.clone()));

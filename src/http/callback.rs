@@ -14,7 +14,8 @@ use crate::http::{Deps, browser_cookie};
 use crate::metrics::LoginOutcome;
 use crate::postiz::{ExchangeError, Reason};
 use crate::secret::Digest;
-use crate::store::{Approval, Callback, Decision, Lease, LeaseHolder, Pickup};
+use crate::store::{Approval, Callback, Decision, Lease, LeaseHolder, Pickup, StoreError};
+use crate::waiters::WokenPolls;
 
 /// How long a second callback waits for the first one's outcome; longer than an exchange takes.
 const WAIT: Duration = Duration::from_secs(11);
@@ -37,7 +38,8 @@ enum Response {
 
 /// What became of an exchange.
 enum Exchanged {
-    Stored(Approval),
+    /// With the polls that were woken here.
+    Stored(Approval, Option<WokenPolls>),
     /// Postiz granted a token; storing it is still being tried.
     NotStored,
     Failed(ExchangeError),
@@ -141,17 +143,17 @@ async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: Browser
     let store = |patience| {
         let (deps, lease, token) = (Data::clone(&deps), lease.clone(), token.clone());
         async move {
-            let stored = deps.store.approve(&lease, &token, patience).await;
-            if let Some(settled) = stored.ok().and_then(Approval::settled) {
+            let approval = deps.store.approve(&lease, &token, patience).await?;
+            let woken = approval.settled().map(|settled| {
                 deps.logins.count(LoginOutcome::Approved);
                 info!(grant = lease.grant.reference(), "grant approved");
-                deps.waiters.wake(lease.grant, settled);
-            }
-            stored
+                deps.waiters.wake(lease.grant, settled)
+            });
+            Ok::<_, StoreError>(Exchanged::Stored(approval, woken))
         }
     };
     match store(SHOW).await {
-        Ok(approval) => Exchanged::Stored(approval),
+        Ok(stored) => stored,
         Err(_) => {
             warn!(grant, "a granted token can't be stored yet; trying on");
             deps.runtime.spawn(deps.unfinished.track_future(store(KEEP)).in_current_span());
@@ -162,7 +164,12 @@ async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: Browser
 
 async fn outcome(deps: &Deps, lease: &Lease, exchanged: Exchanged) -> Page {
     match exchanged {
-        Exchanged::Stored(Approval::Approved) => {
+        Exchanged::Stored(Approval::Approved, mut woken) => {
+            if let Some(woken) = &mut woken
+                && woken.delivered().await
+            {
+                return Page::Done { terminal: Terminal::SignedIn };
+            }
             let mut found = Terminal::Waiting;
             for pause in PICK_UP {
                 sleep(pause).await;
@@ -176,8 +183,8 @@ async fn outcome(deps: &Deps, lease: &Lease, exchanged: Exchanged) -> Page {
             }
             Page::Done { terminal: found }
         }
-        Exchanged::Stored(Approval::Denied) => Page::Denied,
-        Exchanged::Stored(Approval::Superseded) => Page::LinkSpent,
+        Exchanged::Stored(Approval::Denied, _) => Page::Denied,
+        Exchanged::Stored(Approval::Superseded, _) => Page::LinkSpent,
         Exchanged::NotStored => Page::OneMoment { retry: Retry::Reload },
         Exchanged::Failed(failure) if failure.spent => approve_again(lease.user_code, trouble(failure.reason)),
         Exchanged::Failed(failure) => Page::TryAgain { reason: trouble(failure.reason) },

@@ -57,6 +57,8 @@ pub async fn code(
     deps.logins.count(LoginOutcome::Opened);
     info!(grant = device_code.grant_id().reference(), "grant opened");
 
+    // A replica that is full of waiting terminals answers their polls at once: they should come less often.
+    let polls_are_held = !deps.long_poll.is_zero() && deps.waiters.have_room();
     let verification_uri = deps.server_url.join("/device/verify");
     let mut complete = verification_uri.clone();
     complete.query_pairs_mut().append_pair("user_code", &user_code.to_string());
@@ -66,6 +68,6 @@ pub async fn code(
         verification_uri: verification_uri.into(),
         verification_uri_complete: complete.into(),
         expires_in: deps.device_code_ttl.as_secs(),
-        interval: Dialect::of(body.form).interval(deps.long_poll).as_secs(),
+        interval: Dialect::of(body.form).interval(polls_are_held).as_secs(),
     }))
 }

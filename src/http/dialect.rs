@@ -36,10 +36,10 @@ impl Dialect {
         }
     }
 
-    /// The interval to announce, where polls may be held for `long_poll`.
-    pub fn interval(self, long_poll: Duration) -> Duration {
+    /// The interval to announce, where polls are held or where they are not.
+    pub fn interval(self, polls_are_held: bool) -> Duration {
         match self {
-            Self::Cli if !long_poll.is_zero() => INTERVAL_WHEN_HELD,
+            Self::Cli if polls_are_held => INTERVAL_WHEN_HELD,
             Self::Cli | Self::Rfc8628 => INTERVAL,
         }
     }
@@ -83,9 +83,9 @@ mod tests {
 
     #[test]
     fn the_cli_is_told_to_come_at_once_only_where_it_is_held() {
-        assert_eq!(Dialect::Cli.interval(LONG_POLL), INTERVAL_WHEN_HELD);
-        assert_eq!(Dialect::Cli.interval(Duration::ZERO), INTERVAL);
-        assert_eq!(Dialect::Rfc8628.interval(LONG_POLL), INTERVAL);
+        assert_eq!(Dialect::Cli.interval(true), INTERVAL_WHEN_HELD);
+        assert_eq!(Dialect::Cli.interval(false), INTERVAL);
+        assert_eq!(Dialect::Rfc8628.interval(true), INTERVAL);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub async fn answer(
             None => return Ok(PollAnswer::Unknown),
             Some(Standing::Denied) => return Ok(PollAnswer::Denied),
             Some(Standing::Expired) => return Ok(PollAnswer::Expired),
-            Some(Standing::Ready) => return deliver(deps, code).await,
+            Some(Standing::Ready) => return deliver(deps, code, waiter.as_ref()).await,
             Some(Standing::Waiting { .. }) if early => {
                 deps.limits_met.count(Limit::Pace);
                 return Ok(PollAnswer::TooEarly);
@@ -98,7 +98,7 @@ async fn wait(deps: &Deps, waiter: &mut Waiter, until: Instant, remaining: Durat
     }
 }
 
-async fn deliver(deps: &Deps, code: &DeviceCode) -> Result<PollAnswer, StoreError> {
+async fn deliver(deps: &Deps, code: &DeviceCode, waiter: Option<&Waiter>) -> Result<PollAnswer, StoreError> {
     let grant: GrantId = code.grant_id();
     let Some(delivery) = deps.store.deliver(grant).await? else {
         // Taken back by a second approval, or its minute is over: the next poll hears which.
@@ -108,6 +108,9 @@ async fn deliver(deps: &Deps, code: &DeviceCode) -> Result<PollAnswer, StoreErro
         Ok(credentials) => {
             if let Some((after_approval, after_opening)) = delivery.first_after {
                 deps.logins.delivered(after_approval, after_opening);
+            }
+            if let Some(waiter) = waiter {
+                waiter.has_delivered();
             }
             info!(grant = grant.reference(), "token delivered");
             Ok(PollAnswer::Credentials(credentials))

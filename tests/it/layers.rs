@@ -12,7 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["app", "demo"],
     &["check", "exporter"],
     &["http", "sweeper", "feed"],
-    &["store", "postiz", "waiters", "limits", "telemetry"],
+    &["store", "postiz", "waiters", "limits", "sockets", "telemetry"],
     &["outbound"],
     &["tls_roots"],
     &["grant", "config", "metrics"],
