@@ -86,7 +86,7 @@ impl App {
             }
             None => None,
         };
-        Ok(Running { address, deps, closing, handle, exporter, server: runtime.spawn(server) })
+        Ok(Running { address, deps, drain: config.drain, closing, handle, exporter, server: runtime.spawn(server) })
     }
 }
 
@@ -131,6 +131,7 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
 pub struct Running {
     address: SocketAddr,
     deps: Data<Deps>,
+    drain: Duration,
     closing: CancellationToken,
     handle: ServerHandle,
     exporter: Option<ServerHandle>,
@@ -143,8 +144,14 @@ impl Running {
         self.address
     }
 
-    /// Stops: `/health` turns 503, held polls are answered, what is under way is finished, for at most [`GRACE`].
+    /// Stops: `/health` turns 503; after `DRAIN_SECONDS`, in which all else goes on, held polls are answered and what is
+    /// under way is finished, for at most [`GRACE`].
     pub async fn stop(self) {
+        if !self.drain.is_zero() {
+            info!(seconds = self.drain.as_secs(), "draining: /health says 503, everything is still served");
+            self.deps.health.leave();
+            sleep(self.drain).await;
+        }
         info!(held = self.deps.waiters.held(), "stopping: what is under way is finished first");
         self.deps.stopping.cancel();
         sleep(LINGER).await;

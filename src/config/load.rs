@@ -32,6 +32,7 @@ pub(super) struct Raw {
     long_poll_seconds: Field<Within<0, 55>>,
     device_code_ttl: Field<Within<1, 3600>>,
     database_pool_size: Field<Within<1, 100>>,
+    drain_seconds: Field<Within<0, 300>>,
     log_format: Field<LogFormat>,
     rust_log: Field<String>,
     otel_exporter_otlp_endpoint: Field<BaseUrl>,
@@ -60,6 +61,7 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     let long_poll = raw.long_poll_seconds.take(&v::LONG_POLL_SECONDS, &mut problems);
     let device_code_ttl = raw.device_code_ttl.take(&v::DEVICE_CODE_TTL, &mut problems);
     let pool_size = raw.database_pool_size.take(&v::DATABASE_POOL_SIZE, &mut problems);
+    let drain = raw.drain_seconds.take(&v::DRAIN_SECONDS, &mut problems);
     let log_format = raw.log_format.take(&v::LOG_FORMAT, &mut problems);
     let log_filter = raw.rust_log.take(&v::RUST_LOG, &mut problems);
     let otlp_endpoint = raw.otel_exporter_otlp_endpoint.take(&v::OTLP_ENDPOINT, &mut problems);
@@ -92,6 +94,7 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
             long_poll: Duration::from_secs(long_poll?.0.into()),
             device_code_ttl: Duration::from_secs(device_code_ttl?.0.into()),
             database_pool_size: usize::try_from(pool_size?.0).ok()?,
+            drain: Duration::from_secs(drain?.0.into()),
             log_format: log_format.unwrap_or_else(LogFormat::of_stderr),
             log_filter,
             otlp_endpoint,

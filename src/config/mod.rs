@@ -55,6 +55,8 @@ pub struct Config {
     pub device_code_ttl: Duration,
     /// The most database connections that this replica holds.
     pub database_pool_size: usize,
+    /// How long everything is still served after the wish to stop.
+    pub drain: Duration,
     /// How log lines are written.
     pub log_format: LogFormat,
     /// Which log lines are written, if the operator said so; not checked here.

@@ -91,6 +91,13 @@ pub(super) const DATABASE_POOL_SIZE: Variable =
     Variable::optional("DATABASE_POOL_SIZE", Some("8"), "How many database connections a replica may hold.")
         .allowed("1 to 100", "8");
 
+pub(super) const DRAIN_SECONDS: Variable = Variable::optional(
+    "DRAIN_SECONDS",
+    Some("0"),
+    "How long everything is still served after the wish to stop, while /health already says 503, in seconds.",
+)
+.allowed("0 to 300; 0 stops at once", "10");
+
 pub(super) const LOG_FORMAT: Variable =
     Variable::optional("LOG_FORMAT", None, "How log lines are written; text on a terminal, json elsewhere.")
         .allowed("json or text", "json");
@@ -148,6 +155,7 @@ pub(super) const ALL: &[Variable] = &[
     LONG_POLL_SECONDS,
     DEVICE_CODE_TTL,
     DATABASE_POOL_SIZE,
+    DRAIN_SECONDS,
     LOG_FORMAT,
     RUST_LOG,
     OTLP_ENDPOINT,

@@ -1,5 +1,6 @@
 //! `/health` for load balancers, `/health/live` for whoever restarts processes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpResponse;
@@ -21,19 +22,30 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct Health {
     store: Store,
     stopping: CancellationToken,
+    /// Set while the server still serves and balancers are to look elsewhere.
+    leaving: AtomicBool,
     last: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Health {
     /// Asks nothing yet.
     pub fn new(store: Store, stopping: CancellationToken) -> Self {
-        Self { store, stopping, last: Mutex::new(None) }
+        Self { store, stopping, leaving: AtomicBool::new(false), last: Mutex::new(None) }
+    }
+
+    /// From now on `/health` is 503.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed) || self.stopping.is_cancelled()
     }
 
     /// Whether Postgres answers, as of at most a second ago; probes that come together share one question.
     async fn is_ready(&self) -> bool {
         // Not remembered: the first probe after the schema is there finds it.
-        if self.stopping.is_cancelled() || !self.store.is_migrated() {
+        if self.is_leaving() || !self.store.is_migrated() {
             return false;
         }
         let mut last = self.last.lock().await;
@@ -52,7 +64,7 @@ impl Health {
 pub async fn ready(deps: Data<Deps>) -> HttpResponse {
     if deps.health.is_ready().await {
         status(HttpResponse::Ok(), "ok")
-    } else if deps.stopping.is_cancelled() {
+    } else if deps.health.is_leaving() {
         status(HttpResponse::ServiceUnavailable(), "stopping")
     } else {
         status(HttpResponse::ServiceUnavailable(), "database unreachable")

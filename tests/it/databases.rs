@@ -152,6 +152,42 @@ async fn a_stop_is_announced_before_connections_are_refused() {
     assert_eq!(replica.ended().await.code(), Some(0));
 }
 
+/// For balancers that are slow to notice: the first signal only changes `/health`.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_serves_everything_while_health_says_no() {
+    let mut stage = Stage::with(1, &[("DRAIN_SECONDS", "300")]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let held = tokio::spawn({
+        let login = login.clone();
+        async move { login.poll().await }
+    });
+    held_on(&stage, 1).await;
+    stage.replicas[0].signal("TERM");
+    stage.replicas[0].health_is(503).await;
+    assert_eq!(crate::support::get(format!("{}/health/live", stage.replicas[0].url())).await.status(), 200);
+    let late = stage.cli().open().await;
+    assert_eq!(late.poll_form().await, Poll::error("authorization_pending"), "a login that begins now is served");
+    browser.approve(&consent).await;
+    assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()), "and one that waits ends well");
+    let replica = stage.replicas.pop().unwrap();
+    replica.signal("TERM");
+    assert_eq!(replica.ended().await.code(), Some(130), "a second signal does not wait");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_its_drain_a_server_stops_as_ever() {
+    let mut stage = Stage::with(1, &[("DRAIN_SECONDS", "1")]).await;
+    let login = stage.cli().open().await;
+    let held = tokio::spawn(async move { login.poll().await });
+    held_on(&stage, 1).await;
+    let replica = stage.replicas.pop().unwrap();
+    let begun = Instant::now();
+    replica.signal("TERM");
+    assert_eq!(held.await.unwrap(), Poll::error("authorization_pending"));
+    assert!(begun.elapsed() >= Duration::from_secs(1), "it was held until then");
+    assert_eq!(replica.ended().await.code(), Some(0));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     let mut stage = Stage::with(2, &[]).await;
