@@ -4,22 +4,26 @@ use std::sync::Arc;
 
 use postiz_auth_server::demo::Fault;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
-use crate::support::{Browser, Poll, Stage};
+use crate::support::{Browser, Page, Poll, Stage};
+
+/// The same address in eight tabs at once.
+async fn in_eight_tabs(browser: &Browser, url: &str) -> Vec<Page> {
+    let mut tabs = JoinSet::new();
+    for _ in 0..8 {
+        let (browser, url) = (browser.clone(), url.to_owned());
+        tabs.spawn(async move { browser.visit(&url).await });
+    }
+    tabs.join_all().await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_callbacks_at_once_are_one_exchange_and_tell_one_truth() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
-    let tabs: Vec<_> = (0..8)
-        .map(|_| {
-            let (browser, callback) = (browser.clone(), callback.clone());
-            tokio::spawn(async move { browser.visit(&callback).await })
-        })
-        .collect();
-    for tab in tabs {
-        let page = tab.await.unwrap();
+    for page in in_eight_tabs(&browser, &callback).await {
         assert_eq!(page.status, 200, "{}", page.text);
         assert!(page.says("Approved") || page.says("signed in"), "{}", page.text);
     }
@@ -106,14 +110,7 @@ async fn a_second_approval_in_eight_tabs_is_told_one_truth() {
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
     let callback = browser.approve_only(&consent).await;
-    let tabs: Vec<_> = (0..8)
-        .map(|_| {
-            let (browser, callback) = (browser.clone(), callback.clone());
-            tokio::spawn(async move { browser.visit(&callback).await })
-        })
-        .collect();
-    for tab in tabs {
-        let page = tab.await.unwrap();
+    for page in in_eight_tabs(&browser, &callback).await {
         assert_eq!(page.status, 200, "{}", page.text);
     }
     assert_eq!(stage.postiz.exchanges().len(), 2);
