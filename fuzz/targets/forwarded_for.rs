@@ -2,6 +2,7 @@
 #![no_main]
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::LazyLock;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::test::TestRequest;
@@ -10,6 +11,11 @@ use postiz_auth_server::config::Config;
 use postiz_auth_server::http::client_ip::ClientIp;
 
 const NAMES: [&str; 4] = ["x-forwarded-for", "x-real-ip", "fly-client-ip", "cf-connecting-ip"];
+
+/// The first two believe no stranger.
+static RULES: LazyLock<[ClientIp; 6]> = LazyLock::new(|| {
+    ["Auto", "Connection", "RightmostXForwardedFor", "XRealIp", "FlyClientIp", "CfConnectingIp"].map(rule)
+});
 
 fn rule(source: &str) -> ClientIp {
     let variables = [
@@ -34,12 +40,13 @@ fuzz_target!(|headers: Vec<(u8, Vec<u8>)>| {
         request.to_http_request()
     };
     let stranger: IpAddr = "8.8.8.8".parse().unwrap();
-    for source in ["Auto", "Connection"] {
-        assert_eq!(rule(source).of(&request("8.8.8.8")), Some(stranger));
+    for rule in &RULES[..2] {
+        assert_eq!(rule.of(&request("8.8.8.8")), Some(stranger));
     }
-    for source in ["Auto", "RightmostXForwardedFor", "XRealIp", "FlyClientIp", "CfConnectingIp"] {
-        for peer in ["127.0.0.1", "203.0.113.9", "fd00::1"] {
-            let found = rule(source).of(&request(peer)).expect("an address");
+    for peer in ["127.0.0.1", "203.0.113.9", "fd00::1"] {
+        let request = request(peer);
+        for rule in RULES.iter() {
+            let found = rule.of(&request).expect("an address");
             assert_eq!(found, found.to_canonical());
         }
     }
