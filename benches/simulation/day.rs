@@ -1,0 +1,145 @@
+//! One second after another: who waits, who is approved, and what that costs.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::costs::{memory, postgres, replica};
+use crate::scenario::{LIFETIME, Scenario};
+
+/// The feed asks ten times a second: nine times with 0.3 s that it has read before, once with 3 s.
+const FEEDS: f64 = 10.0;
+const SECONDS_FED: f64 = 9.0 * (0.1 + 0.3) + (0.1 + 3.0);
+/// After this age, a terminal is noted once a minute.
+const NOTED_EACH: f64 = 60.0;
+
+pub struct Day<'a> {
+    scenario: &'a Scenario,
+    second: usize,
+    /// Logins by age in seconds: how many were opened.
+    opened: VecDeque<f64>,
+    survival: Vec<f64>,
+}
+
+/// What one second of the day was like.
+#[derive(Debug)]
+pub struct Second {
+    pub opened: f64,
+    pub approved: f64,
+    pub waiting: f64,
+    /// On one replica.
+    pub held: f64,
+    pub polls: f64,
+    pub polls_in_one_look_up: f64,
+    pub statements: f64,
+    pub rows_fed: f64,
+    pub postgres_cores: f64,
+    /// Of these: for look-ups, for the feeds, for opening and approving.
+    pub postgres_cores_by_cause: [f64; 3],
+    /// Of one replica.
+    pub replica_cores: f64,
+    pub replica_megabytes: f64,
+}
+
+impl<'a> Day<'a> {
+    pub fn new(scenario: &'a Scenario) -> Self {
+        let survival = (0..=LIFETIME).map(|age| scenario.still_waiting(age)).collect();
+        // The night before was the same as its first second.
+        Self { scenario, second: 0, opened: vec![scenario.opened(0); LIFETIME].into(), survival }
+    }
+
+    pub fn next_second(&mut self) -> Second {
+        let scenario = self.scenario;
+        let opened = scenario.opened(self.second);
+        self.second += 1;
+        self.opened.push_front(opened);
+        self.opened.pop_back();
+        let (mut waiting, mut approved, mut older) = (0.0, 0.0, 0.0);
+        for (age, count) in self.opened.iter().enumerate() {
+            waiting += count * self.survival[age];
+            if age as f64 >= NOTED_EACH {
+                older += count * self.survival[age];
+            }
+            // Who leaves at the end of the lifetime has expired.
+            if age + 1 < LIFETIME {
+                approved += count * (self.survival[age] - self.survival[age + 1]);
+            }
+        }
+        self.add_up(opened, approved, waiting, older / NOTED_EACH)
+    }
+
+    fn add_up(&self, opened: f64, approved: f64, waiting: f64, notes: f64) -> Second {
+        let scenario = self.scenario;
+        let held = (waiting / scenario.replicas).min(scenario.most_held);
+        let plain = waiting / scenario.replicas - held;
+        let polls_each = held / (scenario.hold + scenario.interval_held) + plain / scenario.interval_plain;
+        let (group, look_ups) = self.groups(polls_each, postgres::ROW_READ);
+        let (opened_group, openings) = self.groups(opened / scenario.replicas, postgres::ROW_OPENED);
+        let (polls, replicas) = (polls_each * scenario.replicas, scenario.replicas);
+        let rows_fed = approved * SECONDS_FED * replicas;
+
+        let for_look_ups =
+            look_ups * replicas * postgres::STATEMENT + polls * postgres::ROW_READ + notes * postgres::NOTE;
+        let for_feeds = FEEDS * replicas * postgres::STATEMENT + rows_fed * postgres::ROW_FED;
+        let for_logins = openings * replicas * postgres::STATEMENT
+            + opened * (postgres::ROW_OPENED + postgres::ROW_SWEPT)
+            + approved * postgres::APPROVAL;
+        let approved_here = approved / replicas;
+        Second {
+            opened,
+            approved,
+            waiting,
+            held,
+            polls,
+            polls_in_one_look_up: group,
+            statements: replicas * (look_ups + openings + FEEDS) + approved * 5.0 + notes / group.max(opened_group),
+            rows_fed,
+            postgres_cores: for_look_ups + for_feeds + for_logins,
+            postgres_cores_by_cause: [for_look_ups, for_feeds, for_logins],
+            replica_cores: polls_each * replica::POLL
+                + opened / replicas * replica::OPENING
+                + approved_here * replica::APPROVAL
+                + FEEDS * replica::FEED
+                + rows_fed / replicas * replica::ROW_FED,
+            replica_megabytes: memory::IDLE + held * memory::HELD,
+        }
+    }
+
+    /// One statement is under way at a time, and what comes meanwhile goes into the next one: how many
+    /// questions that makes of so many a second, and how many statements.
+    fn groups(&self, questions: f64, each: f64) -> (f64, f64) {
+        let free = 1.0 - questions * each;
+        // A statement takes `round_trip + STATEMENT + each × group`; in that time `group` questions come.
+        let gathered = questions * (self.scenario.round_trip + postgres::STATEMENT) / free.max(0.05);
+        let group = gathered.clamp(1.0, 512.0);
+        (group, questions / group)
+    }
+}
+
+impl Second {
+    /// For the table of the hours.
+    pub fn cells(&self) -> String {
+        format!(
+            "{:.0} | {:.0} | {:.0} | {:.0} | {:.1} | {:.2} | {:.0} |",
+            self.waiting,
+            self.held,
+            self.polls,
+            self.statements,
+            self.postgres_cores,
+            self.replica_cores,
+            self.replica_megabytes
+        )
+    }
+}
+
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [look_ups, feeds, logins] = self.postgres_cores_by_cause;
+        write!(
+            f,
+            "{:.0} logins opened and {:.0} approved in a second, {:.1} polls in a look-up, {:.0} rows fed in a second. \
+             Of {:.1} Postgres cores {look_ups:.1} are for look-ups, {feeds:.1} for the feeds, {logins:.1} for opening \
+             and approving.",
+            self.opened, self.approved, self.polls_in_one_look_up, self.rows_fed, self.postgres_cores
+        )
+    }
+}
