@@ -15,9 +15,10 @@ use crate::store::{Link, Statement, Store, StoreError, get, get_bytes};
 
 /// A poll is answered "pending" when Postgres does not answer within this time; it comes again.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What the feed reads again each time, for rows that were settled before it last looked and
-/// committed after.
-const OVERLAP_SECONDS: f64 = 2.0;
+/// What the feed reads again, for rows that were settled before it last looked and committed after:
+/// each time, and each tenth time. The rows that it reads grow with approvals and with this.
+const OVERLAP_SECONDS: (f64, f64) = (0.3, 3.0);
+const SHORT_OVERLAPS: u32 = 9;
 
 /// Plain columns: the statement is planned anew each time, where each expression costs more than here.
 ///
@@ -153,26 +154,30 @@ pub struct SettledFeed {
     store: Store,
     /// The database's clock when the feed last looked.
     looked_at: Option<SystemTime>,
+    /// How often it has looked with the short overlap since it last did with the long one.
+    short: u32,
 }
 
 impl SettledFeed {
     /// Starts now: what was settled before is seen by the look-up of whoever asks for it.
     pub fn new(store: Store) -> Self {
-        Self { store, looked_at: None }
+        Self { store, looked_at: None, short: 0 }
     }
 
     /// Forgets where it was, for a pause in which nobody waited.
     pub fn rest(&mut self) {
-        self.looked_at = None;
+        (self.looked_at, self.short) = (None, 0);
     }
 
     /// The grants settled since the last call, some of them again.
     pub async fn next(&mut self) -> Result<Vec<(GrantId, Settled)>, StoreError> {
+        let overlap = if self.short == 0 { OVERLAP_SECONDS.1 } else { OVERLAP_SECONDS.0 };
         let rows = self
             .store
             .link
-            .rows(SETTLED, &[(&self.looked_at, Type::TIMESTAMPTZ), (&OVERLAP_SECONDS, Type::FLOAT8)], PATIENCE)
+            .rows(SETTLED, &[(&self.looked_at, Type::TIMESTAMPTZ), (&overlap, Type::FLOAT8)], PATIENCE)
             .await?;
+        self.short = (self.short + 1) % (SHORT_OVERLAPS + 1);
         let mut settled = Vec::new();
         for row in &rows {
             if get(row, "only_read")? {
