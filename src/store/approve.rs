@@ -25,7 +25,7 @@ const APPROVE: Statement = Statement {
               RETURNING id
           )
           SELECT status, coalesce(codes[cardinality(codes)] = $2, false) AS current,
-                 EXISTS (SELECT FROM changed) AS changed
+                 EXISTS (SELECT 1 FROM changed) AS changed
           FROM device_requests WHERE id = $1",
 };
 

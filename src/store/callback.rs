@@ -48,7 +48,7 @@ const CLAIM: Statement = Statement {
                  cardinality(codes) < $6 AS room,
                  status = 'delivered' AS delivered,
                  extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS silence,
-                 EXISTS (SELECT FROM changed) AS changed
+                 EXISTS (SELECT 1 FROM changed) AS changed
           FROM device_requests WHERE state = $1",
 };
 
@@ -61,7 +61,7 @@ const DENY_AT_POSTIZ: Statement = Statement {
               RETURNING id
           )
           SELECT id, status, browser = $2 AS ours, expires_at <= now() AS expired,
-                 EXISTS (SELECT FROM changed) AS changed
+                 EXISTS (SELECT 1 FROM changed) AS changed
           FROM device_requests WHERE state = $1",
 };
 

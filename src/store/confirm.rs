@@ -12,7 +12,7 @@ use crate::store::lookup::status;
 use crate::store::{Statement, Store, StoreError, bytes, get, get_bytes};
 
 /// Looks, and changes nothing.
-const LOGIN: Statement = Statement { name: "login", sql: entering!("SELECT WHERE false") };
+const LOGIN: Statement = Statement { name: "login", sql: entering!("SELECT 1 WHERE false") };
 
 /// The last browser to confirm the code is the one whose callback counts.
 const BEGIN: Statement = Statement {
@@ -22,7 +22,7 @@ const BEGIN: Statement = Statement {
          SET status = 'authorizing', browser = $5, state = $6,
              browsers = CASE WHEN browser = $5 THEN browsers ELSE least(browsers + 1, 99) END
          WHERE user_code = $1 AND status IN ('pending', 'authorizing') AND expires_at > now()
-           AND NOT EXISTS (SELECT FROM held_off)
+           AND NOT EXISTS (SELECT 1 FROM held_off)
          RETURNING id"
     ),
 };
@@ -33,7 +33,7 @@ const DENY: Statement = Statement {
         "UPDATE device_requests
          SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
          WHERE user_code = $1 AND status IN ('pending', 'authorizing') AND expires_at > now()
-           AND NOT EXISTS (SELECT FROM held_off)
+           AND NOT EXISTS (SELECT 1 FROM held_off)
          RETURNING id"
     ),
 };

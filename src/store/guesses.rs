@@ -39,11 +39,11 @@ macro_rules! entering {
                         extract(epoch FROM now() - opened_at)::float8 AS age,
                         extract(epoch FROM expires_at - now())::float8 AS remaining,
                         extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS silence
-                 FROM device_requests WHERE user_code = $1 AND NOT EXISTS (SELECT FROM held_off)
+                 FROM device_requests WHERE user_code = $1 AND NOT EXISTS (SELECT 1 FROM held_off)
              ), counted AS (
                  INSERT INTO guess_counters AS counter (client, wrong, ends_at)
                  SELECT $2, 1, now() + make_interval(secs => $4)
-                 WHERE $2 IS NOT NULL AND NOT EXISTS (SELECT FROM found) AND NOT EXISTS (SELECT FROM held_off)
+                 WHERE $2 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM found) AND NOT EXISTS (SELECT 1 FROM held_off)
                  ON CONFLICT (client) DO UPDATE
                  SET wrong = CASE WHEN counter.ends_at > now() THEN counter.wrong + 1 ELSE 1 END,
                      ends_at = CASE WHEN counter.ends_at > now() THEN counter.ends_at ELSE excluded.ends_at END
@@ -51,9 +51,9 @@ macro_rules! entering {
              ), changed AS (",
             $decided,
             ")
-             SELECT found.*, EXISTS (SELECT FROM changed) AS changed, counted.wrong,
+             SELECT found.*, EXISTS (SELECT 1 FROM changed) AS changed, counted.wrong,
                     coalesce(held_off.wait, counted.wait) AS wait
-             FROM (SELECT) AS entered
+             FROM (SELECT 1) AS entered
              LEFT JOIN held_off ON true
              LEFT JOIN counted ON true
              LEFT JOIN found ON true"

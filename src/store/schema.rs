@@ -36,7 +36,7 @@ const BEGIN: &str = "SET LOCAL lock_timeout = '30s';
 /// The Node server's table has the device code itself as its key; its logins live 15 minutes. It
 /// goes, with the codes and tokens that it holds in plain text.
 const DROP_NODE_TABLE: &str = "DO $$ BEGIN
-    IF EXISTS (SELECT FROM information_schema.columns
+    IF EXISTS (SELECT 1 FROM information_schema.columns
                WHERE table_schema = current_schema() AND table_name = 'device_requests'
                  AND column_name = 'device_code') THEN
         DROP TABLE device_requests;
