@@ -1,6 +1,7 @@
 use std::error::Error as _;
 
 use tokio::sync::Notify;
+use tokio::time::sleep;
 
 use super::*;
 
@@ -15,15 +16,24 @@ enum Seen {
 }
 
 async fn see(postiz: &StandIn, code: &str, patience: Duration) -> Seen {
-    match timeout(patience, try_exchange(postiz, code)).await {
-        Err(_) => Seen::Nothing,
-        Ok(Err(error)) => {
+    let begun = postiz.exchanges().len() + 1;
+    let given_up = async {
+        // Not before the fault has met this exchange: it would meet the next one.
+        postiz.exchange_begun(begun).await;
+        sleep(patience).await;
+    };
+    let answer = tokio::select! {
+        answer = try_exchange(postiz, code) => answer,
+        () = given_up => return Seen::Nothing,
+    };
+    match answer {
+        Err(error) => {
             let causes = std::iter::successors(error.source(), |&error| error.source());
             let kinds: Vec<_> =
                 causes.filter_map(|error| error.downcast_ref::<io::Error>()).map(io::Error::kind).collect();
             if kinds.contains(&io::ErrorKind::ConnectionReset) { Seen::ConnectionReset } else { Seen::ConnectionClosed }
         }
-        Ok(Ok(answer)) => {
+        Ok(answer) => {
             let status = answer.status().as_u16();
             if answer.bytes().await.is_err() { Seen::HalfAnAnswer } else { Seen::Answer(status) }
         }
