@@ -1,4 +1,4 @@
-//! Every page in every state and language, as files to look at: `cargo run --features demo --example gallery -- DIRECTORY`.
+//! Every page in every state and language, as files to look at: `cargo run --example gallery -- DIRECTORY`.
 //!
 //! `tests/browser` serves them to Chromium.
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{SettledFeed, Store};
@@ -19,13 +19,17 @@ pub async fn run(store: Store, waiters: Arc<Waiters>, stopping: CancellationToke
     let mut feed = SettledFeed::new(store);
     let endless = async {
         loop {
-            if waiters.held() == 0 {
+            if waiters.is_empty() {
                 feed.rest();
                 waiters.someone().await;
             }
+            let begun = Instant::now();
             // Out of reach: nothing is lost, for the next answer covers the time since the last one.
-            for (grant, how) in feed.next().await.unwrap_or_default() {
-                waiters.wake(grant, how);
+            if let Ok(settled) = feed.next().await {
+                for (grant, how) in settled {
+                    waiters.wake(grant, how);
+                }
+                waiters.fed(begun);
             }
             sleep(PERIOD).await;
         }

@@ -1,6 +1,7 @@
 //! Many connections at once, each with one request after another, for a set time.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
@@ -19,15 +20,36 @@ pub struct Slice {
 
 /// Sends one of `requests` after another, at random, on each connection; each answer must have this status.
 pub async fn slice(port: u16, connections: usize, time: Duration, requests: &Arc<Vec<Vec<u8>>>, status: u16) -> Slice {
+    let count = requests.len();
+    run(port, connections, time, requests, status, move || Some(rand::random::<u32>() as usize % count)).await
+}
+
+/// Sends each of `requests` once, until all are sent or the time is up.
+pub async fn once(port: u16, connections: usize, time: Duration, requests: &Arc<Vec<Vec<u8>>>, status: u16) -> Slice {
+    let (count, next) = (requests.len(), Arc::new(AtomicUsize::new(0)));
+    run(port, connections, time, requests, status, move || {
+        Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < count)
+    })
+    .await
+}
+
+async fn run(
+    port: u16,
+    connections: usize,
+    time: Duration,
+    requests: &Arc<Vec<Vec<u8>>>,
+    status: u16,
+    pick: impl Fn() -> Option<usize> + Clone + Send + 'static,
+) -> Slice {
     let mut tasks = JoinSet::new();
     let begun = Instant::now();
     for _ in 0..connections {
-        let requests = Arc::clone(requests);
+        let (requests, pick) = (Arc::clone(requests), pick.clone());
         tasks.spawn(async move {
             let mut connection = Connection::to(port).await.unwrap();
             let mut times = Times::default();
-            while begun.elapsed() < time {
-                let request = &requests[rand::random::<u32>() as usize % requests.len()];
+            while let Some(at) = pick().filter(|_| begun.elapsed() < time) {
+                let request = &requests[at];
                 let asked = Instant::now();
                 assert_eq!(connection.status_of(request).await.unwrap(), status);
                 times.add(asked.elapsed());

@@ -34,8 +34,12 @@ pub async fn open(server: &mut Connection) -> Result<Login> {
     let answer = expect(server.ask(&open_request()).await?, 200)?;
     let body: Value = serde_json::from_str(&answer.body)?;
     let text = |name: &str| body[name].as_str().map(str::to_owned).ok_or_else(|| unexpected(&answer));
-    let poll = wire::post_json("/device/token", &format!(r#"{{"device_code":"{}"}}"#, text("device_code")?));
-    Ok(Login { user_code: text("user_code")?, poll })
+    Ok(Login { user_code: text("user_code")?, poll: poll_request(&text("device_code")?) })
+}
+
+/// `POST /device/token` as the CLI sends it.
+pub fn poll_request(device_code: &str) -> Vec<u8> {
+    wire::post_json("/device/token", &format!(r#"{{"device_code":"{device_code}"}}"#))
 }
 
 /// The token in the answer to a poll; `None` while nobody has decided.

@@ -1,4 +1,4 @@
-//! The load harness: `cargo bench --features demo`, or with `-- NAME ..` only some of its figures.
+//! The load harness: `cargo bench`, or with `-- NAME ..` only some of its figures.
 //!
 //! It starts a PostgreSQL of the machine's own, the stand-in for Postiz and replicas, each a process in release
 //! mode, and prints a table. What is compared is measured in turns in the same run. `-- --quick` takes seconds

@@ -6,9 +6,12 @@ use std::fmt;
 use crate::costs::{memory, postgres, replica};
 use crate::scenario::{LIFETIME, Scenario};
 
-/// The feed asks ten times a second: nine times with 0.3 s that it has read before, once with 3 s.
+/// The feed asks ten times a second, each time with 0.3 s that it has read before; once a second with 3 s, and
+/// once in ten seconds with 30 s.
 const FEEDS: f64 = 10.0;
-const SECONDS_FED: f64 = 9.0 * (0.1 + 0.3) + (0.1 + 3.0);
+const SECONDS_FED: f64 = 9.0 * (0.1 + 0.3) + 0.9 * (0.1 + 3.0) + 0.1 * (0.1 + 30.0);
+/// What a replica knows of a login it looks up again after this time.
+const GOOD_FOR: f64 = 60.0;
 /// After this age, a terminal is noted once a minute.
 const NOTED_EACH: f64 = 60.0;
 
@@ -29,6 +32,7 @@ pub struct Second {
     /// On one replica.
     pub held: f64,
     pub polls: f64,
+    pub looked_up: f64,
     pub polls_in_one_look_up: f64,
     pub statements: f64,
     pub rows_fed: f64,
@@ -69,16 +73,19 @@ impl<'a> Day<'a> {
 
     fn add_up(&self, opened: f64, approved: f64, waiting: f64, notes: f64) -> Second {
         let scenario = self.scenario;
-        let held = (waiting / scenario.replicas).min(scenario.most_held);
-        let plain = waiting / scenario.replicas - held;
+        let replicas = scenario.replicas;
+        let held = (waiting / replicas).min(scenario.most_held);
+        let plain = waiting / replicas - held;
         let polls_each = held / (scenario.hold + scenario.interval_held) + plain / scenario.interval_plain;
-        let (group, look_ups) = self.groups(polls_each, postgres::ROW_READ);
-        let (opened_group, openings) = self.groups(opened / scenario.replicas, postgres::ROW_OPENED);
-        let (polls, replicas) = (polls_each * scenario.replicas, scenario.replicas);
+        // A poll is looked up where its login is not known: at another replica than the one before it.
+        let known_each = scenario.affinity * (polls_each - waiting / replicas / GOOD_FOR).max(0.0);
+        let looked_up_each = polls_each - known_each;
+        let (group, look_ups) = self.groups(looked_up_each, postgres::ROW_READ);
+        let (opened_group, openings) = self.groups(opened / replicas, postgres::ROW_OPENED);
         let rows_fed = approved * SECONDS_FED * replicas;
 
         let for_look_ups =
-            look_ups * replicas * postgres::STATEMENT + polls * postgres::ROW_READ + notes * postgres::NOTE;
+            replicas * (look_ups * postgres::STATEMENT + looked_up_each * postgres::ROW_READ) + notes * postgres::NOTE;
         let for_feeds = FEEDS * replicas * postgres::STATEMENT + rows_fed * postgres::ROW_FED;
         let for_logins = openings * replicas * postgres::STATEMENT
             + opened * (postgres::ROW_OPENED + postgres::ROW_SWEPT)
@@ -89,13 +96,15 @@ impl<'a> Day<'a> {
             approved,
             waiting,
             held,
-            polls,
+            polls: polls_each * replicas,
+            looked_up: looked_up_each * replicas,
             polls_in_one_look_up: group,
             statements: replicas * (look_ups + openings + FEEDS) + approved * 5.0 + notes / group.max(opened_group),
             rows_fed,
             postgres_cores: for_look_ups + for_feeds + for_logins,
             postgres_cores_by_cause: [for_look_ups, for_feeds, for_logins],
-            replica_cores: polls_each * replica::POLL
+            replica_cores: known_each * replica::POLL
+                + looked_up_each * replica::POLL_LOOKED_UP
                 + opened / replicas * replica::OPENING
                 + approved_here * replica::APPROVAL
                 + FEEDS * replica::FEED
@@ -119,10 +128,11 @@ impl Second {
     /// For the table of the hours.
     pub fn cells(&self) -> String {
         format!(
-            "{:.0} | {:.0} | {:.0} | {:.0} | {:.1} | {:.2} | {:.0} |",
+            "{:.0} | {:.0} | {:.0} | {:.0} | {:.0} | {:.1} | {:.2} | {:.0} |",
             self.waiting,
             self.held,
             self.polls,
+            self.looked_up,
             self.statements,
             self.postgres_cores,
             self.replica_cores,

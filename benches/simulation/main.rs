@@ -1,4 +1,4 @@
-//! A day of logins over many replicas and one Postgres: `cargo bench --features demo --bench simulation`.
+//! A day of logins over many replicas and one Postgres: `cargo bench --bench simulation`.
 //!
 //! It follows logins second by second, by when they were opened, and adds up what they cost by the measured
 //! costs in [`costs`]. `-- simulation key=value ..` changes a number of the [`scenario`]. docs/scaling.md has
@@ -32,9 +32,9 @@ fn main() -> ExitCode {
     }
     println!("\n{scenario:#?}\n");
     println!(
-        "| hour | logins/h | waiting | held / replica | polls/s | statements/s | Postgres cores | replica cores | replica MB |"
+        "| hour | logins/h | waiting | held / replica | polls/s | looked up/s | statements/s | Postgres cores | replica cores | replica MB |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
     let mut day = Day::new(&scenario);
     let mut busiest: Option<Second> = None;
     for hour in 0..24 {

@@ -22,6 +22,8 @@ pub struct Scenario {
     /// What a terminal sleeps before each poll where polls are held, and where they are not.
     pub interval_held: f64,
     pub interval_plain: f64,
+    /// The share of polls that reach the replica that had the one before: 0 where the balancer spreads requests.
+    pub affinity: f64,
     /// The round trip to Postgres, in seconds: who comes meanwhile is asked for together.
     pub round_trip: f64,
 }
@@ -39,13 +41,14 @@ impl Default for Scenario {
             hold: 20.0,
             interval_held: 1.0,
             interval_plain: 5.0,
+            affinity: 0.0,
             round_trip: 0.001,
         }
     }
 }
 
 impl Scenario {
-    pub const KEYS: [&str; 10] = [
+    pub const KEYS: [&str; 11] = [
         "peak_per_hour",
         "quiet_share",
         "median_seconds",
@@ -55,6 +58,7 @@ impl Scenario {
         "hold",
         "interval_held",
         "interval_plain",
+        "affinity",
         "round_trip",
     ];
 
@@ -70,6 +74,7 @@ impl Scenario {
             &mut self.hold,
             &mut self.interval_held,
             &mut self.interval_plain,
+            &mut self.affinity,
             &mut self.round_trip,
         ];
         let found = numbers.into_iter().zip(Self::KEYS).find(|(_, name)| *name == key);

@@ -9,7 +9,7 @@ use crate::grant::{Credentials, DeviceCode, GrantId, Settled, Standing};
 use crate::http::Deps;
 use crate::metrics::Limit;
 use crate::store::StoreError;
-use crate::waiters::Waiter;
+use crate::waiters::Poll;
 
 /// All that a poll can be told.
 #[derive(Debug)]
@@ -38,35 +38,52 @@ pub async fn answer(
     hold: Duration,
     pace: Option<Duration>,
 ) -> Result<PollAnswer, StoreError> {
-    let grant = code.grant_id();
-    let until = Instant::now() + hold;
-    // Registered before the look-up: an approval between the two would be missed.
-    let mut waiter = if hold.is_zero() { None } else { deps.waiters.register(grant) };
-    if waiter.is_none() && !hold.is_zero() {
+    // Entered before the look-up: an approval between the two would be missed.
+    let mut poll = deps.waiters.arrive(code.grant_id(), !hold.is_zero());
+    if !poll.is_held() && !hold.is_zero() {
         deps.limits_met.count(Limit::HeldPolls);
     }
+    let answer = settle(deps, code, hold, pace, &mut poll).await;
+    if matches!(answer, Ok(PollAnswer::Pending)) {
+        poll.comes_again();
+    }
+    answer
+}
 
-    let (mut standing, early) = match pace {
-        None => (deps.store.standing(grant).await?, false),
-        Some(pace) => match deps.store.paced_standing(grant, pace).await? {
+async fn settle(
+    deps: &Deps,
+    code: &DeviceCode,
+    hold: Duration,
+    pace: Option<Duration>,
+    poll: &mut Poll,
+) -> Result<PollAnswer, StoreError> {
+    let grant = code.grant_id();
+    let until = Instant::now() + hold;
+    let (mut standing, early) = match (pace, poll.undecided()) {
+        // Who keeps a pace is noted each time.
+        (Some(pace), _) => match deps.store.paced_standing(grant, pace).await? {
             Some(paced) => (Some(paced.standing), paced.early),
             None => (None, false),
         },
+        (None, Some(remaining)) => (Some(Standing::Waiting { remaining }), false),
+        (None, None) => (look_up(deps, grant, poll).await?, false),
     };
     loop {
         let remaining = match standing {
             None => return Ok(PollAnswer::Unknown),
             Some(Standing::Denied) => return Ok(PollAnswer::Denied),
             Some(Standing::Expired) => return Ok(PollAnswer::Expired),
-            Some(Standing::Ready) => return deliver(deps, code, waiter.as_ref()).await,
+            Some(Standing::Ready) => return deliver(deps, code, poll).await,
             Some(Standing::Waiting { .. }) if early => {
                 deps.limits_met.count(Limit::Pace);
                 return Ok(PollAnswer::TooEarly);
             }
             Some(Standing::Waiting { remaining }) => remaining,
         };
-        let Some(waiter) = waiter.as_mut() else { return Ok(PollAnswer::Pending) };
-        standing = match wait(deps, waiter, until, remaining).await {
+        if !poll.is_held() {
+            return Ok(PollAnswer::Pending);
+        }
+        standing = match wait(deps, poll, until, remaining).await {
             Woken::Settled(Settled::Approved) => Some(Standing::Ready),
             Woken::Settled(Settled::Denied) => Some(Standing::Denied),
             Woken::Settled(Settled::Revoked) => {
@@ -75,9 +92,17 @@ pub async fn answer(
             }
             Woken::TimeIsUp => return Ok(PollAnswer::Pending),
             // The database says whether the time is over: an exchange may be under way.
-            Woken::MayBeExpired => deps.store.standing(grant).await?,
+            Woken::MayBeExpired => look_up(deps, grant, poll).await?,
         };
     }
+}
+
+async fn look_up(deps: &Deps, grant: GrantId, poll: &Poll) -> Result<Option<Standing>, StoreError> {
+    let standing = deps.store.standing(grant).await?;
+    if let Some(Standing::Waiting { remaining }) = standing {
+        poll.found_undecided(remaining);
+    }
+    Ok(standing)
 }
 
 enum Woken {
@@ -86,19 +111,19 @@ enum Woken {
     MayBeExpired,
 }
 
-async fn wait(deps: &Deps, waiter: &mut Waiter, until: Instant, remaining: Duration) -> Woken {
+async fn wait(deps: &Deps, poll: &mut Poll, until: Instant, remaining: Duration) -> Woken {
     let expiry = Instant::now() + remaining;
     // A grant past its time still waits here where its exchange is under way: for the whole hold.
     let (wake_at, then) =
         if !remaining.is_zero() && expiry < until { (expiry, Woken::MayBeExpired) } else { (until, Woken::TimeIsUp) };
     tokio::select! {
-        how = waiter.settled() => Woken::Settled(how),
+        how = poll.settled() => Woken::Settled(how),
         () = sleep_until(wake_at) => then,
         () = deps.stopping.cancelled() => Woken::TimeIsUp,
     }
 }
 
-async fn deliver(deps: &Deps, code: &DeviceCode, waiter: Option<&Waiter>) -> Result<PollAnswer, StoreError> {
+async fn deliver(deps: &Deps, code: &DeviceCode, poll: &Poll) -> Result<PollAnswer, StoreError> {
     let grant: GrantId = code.grant_id();
     let Some(delivery) = deps.store.deliver(grant).await? else {
         // Taken back by a second approval, or its minute is over: the next poll hears which.
@@ -109,9 +134,7 @@ async fn deliver(deps: &Deps, code: &DeviceCode, waiter: Option<&Waiter>) -> Res
             if let Some((after_approval, after_opening)) = delivery.first_after {
                 deps.logins.delivered(after_approval, after_opening);
             }
-            if let Some(waiter) = waiter {
-                waiter.has_delivered();
-            }
+            poll.has_delivered();
             info!(grant = grant.reference(), "token delivered");
             Ok(PollAnswer::Credentials(credentials))
         }

@@ -15,10 +15,16 @@ use crate::store::{Link, Statement, Store, StoreError, get, get_bytes};
 
 /// A poll is answered "pending" when Postgres does not answer within this time; it comes again.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What the feed reads again, for rows that were settled before it last looked and committed after:
-/// each time, and each tenth time. The rows that it reads grow with approvals and with this.
-const OVERLAP_SECONDS: (f64, f64) = (0.3, 3.0);
-const SHORT_OVERLAPS: u32 = 9;
+/// What the feed reads again, for rows that were settled before it last looked and committed after. The
+/// rows that it reads grow with approvals and with this.
+const OVERLAPS: [Overlap; 3] =
+    [Overlap { each: 100, seconds: 30.0 }, Overlap { each: 10, seconds: 3.0 }, Overlap { each: 1, seconds: 0.3 }];
+
+struct Overlap {
+    /// Of so many reads one reads again for so long.
+    each: u32,
+    seconds: f64,
+}
 
 /// Plain columns: the statement is planned anew each time, where each expression costs more than here.
 ///
@@ -32,8 +38,8 @@ pub(super) const STANDING: Statement = Statement {
           ) AS grants",
 };
 
-/// A terminal that was not noted for so long is noted again at its next poll.
-const UNHEARD: Duration = Duration::from_mins(1);
+/// A terminal that was not noted for so long is noted again when it is looked up, which is once a minute.
+const UNHEARD: Duration = Duration::from_secs(45);
 
 /// Notes that these terminals still ask: for the page, which warns of approving for nobody. At most
 /// once a minute for each, and never for a login that is over within the first.
@@ -154,30 +160,31 @@ pub struct SettledFeed {
     store: Store,
     /// The database's clock when the feed last looked.
     looked_at: Option<SystemTime>,
-    /// How often it has looked with the short overlap since it last did with the long one.
-    short: u32,
+    /// How often it has looked since it last rested.
+    reads: u32,
 }
 
 impl SettledFeed {
     /// Starts now: what was settled before is seen by the look-up of whoever asks for it.
     pub fn new(store: Store) -> Self {
-        Self { store, looked_at: None, short: 0 }
+        Self { store, looked_at: None, reads: 0 }
     }
 
     /// Forgets where it was, for a pause in which nobody waited.
     pub fn rest(&mut self) {
-        (self.looked_at, self.short) = (None, 0);
+        (self.looked_at, self.reads) = (None, 0);
     }
 
     /// The grants settled since the last call, some of them again.
     pub async fn next(&mut self) -> Result<Vec<(GrantId, Settled)>, StoreError> {
-        let overlap = if self.short == 0 { OVERLAP_SECONDS.1 } else { OVERLAP_SECONDS.0 };
+        let overlap =
+            OVERLAPS.iter().find(|overlap| self.reads.is_multiple_of(overlap.each)).map_or(0.0, |it| it.seconds);
         let rows = self
             .store
             .link
             .rows(SETTLED, &[(&self.looked_at, Type::TIMESTAMPTZ), (&overlap, Type::FLOAT8)], PATIENCE)
             .await?;
-        self.short = (self.short + 1) % (SHORT_OVERLAPS + 1);
+        self.reads = self.reads.wrapping_add(1);
         let mut settled = Vec::new();
         for row in &rows {
             if get(row, "only_read")? {

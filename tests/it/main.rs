@@ -36,3 +36,4 @@ mod secrecy;
 mod traces;
 mod transitions;
 mod troubles;
+mod waiting;

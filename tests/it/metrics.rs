@@ -9,7 +9,7 @@ use crate::support::{Browser, CLIENT_SECRET, Poll, Replica, Stage, get};
 const ON: &[(&str, &str)] = &[("METRICS_PORT", "0")];
 
 /// Each series and its value, as the replica shows them.
-async fn scrape(replica: &Replica) -> BTreeMap<String, f64> {
+pub async fn scrape(replica: &Replica) -> BTreeMap<String, f64> {
     let text = scraped_text(replica).await;
     assert!(text.ends_with("# EOF\n"), "{text}");
     let series = text.lines().filter(|line| !line.starts_with('#'));

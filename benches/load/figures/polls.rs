@@ -1,17 +1,27 @@
 //! Polls of logins that nobody has decided, answered at once: against the bare HTTP server, and against PostgreSQL alone.
+//!
+//! A login's first poll is looked up, those that follow are not: both are measured.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::load::{Shares, open_logins, slice};
+use sha2::{Digest as _, Sha256};
+
+use crate::load::{Shares, once, open_logins, slice};
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::stats::{Sample, Times, number};
 use crate::table::{Goal, Line};
-use crate::{machine, pgbench, wire};
+use crate::{login, machine, pgbench, wire};
 
 const CONNECTIONS: usize = 64;
 const CODES: usize = 2_000;
 const CLIENTS: usize = 32;
+/// First polls in one slice are no more than these.
+const FIRST: usize = 200_000;
+/// Logins, not statements.
+const LOOKED_UP: &str = "SELECT coalesce(sum(rows), 0) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
+const STATEMENTS: &str = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
@@ -48,9 +58,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         alone.add(pgbench::per_second(stage, &database, pgbench::LOOK_UP, CLIENTS, scale.slice).await);
     }
     let most = machine::resident(server.pid()).1;
-    let asked = "SELECT sum(calls) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
-    let group = times.len() as f64 / database.number(asked).await;
-    let (to_bare, to_alone) = (polled.over(&bare), polled.over(&alone));
+    let looked_up = database.number(LOOKED_UP).await;
+    let [to_bare, to_alone] = [&bare, &alone].map(|other| polled.over(other));
     vec![
         Line::new("pending polls/s, 64 connections, 2,000 codes", polled.to_string())
             .against(format!("`/health/live`: {bare}"))
@@ -63,11 +72,72 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
             number(times.p99_over_p50()),
             bare_times.p50_and_p99()
         )),
-        Line::new("polls in one look-up", number(group)),
+        Line::new("polls for each login that was looked up", number(times.len() as f64 / looked_up)),
         Line::new("processors under polls", shares.sentence())
             .against(format!("`/health/live`: {}", bare_shares.sentence())),
         Line::new("memory under polls", format!("{} MB", number(most)))
             .against(format!("idle: {} MB", number(idle)))
             .goal(Goal::at_most(most, 25.0, " MB")),
     ]
+    .into_iter()
+    .chain(first_polls(stage, scale).await)
+    .collect()
+}
+
+/// Each poll is the first of its login at this replica, so each is looked up.
+async fn first_polls(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let database = stage.database().await;
+    let server = stage.replica(&database.url, &[("LONG_POLL_SECONDS", "0")]).await;
+    let live = Arc::new(vec![wire::get("/health/live", "")]);
+    let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
+    let (mut times, mut shares) = (Times::default(), Shares::default());
+    let count = FIRST.min(FIRST * scale.slice.as_millis() as usize / 3_000);
+    for round in 0..scale.rounds {
+        database.run("TRUNCATE device_requests").await;
+        // The device code of each is a digest, too, which both sides can work out.
+        database
+            .run(&format!(
+                "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
+                 SELECT sha256(sha256(('{round}-' || n)::bytea)), lpad(n::text, 8, 'X'), sha256('k'), '127.0.0.1',
+                        now() + '900 s', now() + '960 s'
+                 FROM generate_series(1, {count}) AS n;
+                 INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
+                 SELECT sha256(n::text::bytea), lpad(n::text, 8, 'Y'), sha256('k'), '127.0.0.1',
+                        now() + '900 s', now() + '960 s'
+                 FROM generate_series(1, {CODES}) AS n;
+                 ANALYZE device_requests;
+                 SELECT pg_stat_statements_reset()"
+            ))
+            .await;
+        let polls =
+            Arc::new((1..=count).map(|n| login::poll_request(&hex(&Sha256::digest(format!("{round}-{n}"))))).collect());
+        bare.add(slice(server.port, CONNECTIONS, scale.slice, &live, 200).await.per_second);
+        let running = Shares::begin(stage, &server);
+        let done = once(server.port, CONNECTIONS, scale.slice, &polls, 400).await;
+        shares.end(&running, stage, &server);
+        polled.add(done.per_second);
+        times.append(done.times);
+        alone.add(pgbench::per_second(stage, &database, pgbench::LOOK_UP, CLIENTS, scale.slice).await);
+    }
+    let group = database.number(LOOKED_UP).await / database.number(STATEMENTS).await;
+    vec![
+        Line::new("first polls/s, 64 connections, each of another login", polled.to_string()).against(format!(
+            "{} × `/health/live`, {} × pgbench, one by one; {} logins in one look-up",
+            number(polled.over(&bare).median()),
+            number(polled.over(&alone).median()),
+            number(group)
+        )),
+        Line::new("time of a first poll", times.p50_and_p99()).against(format!(
+            "p99 is {} × p50; {}",
+            number(times.p99_over_p50()),
+            shares.sentence()
+        )),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }

@@ -1,0 +1,66 @@
+//! What waiting costs: nothing but a poll's way here and back.
+
+use tokio::time::timeout;
+
+use crate::metrics::scrape;
+use crate::support::{Browser, Login, PATIENCE, Poll, Replica, Stage};
+
+/// Polls are answered at once, and what they cost can be seen.
+const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0")];
+
+async fn look_ups(replica: &Replica) -> f64 {
+    scrape(replica).await["postiz_auth_batch_size_sum{statement=\"standing\"}"]
+}
+
+/// Polls until ten polls in a row have needed no look-up.
+async fn until_known(login: &Login, replica: &Replica) {
+    let known = async {
+        loop {
+            let before = look_ups(replica).await;
+            for _ in 0..10 {
+                assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+            }
+            if (look_ups(replica).await - before).abs() < f64::EPSILON {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, known).await.expect("a login that waits is known");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_waits_is_not_looked_up_again_and_hears_what_another_replica_decides() {
+    let stage = Stage::with(2, PLAIN).await;
+    let (a, b) = (&stage.replicas[0], &stage.replicas[1]);
+    stage.balancer.only(b.port());
+    let (login, browser, consent) = stage.at_consent().await;
+    let denied = stage.cli().open().await;
+    let (at_a, denied_at_a) = (login.at(&a.url()), denied.at(&a.url()));
+    until_known(&at_a, a).await;
+    until_known(&denied_at_a, a).await;
+
+    let done = browser.approve(&consent).await;
+    assert!(done.says("signed in") || done.says("Approved"), "{}", done.text);
+    assert_eq!(at_a.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+    let page = Browser::new().visit(&format!("{}?code={}", denied.verification_uri, denied.user_code)).await;
+    assert!(browser.press(&page, ("action", "deny"), &[]).await.says("Login denied"));
+    assert_eq!(denied_at_a.decided().await, Poll::error("access_denied"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_this_replica_decides_is_known_to_the_next_poll() {
+    let stage = Stage::with(1, PLAIN).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    until_known(&login, &stage.replicas[0]).await;
+    browser.approve(&consent).await;
+    assert_eq!(login.poll().await, Poll::Token(stage.postiz.live_token().unwrap()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_expires_is_not_kept_waiting_by_what_was_known() {
+    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0"), ("DEVICE_CODE_TTL", "60")]).await;
+    let login = stage.cli().open().await;
+    stage.database.run("UPDATE device_requests SET expires_at = now() + interval '3 seconds'").await;
+    assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+    assert_eq!(login.decided().await, Poll::error("expired_token"));
+}
