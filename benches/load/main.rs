@@ -24,7 +24,7 @@ mod wire;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::figures::{approvals, away, cli, cost, faults, logins, opens, polls, start, waiting};
+use crate::figures::{approvals, away, churn, cli, cost, faults, logins, opens, polls, start, waiting};
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::table::Line;
@@ -32,6 +32,8 @@ use crate::table::Line;
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
 const NAMES: [&str; 10] =
     ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "faults"];
+/// Takes long, so it is only run by its name.
+const LONG: &str = "churn";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -43,8 +45,8 @@ async fn main() -> ExitCode {
     let scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
     // cargo itself adds `--bench`.
     let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let wanted: Vec<&str> =
-        NAMES.into_iter().filter(|name| named.is_empty() || named.contains(&&(*name).to_owned())).collect();
+    let is_wanted = |name: &&str| named.iter().any(|named| named == name) || (named.is_empty() && *name != LONG);
+    let wanted: Vec<&str> = NAMES.into_iter().chain([LONG]).filter(is_wanted).collect();
     if wanted.is_empty() {
         return ExitCode::SUCCESS; // the name of another bench
     }
@@ -76,6 +78,7 @@ async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
         "cli" => cli::measure(stage, scale).await,
         "waiting" => waiting::measure(stage, scale).await,
         "away" => away::measure(stage, scale).await,
+        LONG => churn::measure(stage, scale).await,
         _ => faults::measure(stage, scale).await,
     }
 }

@@ -17,6 +17,8 @@ pub struct Scale {
     pub quiet: Duration,
     /// Logins that wait while things break.
     pub in_trouble: usize,
+    /// Logins in and out of the table.
+    pub churned: usize,
     /// Starts of the server, and runs of the real CLI.
     pub runs: usize,
 }
@@ -29,6 +31,7 @@ impl Scale {
         waiting: 10_000,
         quiet: Duration::from_secs(75),
         in_trouble: 1_000,
+        churned: 10_000_000,
         runs: 9,
     };
     pub const QUICK: Self = Self {
@@ -38,6 +41,7 @@ impl Scale {
         waiting: 100,
         quiet: Duration::from_secs(1),
         in_trouble: 20,
+        churned: 10_000,
         runs: 1,
     };
 }

@@ -32,6 +32,8 @@ const GOOD_FOR: Duration = Duration::from_mins(1);
 const FED_WITHIN: Duration = Duration::from_secs(1);
 /// A terminal that was told to go on comes again within this time, or has gone away.
 const COMES_AGAIN: Duration = Duration::from_secs(10);
+/// How often it is looked who did not come again.
+const TIDY_EACH: Duration = Duration::from_secs(1);
 
 /// Everyone who waits on this replica.
 #[derive(Debug)]
@@ -50,6 +52,8 @@ struct Waiting {
     next: u64,
     /// When the feed was last read.
     fed_at: Option<Instant>,
+    /// When entries of terminals that did not come again were last removed.
+    tidied_at: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -87,7 +91,7 @@ impl Waiters {
         let now = Instant::now();
         let mut poll = Poll::new(Arc::clone(self), grant);
         let mut waiting = self.lock();
-        let Waiting { logins, held, next, fed_at } = &mut *waiting;
+        let Waiting { logins, held, next, fed_at, .. } = &mut *waiting;
         let (is_first, is_full) = (logins.is_empty(), logins.len() >= MOST_LOGINS);
         let number = *next;
         *next += 1;
@@ -134,7 +138,10 @@ impl Waiters {
     pub fn fed(&self, moment: Instant) {
         let mut waiting = self.lock();
         waiting.fed_at = Some(moment);
-        waiting.logins.retain(|_, login| login.polls > 0 || login.stays_until.is_some_and(|until| until > moment));
+        if waiting.tidied_at.is_none_or(|at| moment.duration_since(at) >= TIDY_EACH) {
+            waiting.tidied_at = Some(moment);
+            waiting.logins.retain(|_, login| login.polls > 0 || login.stays_until.is_some_and(|until| until > moment));
+        }
     }
 
     /// Polls held now.

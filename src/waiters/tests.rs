@@ -23,6 +23,7 @@ fn pass(waiters: &Waiters, time: Duration) {
     let mut waiting = waiters.lock();
     let older = |instant: &mut Instant| *instant -= time;
     waiting.fed_at.iter_mut().for_each(older);
+    waiting.tidied_at.iter_mut().for_each(older);
     for login in waiting.logins.values_mut() {
         login.stays_until.iter_mut().for_each(older);
         if let Some(undecided) = &mut login.undecided {

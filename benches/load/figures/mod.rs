@@ -2,6 +2,7 @@
 
 pub mod approvals;
 pub mod away;
+pub mod churn;
 pub mod cli;
 pub mod cost;
 pub mod faults;

@@ -1,0 +1,114 @@
+//! Logins in and out by the million: what PostgreSQL's table grows to, and what its statements then cost.
+//!
+//! Only run by its name: it takes a quarter of an hour and some gigabytes.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::SimpleQueryMessage;
+
+use crate::scale::Scale;
+use crate::stage::{Database, Stage};
+use crate::stats::number;
+use crate::table::{Goal, Line};
+
+/// Logins in one round.
+const ROWS: usize = 100_000;
+
+/// The table at one moment.
+struct Glance {
+    table_mb: f64,
+    indexes_mb: f64,
+    /// Pages that a look-up, the feed and an idle sweep read.
+    pages: [f64; 3],
+}
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let eager = "autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0";
+    let mut lines = churn(stage, scale.churned, "as it is", "").await;
+    lines.extend(churn(stage, scale.churned / 5, "eager autovacuum", eager).await);
+    lines.extend(churn(stage, scale.churned / 5, "fillfactor 70", "fillfactor = 70").await);
+    lines
+}
+
+async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<Line> {
+    let database = stage.database().await;
+    drop(stage.replica(&database.url, &[]).await);
+    if !settings.is_empty() {
+        database.run(&format!("ALTER TABLE device_requests SET ({settings})")).await;
+    }
+    let rounds = logins.div_ceil(ROWS);
+    let rows = logins.min(ROWS);
+    let sql = include_str!("../sql/churn.sql").replace("$rows", &rows.to_string());
+    let (mut glances, mut halves) = (Vec::new(), [Duration::ZERO; 2]);
+    for round in 1..=rounds {
+        let begun = Instant::now();
+        // One by one: together they would be one transaction.
+        for statement in statements(&sql.replace("$round", &round.to_string())) {
+            database.run(statement).await;
+        }
+        halves[usize::from(round > rounds / 2)] += begun.elapsed();
+        if round == 1 || round == rounds.div_ceil(2) || round == rounds {
+            glances.push(glance(&database).await);
+        }
+    }
+    let (first, half, last) = (&glances[0], &glances[glances.len() / 2], &glances[glances.len() - 1]);
+    let hot = database
+        .number("SELECT n_tup_hot_upd::float8 / greatest(n_tup_upd, 1) FROM pg_stat_user_tables WHERE relname = 'device_requests'")
+        .await;
+    let vacuums =
+        database.number("SELECT autovacuum_count FROM pg_stat_user_tables WHERE relname = 'device_requests'").await;
+    let pages = |glance: &Glance| glance.pages.map(number).join(", ");
+    vec![
+        Line::new(
+            &format!("{} logins in and out, {name}: the table", number(logins as f64)),
+            format!("{} MB and {} MB of indexes", number(last.table_mb), number(last.indexes_mb)),
+        )
+        .against(format!(
+            "after the first half {} MB and {} MB; {} autovacuums, {} of the updates touched no index",
+            number(half.table_mb),
+            number(half.indexes_mb),
+            vacuums,
+            number(hot)
+        ))
+        .goal(Goal::at_most(
+            (last.table_mb + last.indexes_mb) / (half.table_mb + half.indexes_mb),
+            1.25,
+            " × its size after the first half",
+        )),
+        Line::new("the same: pages for a look-up, the feed, a sweep of nothing", pages(last)).against(format!(
+            "after the first round {}; the second half took {} × the first's time",
+            pages(first),
+            number(halves[1].as_secs_f64() / halves[0].as_secs_f64())
+        )),
+    ]
+}
+
+/// Statements end with `;` at the end of a line that is not indented, or with `$$;`.
+fn statements(sql: &str) -> Vec<&str> {
+    let (plain, block) = sql.split_once("DO $$").unwrap_or((sql, ""));
+    let at = plain.len();
+    let plain = plain.split_inclusive(';').filter(|part| part.trim().len() > 1);
+    plain.chain((!block.is_empty()).then(|| &sql[at..])).collect()
+}
+
+async fn glance(database: &Database) -> Glance {
+    let megabytes = async |what: &str| database.number(&format!("SELECT {what}('device_requests') / 1048576.0")).await;
+    let mut pages = [0.0; 3];
+    let asked = [
+        "SELECT status FROM device_requests WHERE id = sha256('x')",
+        "SELECT id FROM device_requests WHERE settled_at > now() - interval '0.4 s'",
+        "SELECT id FROM device_requests WHERE purge_at <= now() ORDER BY purge_at LIMIT 500",
+    ];
+    for (pages, sql) in pages.iter_mut().zip(asked) {
+        let explained =
+            database.client.simple_query(&format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}")).await.unwrap();
+        let text = explained.iter().find_map(|message| match message {
+            SimpleQueryMessage::Row(row) => row.get(0),
+            _ => None,
+        });
+        let plan: serde_json::Value = serde_json::from_str(text.unwrap()).unwrap();
+        let read = |name: &str| plan[0]["Plan"][name].as_f64().unwrap_or_default();
+        *pages = read("Shared Hit Blocks") + read("Shared Read Blocks");
+    }
+    Glance { table_mb: megabytes("pg_relation_size").await, indexes_mb: megabytes("pg_indexes_size").await, pages }
+}
