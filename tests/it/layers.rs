@@ -112,3 +112,17 @@ fn secrets_are_revealed_in_few_places() {
         assert!(!reveals || REVEALED.iter().any(|place| name.starts_with(place)), "{name} reveals a secret");
     }
 }
+
+#[test]
+fn one_version_of_rust_is_named_everywhere() {
+    let read = |file: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+    let value = |file: &str, before: &str| {
+        let text = read(file);
+        let found = text.lines().find_map(|line| line.trim().strip_prefix(before));
+        found.unwrap_or_else(|| panic!("{file} says no {before}")).trim_matches('"').to_owned()
+    };
+    let toolchain = value("rust-toolchain.toml", "channel = ");
+    assert_eq!(value("Dockerfile", "ARG RUST_VERSION="), toolchain);
+    let oldest = value("Cargo.toml", "rust-version = ");
+    assert!(toolchain.starts_with(&oldest), "{toolchain} is what the tests run with, {oldest} is promised");
+}
