@@ -2,7 +2,7 @@
 //!
 //! It starts a PostgreSQL of the machine's own, the stand-in for Postiz and replicas, each a process in release
 //! mode, and prints a table. What is compared is measured in turns in the same run. `-- --quick` takes seconds
-//! and shows that everything runs; its numbers mean nothing.
+//! and shows that everything runs; its numbers mean nothing. docs/performance.md has a run's table and what limits it.
 
 #![allow(unreachable_pub, reason = "nothing outside uses a bench")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
