@@ -11,6 +11,7 @@ pub mod signals;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use crate::config::{Config, Problems};
 use crate::store::Which;
 
 /// What the program can be asked to do.
@@ -63,6 +64,14 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
             ExitCode::from(USAGE)
         }
     }
+}
+
+/// The configuration in the environment; where it has problems they are told, and the exit code is the error.
+fn configuration() -> Result<Config, ExitCode> {
+    Config::from_env().map_err(|problems| {
+        complain(&format!("{problems}\n"));
+        ExitCode::from(Problems::EXIT_CODE)
+    })
 }
 
 fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Command> {

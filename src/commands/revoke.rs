@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use tokio::runtime::Handle;
 
-use crate::commands::{complain, say};
-use crate::config::{Config, Problems};
+use crate::commands::{complain, configuration, say};
 use crate::grant::{GrantId, UserCode};
 use crate::store::{Store, Which};
 
@@ -22,12 +21,9 @@ pub(super) fn parse(argument: &str) -> Option<Which> {
 /// Ends them, by the database in the environment. Exit codes: 0 where it did, 1 where there was no such login or no
 /// database, 78 where a variable can't be used.
 pub async fn run(which: Which) -> ExitCode {
-    let config = match Config::from_env() {
+    let config = match configuration() {
         Ok(config) => config,
-        Err(problems) => {
-            complain(&format!("{problems}\n"));
-            return ExitCode::from(Problems::EXIT_CODE);
-        }
+        Err(code) => return code,
     };
     let store = match Store::new(&config, &Handle::current()) {
         Ok(store) => store,

@@ -7,18 +7,15 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use crate::app::{App, listen};
-use crate::commands::{complain, signals};
-use crate::config::{Config, Problems, ServerUrlSource};
+use crate::commands::{configuration, signals};
+use crate::config::{Config, ServerUrlSource};
 use crate::telemetry;
 
 /// Serves with the configuration in the environment.
 pub async fn run() -> ExitCode {
-    let config = match Config::from_env() {
+    let config = match configuration() {
         Ok(config) => config,
-        Err(problems) => {
-            complain(&format!("{problems}\n"));
-            return ExitCode::from(Problems::EXIT_CODE);
-        }
+        Err(code) => return code,
     };
     let _telemetry = telemetry::init(&config);
     let started = listen(config.port).and_then(|listener| App::start(&config, listener).map_err(io::Error::other));

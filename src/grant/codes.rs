@@ -45,21 +45,26 @@ impl FromStr for DeviceCode {
     type Err = MalformedCode;
 
     fn from_str(text: &str) -> Result<Self, MalformedCode> {
-        let digits = text.as_bytes();
-        if digits.len() != 2 * LENGTH {
-            return Err(MalformedCode);
-        }
-        let mut bytes = [0; LENGTH];
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-        }
-        Ok(Self(Secret::from_bytes(bytes)))
+        from_hex(text).map(Secret::from_bytes).map(Self)
     }
 }
 
 fn to_hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
+}
+
+/// Exactly as many digits as there are bytes to fill, in any case.
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], MalformedCode> {
+    let digits = text.as_bytes();
+    if digits.len() != 2 * N {
+        return Err(MalformedCode);
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+    }
+    Ok(bytes)
 }
 
 fn nibble(digit: u8) -> Result<u8, MalformedCode> {
@@ -93,14 +98,7 @@ impl GrantId {
 
     /// The bytes of a reference; `None` for anything but eight hex digits in lower case.
     pub fn parse_reference(text: &str) -> Option<[u8; 4]> {
-        if text.len() != 8 || text.bytes().any(|digit| digit.is_ascii_uppercase()) {
-            return None;
-        }
-        let mut bytes = [0; 4];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            *byte = nibble(pair[0]).ok()? << 4 | nibble(pair[1]).ok()?;
-        }
-        Some(bytes)
+        if text.bytes().any(|digit| digit.is_ascii_uppercase()) { None } else { from_hex(text).ok() }
     }
 }
 

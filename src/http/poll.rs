@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::grant::{Credentials, DeviceCode, GrantId, Settled, Standing};
+use crate::grant::{Credentials, DeviceCode, Settled, Standing};
 use crate::http::Deps;
 use crate::metrics::Limit;
 use crate::store::StoreError;
@@ -57,7 +57,7 @@ async fn settle(
     pace: Option<Duration>,
     poll: &mut Poll,
 ) -> Result<PollAnswer, StoreError> {
-    let grant = code.grant_id();
+    let grant = poll.grant();
     let until = Instant::now() + hold;
     let (mut standing, early) = match (pace, poll.undecided()) {
         // Who keeps a pace is noted each time.
@@ -66,7 +66,7 @@ async fn settle(
             None => (None, false),
         },
         (None, Some(remaining)) => (Some(Standing::Waiting { remaining }), false),
-        (None, None) => (look_up(deps, grant, poll).await?, false),
+        (None, None) => (look_up(deps, poll).await?, false),
     };
     loop {
         let remaining = match standing {
@@ -92,13 +92,13 @@ async fn settle(
             }
             Woken::TimeIsUp => return Ok(PollAnswer::Pending),
             // The database says whether the time is over: an exchange may be under way.
-            Woken::MayBeExpired => look_up(deps, grant, poll).await?,
+            Woken::MayBeExpired => look_up(deps, poll).await?,
         };
     }
 }
 
-async fn look_up(deps: &Deps, grant: GrantId, poll: &Poll) -> Result<Option<Standing>, StoreError> {
-    let standing = deps.store.standing(grant).await?;
+async fn look_up(deps: &Deps, poll: &Poll) -> Result<Option<Standing>, StoreError> {
+    let standing = deps.store.standing(poll.grant()).await?;
     if let Some(Standing::Waiting { remaining }) = standing {
         poll.found_undecided(remaining);
     }
@@ -124,7 +124,7 @@ async fn wait(deps: &Deps, poll: &mut Poll, until: Instant, remaining: Duration)
 }
 
 async fn deliver(deps: &Deps, code: &DeviceCode, poll: &Poll) -> Result<PollAnswer, StoreError> {
-    let grant: GrantId = code.grant_id();
+    let grant = poll.grant();
     let Some(delivery) = deps.store.deliver(grant).await? else {
         // Taken back by a second approval, or its minute is over: the next poll hears which.
         return Ok(PollAnswer::Pending);

@@ -102,14 +102,14 @@ impl Waiters {
         };
         login.polls += 1;
         let fed = fed_at.is_some_and(|at| now.duration_since(at) < FED_WITHIN);
-        let undecided = login.undecided.filter(|_| fed).and_then(|undecided| undecided.remaining(now));
-        let settled = (hold && *held < self.most && login.held.len() < MOST_HELD_FOR_ONE).then(|| {
+        poll.entered = Some((login.number, number));
+        poll.undecided = login.undecided.filter(|_| fed).and_then(|undecided| undecided.remaining(now));
+        poll.settled = (hold && *held < self.most && login.held.len() < MOST_HELD_FOR_ONE).then(|| {
             let (sender, settled) = oneshot::channel();
             login.held.push((number, sender));
             *held += 1;
             settled
         });
-        poll.enter(login.number, number, undecided, settled);
         if is_first {
             self.someone.notify_one();
         }

@@ -15,9 +15,9 @@ pub struct Poll {
     waiters: Arc<Waiters>,
     grant: GrantId,
     /// The login's entry and this poll's own number; `None` where there was no room for it.
-    entered: Option<(u64, u64)>,
-    undecided: Option<Duration>,
-    settled: Option<oneshot::Receiver<Settlement>>,
+    pub(super) entered: Option<(u64, u64)>,
+    pub(super) undecided: Option<Duration>,
+    pub(super) settled: Option<oneshot::Receiver<Settlement>>,
     delivered: Option<mpsc::UnboundedSender<()>>,
     comes_again: bool,
 }
@@ -27,16 +27,9 @@ impl Poll {
         Self { waiters, grant, entered: None, undecided: None, settled: None, delivered: None, comes_again: false }
     }
 
-    pub(super) fn enter(
-        &mut self,
-        login: u64,
-        ticket: u64,
-        undecided: Option<Duration>,
-        settled: Option<oneshot::Receiver<Settlement>>,
-    ) {
-        self.entered = Some((login, ticket));
-        self.undecided = undecided;
-        self.settled = settled;
+    /// The login that it is about.
+    pub fn grant(&self) -> GrantId {
+        self.grant
     }
 
     /// Time until the grant expires, where it is known to be undecided; else it has to be looked up.
