@@ -1,6 +1,6 @@
 //! The load harness: `cargo bench`, or with `-- NAME ..` only some of its figures.
 //!
-//! It starts a PostgreSQL of the machine's own, the stand-in for Postiz and replicas, each a process in release
+//! It starts a PostgreSQL of the machine's own (and installs one where there is none), the stand-in for Postiz and replicas, each a process in release
 //! mode, and prints a table. What is compared is measured in turns in the same run. `-- --quick` takes seconds
 //! and shows that everything runs; its numbers mean nothing. docs/performance.md has a run's table and what limits it.
 
@@ -16,6 +16,7 @@ mod machine;
 mod pgbench;
 mod proxy;
 mod scale;
+mod setup;
 mod stage;
 mod stats;
 mod table;
@@ -52,6 +53,7 @@ async fn main() -> ExitCode {
     }
     // Ten thousand sockets.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    setup::postgres();
     let begun = Instant::now();
     let stage = Stage::start();
     println!("\n{}\n\n{}", machine::describe(stage.postgres.bin_dir()), table::HEAD);

@@ -8,6 +8,8 @@ use crate::stage::{Database, Stage};
 
 /// The look-up of one login.
 pub const LOOK_UP: &str = include_str!("sql/look_up.sql");
+/// The logins that it finds.
+pub const LOOKED_UP: &str = include_str!("sql/looked_up.sql");
 /// The row of one login.
 pub const OPEN: &str = include_str!("sql/open.sql");
 /// Every statement of one login, start to token.

@@ -154,3 +154,22 @@ install_debian() (
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${debian[@]}" \
         </dev/null >/dev/null
 )
+
+# The published CLI, as people have it: sets POSTIZ_CLI, and PATH where the machine's Node.js is too old for it.
+install_cli() {
+    local version=2.1.0
+    local cli=target/npm/$version entry node
+    if [ ! -f "$cli/node_modules/postiz/package.json" ]; then
+        npm install --prefix "$cli" "postiz@$version" --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null
+    fi
+    entry=$(node -p 'const {bin} = require(process.argv[1]); typeof bin === "string" ? bin : Object.values(bin)[0]' \
+        "$PWD/$cli/node_modules/postiz/package.json")
+    export POSTIZ_CLI=$PWD/$cli/node_modules/postiz/$entry
+    # It asks for Node.js 18 and needs 20.19, to require() a module; Debian 12 and Ubuntu 24.04 have 18.
+    if ! node "$POSTIZ_CLI" --help >/dev/null 2>&1; then
+        node=node-$(node -p 'process.platform + "-" + process.arch')
+        npm install --prefix "$cli" "$node@22.23.3" --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null
+        export PATH=$PWD/$cli/node_modules/$node/bin:$PATH
+        node "$POSTIZ_CLI" --help >/dev/null
+    fi
+}

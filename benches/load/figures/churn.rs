@@ -14,6 +14,12 @@ use crate::table::{Goal, Line};
 /// Logins in one round.
 const ROWS: usize = 100_000;
 
+/// As in src/store/sweep.rs.
+const SWEEP: &str = "DELETE FROM device_requests WHERE id IN (
+                         SELECT id FROM device_requests WHERE purge_at <= now()
+                         ORDER BY purge_at LIMIT 500 FOR UPDATE SKIP LOCKED
+                     )";
+
 /// The table at one moment.
 struct Glance {
     table_mb: f64,
@@ -43,9 +49,10 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
     for round in 1..=rounds {
         let begun = Instant::now();
         // One by one: together they would be one transaction.
-        for statement in statements(&sql.replace("$round", &round.to_string())) {
+        for statement in sql.replace("$round", &round.to_string()).split_inclusive(';') {
             database.run(statement).await;
         }
+        while database.client.execute_typed(SWEEP, &[]).await.unwrap() > 0 {}
         halves[usize::from(round > rounds / 2)] += begun.elapsed();
         if round == 1 || round == rounds.div_ceil(2) || round == rounds {
             glances.push(glance(&database).await);
@@ -81,14 +88,6 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
             number(halves[1].as_secs_f64() / halves[0].as_secs_f64())
         )),
     ]
-}
-
-/// Statements end with `;` at the end of a line that is not indented, or with `$$;`.
-fn statements(sql: &str) -> Vec<&str> {
-    let (plain, block) = sql.split_once("DO $$").unwrap_or((sql, ""));
-    let at = plain.len();
-    let plain = plain.split_inclusive(';').filter(|part| part.trim().len() > 1);
-    plain.chain((!block.is_empty()).then(|| &sql[at..])).collect()
 }
 
 async fn glance(database: &Database) -> Glance {

@@ -1,6 +1,6 @@
 //! The published CLI from npm: from the callback's arrival to its credentials file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -8,12 +8,12 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::{sleep, timeout};
 
-use crate::login;
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::stats::{Times, number};
 use crate::table::{Goal, Line};
 use crate::wire::Connection;
+use crate::{login, setup};
 
 /// The CLI sleeps a second before its first poll; by then that one is held.
 const POLLING: Duration = Duration::from_millis(1_500);
@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let figure = "approval to the npm CLI's credentials file";
-    let Some(cli) = installed() else {
-        return vec![Line::new(figure, "left out: `scripts/test` installs the CLI")];
+    let Some((cli, path)) = setup::cli() else {
+        return vec![Line::new(figure, "left out: npm can't install the CLI")];
     };
     let database = stage.database().await;
     let server = stage.replica(&database.url, &[]).await;
@@ -30,7 +30,9 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     for _ in 0..scale.runs {
         let home = std::env::temp_dir().join(format!("postiz-auth-bench-home-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&home).unwrap();
-        times.add(timeout(PATIENCE, run(&cli, &home, server.port, stage.postiz.port)).await.expect("it signs in"));
+        times.add(
+            timeout(PATIENCE, run(&cli, &path, &home, server.port, stage.postiz.port)).await.expect("it signs in"),
+        );
         std::fs::remove_dir_all(&home).unwrap();
     }
     vec![
@@ -40,20 +42,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     ]
 }
 
-/// Named by `POSTIZ_CLI`, or where `scripts/test` has put it.
-fn installed() -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "a setting of the bench's own")]
-    if let Some(named) = std::env::var_os("POSTIZ_CLI") {
-        return Some(named.into());
-    }
-    let versions = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("target/npm")).ok()?;
-    let entries = versions.flatten().map(|version| version.path().join("node_modules/postiz/dist/index.js"));
-    entries.filter(|entry| entry.exists()).max()
-}
-
-async fn run(cli: &Path, home: &Path, server: u16, postiz: u16) -> Duration {
-    #[expect(clippy::disallowed_methods, reason = "where node is")]
-    let path = std::env::var_os("PATH").unwrap_or_default();
+async fn run(cli: &str, path: &str, home: &Path, server: u16, postiz: u16) -> Duration {
     let mut terminal = Command::new("node")
         .arg(cli)
         .arg("auth:login")

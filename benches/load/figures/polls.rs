@@ -2,14 +2,14 @@
 //!
 //! A login's first poll is looked up, those that follow are not: both are measured.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sha2::{Digest as _, Sha256};
+use postiz_auth_server::grant::{DeviceCode, GrantId};
+use tokio_postgres::types::Type;
 
 use crate::load::{Shares, once, open_logins, slice};
 use crate::scale::Scale;
-use crate::stage::Stage;
+use crate::stage::{Database, Stage};
 use crate::stats::{Sample, Times, number};
 use crate::table::{Goal, Line};
 use crate::{login, machine, pgbench, wire};
@@ -28,14 +28,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let server = stage.replica(&database.url, &[("LONG_POLL_SECONDS", "0")]).await;
     let idle = machine::resident(server.pid()).0;
     let polls = Arc::new(open_logins(server.port, CODES).await.into_iter().map(|login| login.poll).collect::<Vec<_>>());
-    database
-        .run(&format!(
-            "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
-             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), '127.0.0.1', now() + '900 s', now() + '960 s'
-             FROM generate_series(1, {CODES}) AS n;
-             ANALYZE device_requests"
-        ))
-        .await;
+    database.run(pgbench::LOOKED_UP).await;
     let live = Arc::new(vec![wire::get("/health/live", "")]);
 
     let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
@@ -92,25 +85,11 @@ async fn first_polls(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
     let (mut times, mut shares) = (Times::default(), Shares::default());
     let count = FIRST.min(FIRST * scale.slice.as_millis() as usize / 3_000);
-    for round in 0..scale.rounds {
+    for _ in 0..scale.rounds {
         database.run("TRUNCATE device_requests").await;
-        // The device code of each is a digest, too, which both sides can work out.
-        database
-            .run(&format!(
-                "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
-                 SELECT sha256(sha256(('{round}-' || n)::bytea)), lpad(n::text, 8, 'X'), sha256('k'), '127.0.0.1',
-                        now() + '900 s', now() + '960 s'
-                 FROM generate_series(1, {count}) AS n;
-                 INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
-                 SELECT sha256(n::text::bytea), lpad(n::text, 8, 'Y'), sha256('k'), '127.0.0.1',
-                        now() + '900 s', now() + '960 s'
-                 FROM generate_series(1, {CODES}) AS n;
-                 ANALYZE device_requests;
-                 SELECT pg_stat_statements_reset()"
-            ))
-            .await;
-        let polls =
-            Arc::new((1..=count).map(|n| login::poll_request(&hex(&Sha256::digest(format!("{round}-{n}"))))).collect());
+        database.run(pgbench::LOOKED_UP).await;
+        let polls = Arc::new(undecided(&database, count).await);
+        database.run("SELECT pg_stat_statements_reset()").await;
         bare.add(slice(server.port, CONNECTIONS, scale.slice, &live, 200).await.per_second);
         let running = Shares::begin(stage, &server);
         let done = once(server.port, CONNECTIONS, scale.slice, &polls, 400).await;
@@ -135,9 +114,15 @@ async fn first_polls(stage: &Stage, scale: &Scale) -> Vec<Line> {
     ]
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+/// Logins that no replica has seen, each with its poll.
+async fn undecided(database: &Database, count: usize) -> Vec<Vec<u8>> {
+    let codes: Vec<DeviceCode> = (0..count).map(|_| DeviceCode::random()).collect();
+    let ids: Vec<GrantId> = codes.iter().map(DeviceCode::grant_id).collect();
+    let ids: Vec<&[u8]> = ids.iter().map(|id| id.as_bytes().as_slice()).collect();
+    let insert = "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
+                  SELECT id, lpad(n::text, 8, 'Y'), sha256('k'), '127.0.0.1', now() + '900 s', now() + '960 s'
+                  FROM unnest($1) WITH ORDINALITY AS new (id, n)";
+    database.client.execute_typed(insert, &[(&ids, Type::BYTEA_ARRAY)]).await.unwrap();
+    database.run("ANALYZE device_requests").await;
+    codes.iter().map(|code| login::poll_request(&code.to_hex())).collect()
 }

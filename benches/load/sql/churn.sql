@@ -1,4 +1,4 @@
--- One round: $rows logins through all their steps, each step for all of them at once, and then swept. One in ten is
+-- One round: $rows logins through all their steps, each step for all of them at once, until they are due. One in ten is
 -- never confirmed.
 INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
 SELECT sha256(('$round-' || n)::bytea), lpad((($round::bigint * $rows + n) % 100000000)::text, 8, '0'), sha256('k'), '127.0.0.1',
@@ -12,15 +12,3 @@ UPDATE device_requests SET status = 'approved', sealed_token = decode(repeat('00
 WHERE status = 'authorizing';
 UPDATE device_requests SET status = 'delivered', purge_at = now() WHERE status = 'approved';
 UPDATE device_requests SET purge_at = now() WHERE status = 'pending';
-DO $$
-DECLARE swept int;
-BEGIN
-    LOOP
-        DELETE FROM device_requests WHERE id IN (
-            SELECT id FROM device_requests WHERE purge_at <= now() ORDER BY purge_at LIMIT 500 FOR UPDATE SKIP LOCKED
-        );
-        GET DIAGNOSTICS swept = ROW_COUNT;
-        COMMIT;
-        EXIT WHEN swept = 0;
-    END LOOP;
-END $$;
