@@ -52,7 +52,7 @@ fn registry(deps: &Deps) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register("build", "Which server this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     deps.logins.register(&mut registry);
-    deps.limits_met.register(&mut registry);
+    deps.limit_metrics.register(&mut registry);
     deps.postiz.exchanges().register(&mut registry);
     deps.store.batches().register(&mut registry);
     registry.register_collector(Box::new(Now { store: deps.store.clone(), waiters: Arc::clone(&deps.waiters) }));

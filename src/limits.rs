@@ -35,9 +35,9 @@ struct PerMinute {
 
 /// A client is over its limit, and under it again after this time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Exceeded(pub Duration);
+pub struct RateLimited(pub Duration);
 
-impl Exceeded {
+impl RateLimited {
     /// For `Retry-After`: whole seconds, rounded up.
     pub fn seconds(self) -> u64 {
         whole_seconds(self.0)
@@ -56,12 +56,12 @@ impl Limits {
     }
 
     /// Counts the start of a login.
-    pub fn opening(&self, client: Option<IpAddr>) -> Result<(), Exceeded> {
+    pub fn opening(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
         self.openings.as_ref().map_or(Ok(()), |limit| limit.count(client))
     }
 
     /// Counts a poll whose device code is unknown.
-    pub fn unknown_poll(&self, client: Option<IpAddr>) -> Result<(), Exceeded> {
+    pub fn unknown_poll(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
         self.unknown_polls.count(client)
     }
 
@@ -79,12 +79,12 @@ impl PerMinute {
         Self { limiter: RateLimiter::dashmap(Quota::per_minute(most)), clock: DefaultClock::default() }
     }
 
-    fn count(&self, client: Option<IpAddr>) -> Result<(), Exceeded> {
+    fn count(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
         // Only the connection itself can be without an address; such clients share one.
         let client = client.unwrap_or(IpAddr::from([0; 4]));
         let crowded = self.limiter.len() >= MOST_CLIENTS;
         let key = if crowded { surroundings(client) } else { network(client) };
-        self.limiter.check_key(&key).map_err(|over| Exceeded(over.wait_time_from(self.clock.now())))
+        self.limiter.check_key(&key).map_err(|over| RateLimited(over.wait_time_from(self.clock.now())))
     }
 }
 
@@ -105,7 +105,7 @@ mod tests {
         for _ in 0..60 {
             assert_eq!(limits.opening(office), Ok(()));
         }
-        let Err(Exceeded(wait)) = limits.opening(office) else { panic!("not held off") };
+        let Err(RateLimited(wait)) = limits.opening(office) else { panic!("not held off") };
         assert!(!wait.is_zero() && wait <= Duration::from_secs(1), "{wait:?}");
         assert_eq!(limits.opening(Some(address("192.0.2.2"))), Ok(()));
     }

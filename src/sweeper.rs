@@ -9,7 +9,7 @@ use tracing::info;
 
 use crate::grant::GrantId;
 use crate::limits::Limits;
-use crate::metrics::{LoginOutcome, Logins};
+use crate::metrics::{GrantEvent, GrantMetrics};
 use crate::store::{Left, SWEEP_BATCH, Store, StoreError};
 
 /// Between two sweeps, roughly: the replicas drift apart.
@@ -22,7 +22,7 @@ const RETRY: Duration = Duration::from_millis(500);
 const BREATH: Duration = Duration::from_millis(50);
 
 /// Runs until `stopping` is cancelled.
-pub async fn run(store: Store, limits: Arc<Limits>, logins: Logins, stopping: CancellationToken) {
+pub async fn run(store: Store, limits: Arc<Limits>, logins: GrantMetrics, stopping: CancellationToken) {
     let endless = async {
         tokio::join!(sweep_forever(&store, &logins), weigh_forever(&store, &limits));
     };
@@ -32,7 +32,7 @@ pub async fn run(store: Store, limits: Arc<Limits>, logins: Logins, stopping: Ca
     }
 }
 
-async fn sweep_forever(store: &Store, logins: &Logins) {
+async fn sweep_forever(store: &Store, logins: &GrantMetrics) {
     loop {
         // Also mends a schema that went missing under a running server.
         while store.migrate().await.is_err() {
@@ -47,7 +47,7 @@ async fn sweep_forever(store: &Store, logins: &Logins) {
 }
 
 /// One batch of each; the size of the larger one.
-async fn sweep(store: &Store, logins: &Logins) -> Result<usize, StoreError> {
+async fn sweep(store: &Store, logins: &GrantMetrics) -> Result<usize, StoreError> {
     let grants = store.sweep().await?;
     for (grant, left) in &grants {
         note(logins, *grant, *left);
@@ -56,20 +56,20 @@ async fn sweep(store: &Store, logins: &Logins) -> Result<usize, StoreError> {
 }
 
 /// Counts and says how a login ended that ended by itself.
-fn note(logins: &Logins, grant: GrantId, left: Left) {
+fn note(logins: &GrantMetrics, grant: GrantId, left: Left) {
     let grant = grant.reference();
     match left {
         Left::Undecided => {
-            logins.count(LoginOutcome::Expired);
+            logins.count(GrantEvent::Expired);
             info!(grant, "grant expired: nobody decided in time");
         }
         Left::Unclaimed => {
-            logins.count(LoginOutcome::Unclaimed);
+            logins.count(GrantEvent::Unclaimed);
             info!(grant, "grant expired: its terminal never came for the token");
         }
-        Left::Revoked => logins.count(LoginOutcome::Revoked),
+        Left::Revoked => logins.count(GrantEvent::Revoked),
         // Counted and said when it was.
-        Left::Settled => {}
+        Left::Decided => {}
     }
 }
 

@@ -15,4 +15,4 @@ pub use browser::{BrowserKey, State};
 pub use codes::{DeviceCode, GrantId, UserCode};
 pub use network::{network, same_network, surroundings};
 pub use sealing::{Credentials, SealedToken, SealingKey};
-pub use status::{SILENCE, Settled, Standing, Status, Step};
+pub use status::{Decision, INACTIVE_AFTER, Standing, Status, Step};

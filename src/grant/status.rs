@@ -120,11 +120,11 @@ pub enum Standing {
 
 /// A terminal that has not asked for so long has probably gone away: more than twice the minute in
 /// which a poll is noted once.
-pub const SILENCE: Duration = Duration::from_secs(150);
+pub const INACTIVE_AFTER: Duration = Duration::from_secs(150);
 
 /// How a grant was settled: what wakes a waiting terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
+pub enum Decision {
     /// The token can be fetched.
     Approved,
     /// The person said no.

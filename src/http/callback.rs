@@ -7,14 +7,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, error, info, warn};
 
-use crate::grant::{BrowserKey, SILENCE, Settled, State, UserCode};
+use crate::grant::{BrowserKey, Decision, INACTIVE_AFTER, State, UserCode};
 use crate::http::pages::{Page, Retry, Terminal, Trouble};
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie};
-use crate::metrics::LoginOutcome;
+use crate::metrics::GrantEvent;
 use crate::postiz::{ExchangeError, Reason};
 use crate::secret::Digest;
-use crate::store::{Approval, Callback, Decision, Lease, LeaseHolder, Pickup, StoreError};
+use crate::store::{Approval, Callback, Lease, LeaseHolder, Pickup, StepOutcome, StoreError};
 use crate::waiters::WokenPolls;
 
 /// How long a second callback waits for the first one's outcome; longer than an exchange takes.
@@ -145,7 +145,7 @@ async fn exchange(deps: Data<Deps>, lease: Lease, state: State, browser: Browser
         async move {
             let approval = deps.store.approve(&lease, &token, patience).await?;
             let woken = approval.settled().map(|settled| {
-                deps.logins.count(LoginOutcome::Approved);
+                deps.logins.count(GrantEvent::Approved);
                 info!(grant = lease.grant.reference(), "grant approved");
                 deps.waiters.wake(lease.grant, settled)
             });
@@ -193,17 +193,17 @@ async fn outcome(deps: &Deps, lease: &Lease, exchanged: Exchanged) -> Page {
 
 async fn denied(visitor: Visitor, deps: &Deps, state: &State, browser: &BrowserKey) -> HttpResponse {
     match deps.store.deny_at_postiz(state, browser).await {
-        Ok(Some(Decision::Taken(grant))) => {
-            deps.waiters.wake(grant, Settled::Denied);
-            deps.logins.count(LoginOutcome::Denied);
+        Ok(Some(StepOutcome::Taken(grant))) => {
+            deps.waiters.wake(grant, Decision::Denied);
+            deps.logins.count(GrantEvent::Denied);
             info!(grant = grant.reference(), "grant denied at Postiz");
             visitor.about(grant).show(&Page::Denied)
         }
-        Ok(Some(Decision::Settled(grant, Settled::Denied))) => visitor.about(grant).show(&Page::Denied),
-        Ok(Some(Decision::Settled(grant, Settled::Approved))) => {
+        Ok(Some(StepOutcome::Decision(grant, Decision::Denied))) => visitor.about(grant).show(&Page::Denied),
+        Ok(Some(StepOutcome::Decision(grant, Decision::Approved))) => {
             visitor.about(grant).show(&Page::Done { terminal: Terminal::Waiting })
         }
-        Ok(Some(Decision::Expired(_) | Decision::Settled(_, Settled::Revoked) | Decision::Unknown)) => {
+        Ok(Some(StepOutcome::Expired(_) | StepOutcome::Decision(_, Decision::Revoked) | StepOutcome::Unknown)) => {
             visitor.show(&Page::LinkSpent)
         }
         Ok(None) => visitor.show(&Page::WrongBrowser),
@@ -214,7 +214,7 @@ async fn denied(visitor: Visitor, deps: &Deps, state: &State, browser: &BrowserK
 fn terminal(pickup: Pickup) -> Terminal {
     if pickup.delivered {
         Terminal::SignedIn
-    } else if pickup.silence > SILENCE {
+    } else if pickup.silence > INACTIVE_AFTER {
         Terminal::Silent
     } else {
         Terminal::Waiting

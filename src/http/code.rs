@@ -10,7 +10,7 @@ use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::params::{Body, rejection};
-use crate::metrics::{Limit, LoginOutcome};
+use crate::metrics::{GrantEvent, Limit};
 use crate::store::StoreError;
 
 /// What a terminal that could not be served is told to wait, in seconds.
@@ -48,13 +48,13 @@ pub async fn code(
     body.fields::<Request>()?;
     let requester = deps.client_ip.of(&request);
     if let Err(over) = deps.limits.opening(requester) {
-        deps.limits_met.count(Limit::Openings);
+        deps.limit_metrics.count(Limit::Openings);
         return Err(ClientError::TooManyLogins(over.seconds()));
     }
     let (device_code, user_code) = deps.store.open(requester).await.map_err(|error| match error {
         StoreError::Unreachable | StoreError::Refused => ClientError::TemporarilyUnavailable(RETRY_AFTER),
     })?;
-    deps.logins.count(LoginOutcome::Opened);
+    deps.logins.count(GrantEvent::Opened);
     info!(grant = device_code.grant_id().reference(), "grant opened");
 
     // A replica that is full of waiting terminals answers their polls at once: they should come less often.

@@ -47,7 +47,7 @@ use tracing::Instrument as _;
 
 use crate::config::{BaseUrl, Config};
 use crate::limits::Limits;
-use crate::metrics::{LimitsMet, Logins};
+use crate::metrics::{GrantMetrics, LimitMetrics};
 use crate::postiz::Postiz;
 use crate::store::Store;
 use crate::waiters::Waiters;
@@ -67,9 +67,9 @@ pub struct Deps {
     /// Terminals that wait here.
     pub waiters: Arc<Waiters>,
     /// What becomes of logins.
-    pub logins: Logins,
+    pub logins: GrantMetrics,
     /// How often limits were met.
-    pub limits_met: LimitsMet,
+    pub limit_metrics: LimitMetrics,
     /// What `/health` says.
     pub health: Health,
     /// What a client may do in a minute.
@@ -111,8 +111,8 @@ impl Deps {
             store,
             postiz,
             waiters,
-            logins: Logins::default(),
-            limits_met: LimitsMet::default(),
+            logins: GrantMetrics::default(),
+            limit_metrics: LimitMetrics::default(),
             server_url: config.server_url.clone(),
             frontend_url: config.frontend_url.clone(),
             api_url: config.api_url.clone(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tracing::{info, warn};
 
-use crate::grant::{Credentials, DeviceCode, Settled, Standing};
+use crate::grant::{Credentials, Decision, DeviceCode, Standing};
 use crate::http::Deps;
 use crate::metrics::Limit;
 use crate::store::StoreError;
@@ -41,7 +41,7 @@ pub async fn answer(
     // Entered before the look-up: an approval between the two would be missed.
     let mut poll = deps.waiters.arrive(code.grant_id(), !hold.is_zero());
     if !poll.is_held() && !hold.is_zero() {
-        deps.limits_met.count(Limit::HeldPolls);
+        deps.limit_metrics.count(Limit::HeldPolls);
     }
     let answer = settle(deps, code, hold, pace, &mut poll).await;
     if matches!(answer, Ok(PollAnswer::Pending)) {
@@ -75,7 +75,7 @@ async fn settle(
             Some(Standing::Expired) => return Ok(PollAnswer::Expired),
             Some(Standing::Ready) => return deliver(deps, code, poll).await,
             Some(Standing::Waiting { .. }) if early => {
-                deps.limits_met.count(Limit::Pace);
+                deps.limit_metrics.count(Limit::Pace);
                 return Ok(PollAnswer::TooEarly);
             }
             Some(Standing::Waiting { remaining }) => remaining,
@@ -84,9 +84,9 @@ async fn settle(
             return Ok(PollAnswer::Pending);
         }
         standing = match wait(deps, poll, until, remaining).await {
-            Woken::Settled(Settled::Approved) => Some(Standing::Ready),
-            Woken::Settled(Settled::Denied) => Some(Standing::Denied),
-            Woken::Settled(Settled::Revoked) => {
+            Woken::Decision(Decision::Approved) => Some(Standing::Ready),
+            Woken::Decision(Decision::Denied) => Some(Standing::Denied),
+            Woken::Decision(Decision::Revoked) => {
                 info!(grant = grant.reference(), "grant revoked by the operator");
                 Some(Standing::Expired)
             }
@@ -106,7 +106,7 @@ async fn look_up(deps: &Deps, poll: &Poll) -> Result<Option<Standing>, StoreErro
 }
 
 enum Woken {
-    Settled(Settled),
+    Decision(Decision),
     TimeIsUp,
     MayBeExpired,
 }
@@ -117,7 +117,7 @@ async fn wait(deps: &Deps, poll: &mut Poll, until: Instant, remaining: Duration)
     let (wake_at, then) =
         if !remaining.is_zero() && expiry < until { (expiry, Woken::MayBeExpired) } else { (until, Woken::TimeIsUp) };
     tokio::select! {
-        how = poll.settled() => Woken::Settled(how),
+        how = poll.settled() => Woken::Decision(how),
         () = sleep_until(wake_at) => then,
         () = deps.stopping.cancelled() => Woken::TimeIsUp,
     }

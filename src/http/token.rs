@@ -57,7 +57,7 @@ pub async fn token(
         PollAnswer::Unknown => Err(match deps.limits.unknown_poll(deps.client_ip.of(&request)) {
             Ok(()) => ClientError::InvalidGrant,
             Err(over) => {
-                deps.limits_met.count(Limit::UnknownPolls);
+                deps.limit_metrics.count(Limit::UnknownPolls);
                 ClientError::TooManyUnknown(over.seconds())
             }
         }),

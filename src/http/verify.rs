@@ -11,14 +11,14 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use tracing::info;
 
-use crate::grant::{BrowserKey, SILENCE, Settled, Status, UserCode, same_network};
+use crate::grant::{BrowserKey, Decision, INACTIVE_AFTER, Status, UserCode, same_network};
 use crate::http::pages::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
 use crate::http::params::Body;
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie, own_form};
 use crate::limits::whole_seconds;
-use crate::metrics::{Limit, LoginOutcome};
-use crate::store::{Decision, Entered, Login, StoreError};
+use crate::metrics::{GrantEvent, Limit};
+use crate::store::{Entered, Login, StepOutcome, StoreError};
 
 /// How a code came here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -131,25 +131,25 @@ async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: Us
         deps.store.begin(user_code, client, &browser).await
     };
     match decided {
-        Ok(Entered::Known(Decision::Taken(grant))) if denies => {
-            deps.waiters.wake(grant, Settled::Denied);
-            deps.logins.count(LoginOutcome::Denied);
+        Ok(Entered::Known(StepOutcome::Taken(grant))) if denies => {
+            deps.waiters.wake(grant, Decision::Denied);
+            deps.logins.count(GrantEvent::Denied);
             info!(grant = grant.reference(), "grant denied on our page");
             visitor.about(grant).show(&Page::Denied)
         }
-        Ok(Entered::Known(Decision::Taken(grant))) => {
-            deps.logins.count(LoginOutcome::Confirmed);
+        Ok(Entered::Known(StepOutcome::Taken(grant))) => {
+            deps.logins.count(GrantEvent::Confirmed);
             info!(grant = grant.reference(), "grant begun: the person goes to Postiz");
             to_postiz(deps, user_code, &browser)
         }
-        Ok(Entered::Known(Decision::Settled(grant, Settled::Denied))) => visitor.about(grant).show(&Page::Denied),
-        Ok(Entered::Known(Decision::Settled(grant, Settled::Approved))) => {
+        Ok(Entered::Known(StepOutcome::Decision(grant, Decision::Denied))) => visitor.about(grant).show(&Page::Denied),
+        Ok(Entered::Known(StepOutcome::Decision(grant, Decision::Approved))) => {
             problem(&visitor.about(grant), CodeProblem::Used, "")
         }
-        Ok(Entered::Known(Decision::Expired(grant) | Decision::Settled(grant, Settled::Revoked))) => {
+        Ok(Entered::Known(StepOutcome::Expired(grant) | StepOutcome::Decision(grant, Decision::Revoked))) => {
             problem(&visitor.about(grant), CodeProblem::Expired, "")
         }
-        Ok(Entered::Known(Decision::Unknown) | Entered::Unknown) => {
+        Ok(Entered::Known(StepOutcome::Unknown) | Entered::Unknown) => {
             problem(&visitor, CodeProblem::Unknown, &form.user_code)
         }
         Ok(Entered::HeldOff { wait }) => held_off(&visitor, deps, wait),
@@ -180,7 +180,7 @@ fn may_be_told(
 }
 
 fn type_again(visitor: &Visitor, deps: &Deps, code: UserCode) -> HttpResponse {
-    deps.limits_met.count(Limit::GuessesOfAll);
+    deps.limit_metrics.count(Limit::GuessesOfAll);
     visitor.show(&Page::EnterCode {
         problem: Some(CodeProblem::Again { mark: deps.typing.mark(code) }),
         typed: String::new(),
@@ -188,7 +188,7 @@ fn type_again(visitor: &Visitor, deps: &Deps, code: UserCode) -> HttpResponse {
 }
 
 fn held_off(visitor: &Visitor, deps: &Deps, wait: Duration) -> HttpResponse {
-    deps.limits_met.count(Limit::Guesses);
+    deps.limit_metrics.count(Limit::Guesses);
     visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(wait).max(1) })
 }
 
@@ -224,7 +224,7 @@ fn confirm(
         requester: login.requester,
         viewer,
         network,
-        terminal: if login.silence > SILENCE { Terminal::Silent } else { Terminal::Waiting },
+        terminal: if login.silence > INACTIVE_AFTER { Terminal::Silent } else { Terminal::Waiting },
         several_browsers: login.browsers > 1 || confirmed_elsewhere,
     }
 }

@@ -55,19 +55,19 @@ impl ExchangeOutcome {
 
 /// What becomes of exchanges.
 #[derive(Debug, Clone)]
-pub struct Exchanges {
+pub struct ExchangeMetrics {
     outcomes: Counters,
     taken: Histogram,
 }
 
-impl Default for Exchanges {
+impl Default for ExchangeMetrics {
     fn default() -> Self {
         let outcomes = Counters::new("outcome", ExchangeOutcome::ALL.map(ExchangeOutcome::as_str));
         Self { outcomes, taken: Histogram::new(BUCKETS) }
     }
 }
 
-impl Exchanges {
+impl ExchangeMetrics {
     /// One ended, after so long with all its attempts.
     pub fn ended(&self, outcome: ExchangeOutcome, after: Duration) {
         self.outcomes.count(outcome.as_str());

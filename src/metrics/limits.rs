@@ -39,15 +39,15 @@ impl Limit {
 
 /// How often limits were met.
 #[derive(Debug, Clone)]
-pub struct LimitsMet(Counters);
+pub struct LimitMetrics(Counters);
 
-impl Default for LimitsMet {
+impl Default for LimitMetrics {
     fn default() -> Self {
         Self(Counters::new("limit", Limit::ALL.map(Limit::as_str)))
     }
 }
 
-impl LimitsMet {
+impl LimitMetrics {
     /// Somebody met this limit.
     pub fn count(&self, limit: Limit) {
         self.0.count(limit.as_str());

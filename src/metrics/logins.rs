@@ -15,7 +15,7 @@ const AFTER_OPENING: [f64; 9] = [5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.
 
 /// A step that a login has taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoginOutcome {
+pub enum GrantEvent {
     /// A terminal has its codes.
     Opened,
     /// A person confirmed the code and was sent to Postiz; once for each time.
@@ -34,7 +34,7 @@ pub enum LoginOutcome {
     Revoked,
 }
 
-impl LoginOutcome {
+impl GrantEvent {
     const ALL: [Self; 8] = [
         Self::Opened,
         Self::Confirmed,
@@ -62,31 +62,31 @@ impl LoginOutcome {
 
 /// What becomes of logins.
 #[derive(Debug, Clone)]
-pub struct Logins {
+pub struct GrantMetrics {
     outcomes: Counters,
     after_approval: Histogram,
     after_opening: Histogram,
 }
 
-impl Default for Logins {
+impl Default for GrantMetrics {
     fn default() -> Self {
         Self {
-            outcomes: Counters::new("outcome", LoginOutcome::ALL.map(LoginOutcome::as_str)),
+            outcomes: Counters::new("outcome", GrantEvent::ALL.map(GrantEvent::as_str)),
             after_approval: Histogram::new(AFTER_APPROVAL),
             after_opening: Histogram::new(AFTER_OPENING),
         }
     }
 }
 
-impl Logins {
+impl GrantMetrics {
     /// A login has taken this step.
-    pub fn count(&self, outcome: LoginOutcome) {
+    pub fn count(&self, outcome: GrantEvent) {
         self.outcomes.count(outcome.as_str());
     }
 
     /// A terminal has its token for the first time, so long after the approval and after it asked for its codes.
     pub fn delivered(&self, after_approval: Duration, after_opening: Duration) {
-        self.count(LoginOutcome::Delivered);
+        self.count(GrantEvent::Delivered);
         self.after_approval.observe(after_approval.as_secs_f64());
         self.after_opening.observe(after_opening.as_secs_f64());
     }

@@ -12,15 +12,15 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-pub use exchanges::{ExchangeOutcome, Exchanges};
-pub use limits::{Limit, LimitsMet};
-pub use logins::{LoginOutcome, Logins};
+pub use exchanges::{ExchangeMetrics, ExchangeOutcome};
+pub use limits::{Limit, LimitMetrics};
+pub use logins::{GrantEvent, GrantMetrics};
 
 /// How many questions one statement asks, by the statement's name.
 #[derive(Debug, Clone)]
-pub struct Batches(Family<[(&'static str, &'static str); 1], Histogram>);
+pub struct BatchMetrics(Family<[(&'static str, &'static str); 1], Histogram>);
 
-impl Batches {
+impl BatchMetrics {
     /// Powers of two, up to the largest batch.
     const BUCKETS: [f64; 10] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
 

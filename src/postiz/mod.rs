@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::config::Config;
 use crate::grant::{BrowserKey, State};
-use crate::metrics::Exchanges;
+use crate::metrics::ExchangeMetrics;
 use token_response::PostizToken;
 use transport::Transport;
 
@@ -46,7 +46,7 @@ pub struct Postiz {
     app_url: Url,
     /// Where people see Postiz.
     frontend_url: Url,
-    exchanges: Exchanges,
+    exchanges: ExchangeMetrics,
 }
 
 impl Postiz {
@@ -64,12 +64,12 @@ impl Postiz {
             transport: Transport(http),
             app_url: config.api_url.join("/oauth/authorize"),
             frontend_url: config.frontend_url.join("/"),
-            exchanges: Exchanges::default(),
+            exchanges: ExchangeMetrics::default(),
         }
     }
 
     /// How exchanges end, and how long they take.
-    pub fn exchanges(&self) -> &Exchanges {
+    pub fn exchanges(&self) -> &ExchangeMetrics {
         &self.exchanges
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use crate::grant::{SealedToken, Settled, Status};
+use crate::grant::{Decision, SealedToken, Status};
 use crate::store::callback::Lease;
 use crate::store::lookup::status;
 use crate::store::{Statement, Store, StoreError, bytes, get};
@@ -98,9 +98,9 @@ impl Store {
 
 impl Approval {
     /// How the waiting terminals hear of it.
-    pub fn settled(self) -> Option<Settled> {
+    pub fn settled(self) -> Option<Decision> {
         match self {
-            Self::Approved => Some(Settled::Approved),
+            Self::Approved => Some(Decision::Approved),
             Self::Denied | Self::Superseded => None,
         }
     }

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 
 use crate::grant::{BrowserKey, GrantId, SealingKey, State, Status, UserCode};
 use crate::secret::Digest;
-use crate::store::confirm::{Decision, decision};
+use crate::store::confirm::{StepOutcome, decision};
 use crate::store::deliver::{Pickup, pickup};
 use crate::store::lookup::status;
 use crate::store::{Statement, Store, StoreError, bytes, get, get_bytes};
@@ -147,7 +147,7 @@ impl Store {
     }
 
     /// Ends the login because the person declined at Postiz; `None` in another browser.
-    pub async fn deny_at_postiz(&self, state: &State, browser: &BrowserKey) -> Result<Option<Decision>, StoreError> {
+    pub async fn deny_at_postiz(&self, state: &State, browser: &BrowserKey) -> Result<Option<StepOutcome>, StoreError> {
         let (state, key) = (state.digest(), browser.digest());
         let rows = self
             .link
@@ -156,7 +156,7 @@ impl Store {
         match rows.first() {
             Some(row) if !get(row, "ours")? => Ok(None),
             Some(row) => decision(row).map(Some),
-            None => Ok(Some(Decision::Unknown)),
+            None => Ok(Some(StepOutcome::Unknown)),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Row;
 
-use crate::grant::{BrowserKey, GrantId, Settled, Status, UserCode};
+use crate::grant::{BrowserKey, Decision, GrantId, Status, UserCode};
 use crate::secret::Digest;
 use crate::store::guesses::{Entered, entering};
 use crate::store::lookup::status;
@@ -63,7 +63,7 @@ pub struct Login {
 
 /// What became of a person's decision on the code page, or of a denial at Postiz.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum StepOutcome {
     /// It counts.
     Taken(GrantId),
     /// There is no such login, any more or ever.
@@ -71,7 +71,7 @@ pub enum Decision {
     /// Its time is over.
     Expired(GrantId),
     /// It was decided before.
-    Settled(GrantId, Settled),
+    Decision(GrantId, Decision),
 }
 
 impl Store {
@@ -86,13 +86,13 @@ impl Store {
         code: UserCode,
         client: Option<IpAddr>,
         browser: &BrowserKey,
-    ) -> Result<Entered<Decision>, StoreError> {
+    ) -> Result<Entered<StepOutcome>, StoreError> {
         let (key, state) = (browser.digest(), browser.state(code).digest());
         self.enter(BEGIN, code, client, &[bytes(&key), bytes(&state)], decision).await
     }
 
     /// Ends the login at the person's word.
-    pub async fn deny(&self, code: UserCode, client: Option<IpAddr>) -> Result<Entered<Decision>, StoreError> {
+    pub async fn deny(&self, code: UserCode, client: Option<IpAddr>) -> Result<Entered<StepOutcome>, StoreError> {
         self.enter(DENY, code, client, &[], decision).await
     }
 }
@@ -121,16 +121,16 @@ pub(super) fn seconds(row: &Row, column: &str) -> Result<Duration, StoreError> {
 }
 
 /// Reads the row as it was before the statement, and whether the statement changed it.
-pub(super) fn decision(row: &Row) -> Result<Decision, StoreError> {
+pub(super) fn decision(row: &Row) -> Result<StepOutcome, StoreError> {
     let id = GrantId::from_bytes(get_bytes(row, "id")?);
     if get(row, "changed")? {
-        return Ok(Decision::Taken(id));
+        return Ok(StepOutcome::Taken(id));
     }
     Ok(match status(row)? {
-        Status::Approved | Status::Delivered => Decision::Settled(id, Settled::Approved),
-        Status::Denied => Decision::Settled(id, Settled::Denied),
-        Status::Pending | Status::Authorizing if get(row, "expired")? => Decision::Expired(id),
+        Status::Approved | Status::Delivered => StepOutcome::Decision(id, Decision::Approved),
+        Status::Denied => StepOutcome::Decision(id, Decision::Denied),
+        Status::Pending | Status::Authorizing if get(row, "expired")? => StepOutcome::Expired(id),
         // Another browser's statement came in between; it has settled the login since.
-        Status::Pending | Status::Authorizing => Decision::Unknown,
+        Status::Pending | Status::Authorizing => StepOutcome::Unknown,
     })
 }

@@ -8,8 +8,8 @@ use tokio::runtime::Handle;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::grant::{GrantId, Settled, Standing, Status};
-use crate::metrics::Batches;
+use crate::grant::{Decision, GrantId, Standing, Status};
+use crate::metrics::BatchMetrics;
 use crate::store::batcher::Batcher;
 use crate::store::{Link, Statement, Store, StoreError, get, get_bytes};
 
@@ -91,7 +91,7 @@ impl Store {
     }
 }
 
-pub(super) fn batcher(link: Arc<Link>, batches: Batches, runtime: &Handle) -> Batcher<GrantId, Option<Standing>> {
+pub(super) fn batcher(link: Arc<Link>, batches: BatchMetrics, runtime: &Handle) -> Batcher<GrantId, Option<Standing>> {
     Batcher::start(runtime, move |ids: Vec<GrantId>| {
         batches.sent(STANDING.name, ids.len());
         let link = Arc::clone(&link);
@@ -176,7 +176,7 @@ impl SettledFeed {
     }
 
     /// The grants settled since the last call, some of them again.
-    pub async fn next(&mut self) -> Result<Vec<(GrantId, Settled)>, StoreError> {
+    pub async fn next(&mut self) -> Result<Vec<(GrantId, Decision)>, StoreError> {
         let overlap =
             OVERLAPS.iter().find(|overlap| self.reads.is_multiple_of(overlap.each)).map_or(0.0, |it| it.seconds);
         let rows = self
@@ -198,10 +198,10 @@ impl SettledFeed {
             }
             let id = GrantId::from_bytes(get_bytes(row, "id")?);
             match status(row)? {
-                Status::Approved | Status::Delivered => settled.push((id, Settled::Approved)),
-                Status::Denied => settled.push((id, Settled::Denied)),
+                Status::Approved | Status::Delivered => settled.push((id, Decision::Approved)),
+                Status::Denied => settled.push((id, Decision::Denied)),
                 // Only a revocation leaves them with a time of settlement.
-                Status::Pending | Status::Authorizing => settled.push((id, Settled::Revoked)),
+                Status::Pending | Status::Authorizing => settled.push((id, Decision::Revoked)),
             }
         }
         Ok(settled)

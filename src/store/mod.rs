@@ -32,12 +32,12 @@ use tracing::warn;
 
 use crate::config::Config;
 use crate::grant::{GrantId, Standing};
-use crate::metrics::Batches;
+use crate::metrics::BatchMetrics;
 use crate::secret::Digest;
 
 pub use approve::Approval;
 pub use callback::{Callback, Lease, LeaseHolder};
-pub use confirm::{Decision, Login};
+pub use confirm::{Login, StepOutcome};
 pub use deliver::{Delivery, Pickup};
 pub use error::StoreError;
 pub use guesses::Entered;
@@ -59,7 +59,7 @@ pub struct Store {
     lookups: Batcher<GrantId, Option<Standing>>,
     openings: Batcher<NewGrant, bool>,
     guess_limit: GuessLimit,
-    batches: Batches,
+    batches: BatchMetrics,
 }
 
 /// How busy the way to Postgres is.
@@ -83,7 +83,7 @@ impl Store {
     /// Connections and batches run on `runtime`, which must outlive every request.
     pub fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
         let link = Arc::new(Link::new(pool::new(config, runtime)?));
-        let batches = Batches::of(&[lookup::STANDING.name, open::OPEN.name]);
+        let batches = BatchMetrics::of(&[lookup::STANDING.name, open::OPEN.name]);
         Ok(Self {
             guess_limit: GuessLimit(config.rate_limit_guesses),
             lookups: lookup::batcher(Arc::clone(&link), batches.clone(), runtime),
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// How many questions go into one statement.
-    pub fn batches(&self) -> &Batches {
+    pub fn batches(&self) -> &BatchMetrics {
         &self.batches
     }
 

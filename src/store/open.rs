@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
 use crate::grant::{DeviceCode, GrantId, SealingKey, UserCode};
-use crate::metrics::Batches;
+use crate::metrics::BatchMetrics;
 use crate::store::batcher::Batcher;
 use crate::store::{Link, Statement, Store, StoreError};
 
@@ -67,7 +67,12 @@ impl Store {
     }
 }
 
-pub(super) fn batcher(link: Arc<Link>, ttl: Duration, batches: Batches, runtime: &Handle) -> Batcher<NewGrant, bool> {
+pub(super) fn batcher(
+    link: Arc<Link>,
+    ttl: Duration,
+    batches: BatchMetrics,
+    runtime: &Handle,
+) -> Batcher<NewGrant, bool> {
     let ttl = ttl.as_secs_f64();
     Batcher::start(runtime, move |grants: Vec<NewGrant>| {
         batches.sent(OPEN.name, grants.len());

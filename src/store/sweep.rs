@@ -33,7 +33,7 @@ pub enum Left {
     /// It was approved, and its terminal never came.
     Unclaimed,
     /// Denied, or delivered.
-    Settled,
+    Decided,
 }
 
 impl Store {
@@ -50,6 +50,6 @@ fn left(row: &Row) -> Result<Left, StoreError> {
         Status::Pending | Status::Authorizing if get(row, "settled")? => Left::Revoked,
         Status::Pending | Status::Authorizing => Left::Undecided,
         Status::Approved => Left::Unclaimed,
-        Status::Denied | Status::Delivered => Left::Settled,
+        Status::Denied | Status::Delivered => Left::Decided,
     })
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::grant::{GrantId, Settled};
+use crate::grant::{Decision, GrantId};
 
 pub use poll::{Poll, WokenPolls};
 
@@ -76,7 +76,7 @@ struct Undecided {
 }
 
 /// How a grant was settled, and whom to tell that its token was delivered.
-type Settlement = (Settled, mpsc::UnboundedSender<()>);
+type Settlement = (Decision, mpsc::UnboundedSender<()>);
 
 impl Waiters {
     /// For a process that may have so many sockets; some of them are for others than who waits.
@@ -122,7 +122,7 @@ impl Waiters {
     }
 
     /// Ends the entry of a grant that was settled, and wakes whoever waits for it.
-    pub fn wake(&self, grant: GrantId, how: Settled) -> WokenPolls {
+    pub fn wake(&self, grant: GrantId, how: Decision) -> WokenPolls {
         let (sender, woken) = WokenPolls::new();
         let mut waiting = self.lock();
         let Some(login) = waiting.logins.remove(&grant) else { return woken };

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{Settlement, Undecided, Waiters};
-use crate::grant::{GrantId, Settled};
+use crate::grant::{Decision, GrantId};
 
 /// A poll under way; dropping it, as when its client goes away, frees everything at once.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Poll {
     }
 
     /// Returns when the grant is settled; never for a poll that is not held.
-    pub async fn settled(&mut self) -> Settled {
+    pub async fn settled(&mut self) -> Decision {
         if let Some(settled) = &mut self.settled
             && let Ok((how, delivered)) = settled.await
         {

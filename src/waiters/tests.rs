@@ -39,9 +39,9 @@ async fn a_settlement_wakes_everyone_who_waits_for_it_and_nobody_else() {
     let (mine, other) = (grant(), grant());
     let (mut one, mut two) = (waiters.arrive(mine, true), waiters.arrive(mine, true));
     let bystander = waiters.arrive(other, true);
-    drop(waiters.wake(mine, Settled::Denied));
-    assert_eq!(one.settled().await, Settled::Denied);
-    assert_eq!(two.settled().await, Settled::Denied);
+    drop(waiters.wake(mine, Decision::Denied));
+    assert_eq!(one.settled().await, Decision::Denied);
+    assert_eq!(two.settled().await, Decision::Denied);
     assert_eq!(waiters.held(), 1);
     drop((one, two, bystander));
     assert_eq!(waiters.held(), 0);
@@ -70,14 +70,14 @@ fn one_login_can_not_hold_many_polls() {
 async fn who_wakes_a_poll_hears_what_became_of_it() {
     let waiters = waiters(1_000);
     let grant = grant();
-    assert!(!waiters.wake(grant, Settled::Approved).delivered().await, "nobody waited");
+    assert!(!waiters.wake(grant, Decision::Approved).delivered().await, "nobody waited");
     let mut poll = waiters.arrive(grant, true);
-    let mut woken = waiters.wake(grant, Settled::Approved);
+    let mut woken = waiters.wake(grant, Decision::Approved);
     poll.settled().await;
     poll.has_delivered();
     assert!(woken.delivered().await);
     let mut poll = waiters.arrive(grant, true);
-    let mut woken = waiters.wake(grant, Settled::Approved);
+    let mut woken = waiters.wake(grant, Decision::Approved);
     poll.settled().await;
     drop(poll);
     assert!(!woken.delivered().await, "its client went away");
@@ -144,11 +144,11 @@ fn a_settlement_is_not_covered_by_what_was_read_before_it() {
     let grant = grant();
     waiters.fed(Instant::now());
     undecided_poll(&waiters, grant, LIFE);
-    drop(waiters.wake(grant, Settled::Approved));
+    drop(waiters.wake(grant, Decision::Approved));
     assert_eq!(waiters.arrive(grant, false).undecided(), None);
     // The look-up of one poll is under way while the grant is settled and the next poll arrives.
     let slow = waiters.arrive(grant, false);
-    drop(waiters.wake(grant, Settled::Approved));
+    drop(waiters.wake(grant, Decision::Approved));
     let next = waiters.arrive(grant, false);
     slow.found_undecided(LIFE);
     slow.comes_again();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, UserCode};
 use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Callback, Decision, Entered, Lease, LeaseHolder, Store, Which};
+use postiz_auth_server::store::{Callback, Entered, Lease, LeaseHolder, StepOutcome, Store, Which};
 
 use crate::support::Database;
 
@@ -45,13 +45,16 @@ impl Grant {
         }
         assert!(matches!(
             self.store.begin(self.code, None, &self.browser).await.unwrap(),
-            Entered::Known(Decision::Taken(_))
+            Entered::Known(StepOutcome::Taken(_))
         ));
         let lease = self.claim("first").await.unwrap();
         match status {
             Status::Pending | Status::Authorizing => {}
             Status::Denied => {
-                assert!(matches!(self.store.deny(self.code, None).await.unwrap(), Entered::Known(Decision::Taken(_))));
+                assert!(matches!(
+                    self.store.deny(self.code, None).await.unwrap(),
+                    Entered::Known(StepOutcome::Taken(_))
+                ));
             }
             Status::Approved => self.approve(&lease).await,
             Status::Delivered => {

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use postiz_auth_server::grant::Status;
 use postiz_auth_server::secret::{Digest, Secret};
-use postiz_auth_server::store::{Callback, Decision, Entered, LeaseHolder};
+use postiz_auth_server::store::{Callback, Entered, LeaseHolder, StepOutcome};
 
 use super::expected::{Expected, Flight, Told};
 use super::postiz::{Browser, Code};
@@ -44,7 +44,7 @@ impl World<'_> {
     pub async fn deny_at_postiz(&mut self, consent: usize, at: usize) {
         let Consent { login, browser, state } = self.consents[consent].clone();
         let decision = self.store(at).deny_at_postiz(&state, &self.browsers[browser]).await.unwrap();
-        let taken = matches!(decision, Some(Decision::Taken(_)));
+        let taken = matches!(decision, Some(StepOutcome::Taken(_)));
         let expected = &mut self.logins[login].expected;
         assert_eq!(taken, expected.browser == Some(browser) && expected.deny());
         self.denied(login, taken);
@@ -132,6 +132,6 @@ impl World<'_> {
     }
 }
 
-pub fn taken(entered: &Entered<Decision>) -> bool {
-    matches!(entered, Entered::Known(Decision::Taken(_)))
+pub fn taken(entered: &Entered<StepOutcome>) -> bool {
+    matches!(entered, Entered::Known(StepOutcome::Taken(_)))
 }
