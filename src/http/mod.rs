@@ -7,7 +7,7 @@
 //! | [`callback`] | `GET /device/callback`: Postiz sends the person back |
 //! | [`token`] | `POST /device/token`: the terminal polls |
 //! | [`health`] | `/health`, `/health/live`: load balancers |
-//! | [`docs`] | `/docs`, `/openapi.yaml`: all of this, described |
+//! | [`openapi`] | `/openapi.yaml`: all of this, described |
 //! | [`mirror`] | `/health/mirror`: our own `check`, from outside in |
 //! | [`metadata`] | `/.well-known/oauth-authorization-server`, `/` |
 //!
@@ -19,13 +19,13 @@ pub mod callback;
 pub mod client_ip;
 pub mod code;
 pub mod dialect;
-pub mod docs;
 pub mod errors;
 pub mod headers;
 pub mod health;
 pub mod lean;
 pub mod metadata;
 pub mod mirror;
+pub mod openapi;
 pub mod own_form;
 pub mod pages;
 pub mod params;

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 use crate::http::errors::ClientError;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
-use crate::http::{callback, code, docs, health, lean, metadata, mirror, token, verify};
+use crate::http::{callback, code, health, lean, metadata, mirror, openapi, token, verify};
 
 /// Registers the addresses, at the root and below the path of `SERVER_URL`: a proxy may strip that
 /// path or leave it on.
@@ -49,8 +49,7 @@ fn endpoints(config: &mut ServiceConfig) {
         )
         // HEAD is answered without looking: an exchange needs a person who reads the answer.
         .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(HttpResponse::Ok)))
-        .service(page("/docs").route(get().to(docs::docs)).route(head().to(docs::docs)))
-        .service(page("/openapi.yaml").route(get().to(docs::openapi)).route(head().to(docs::openapi)))
+        .service(page("/openapi.yaml").route(get().to(openapi::openapi)).route(head().to(openapi::openapi)))
         .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
         .service(page("/health/live").route(get().to(health::live)).route(head().to(health::live)))
         .service(page(mirror::PATH).route(get().to(mirror::mirror)))

@@ -65,7 +65,6 @@ impl Visitor {
 fn status(page: &Page) -> StatusCode {
     match page {
         Page::Home { .. }
-        | Page::Docs { .. }
         | Page::EnterCode { problem: None, .. }
         | Page::Confirm(_)
         | Page::Done { .. }

@@ -10,11 +10,6 @@ pub enum Page {
         /// The line to copy: `POSTIZ_AUTH_SERVER=https://... postiz auth:login`.
         cli_command: String,
     },
-    /// The API, described in English.
-    Docs {
-        /// HTML of our own making.
-        body: &'static str,
-    },
     /// A field for the user code.
     EnterCode {
         /// Why the last try did not do.

@@ -5,7 +5,7 @@ use askama::Template;
 use super::{
     Language, Page, Terminal,
     message::{Message, Next, Tone},
-    templates::{ConfirmTemplate, DocsTemplate, EnterCodeTemplate, Frame, HomeTemplate, MessageTemplate},
+    templates::{ConfirmTemplate, EnterCodeTemplate, Frame, HomeTemplate, MessageTemplate},
     texts::texts,
 };
 
@@ -45,7 +45,6 @@ fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
     let enter_code = || Next::Visit { path: "/device/verify", label: &common.enter_code };
     match page {
         Page::Home { cli_command } => HomeTemplate { frame, command: cli_command }.render(),
-        Page::Docs { body } => DocsTemplate { frame, body }.render(),
         Page::EnterCode { problem, typed } => EnterCodeTemplate::new(frame, problem.as_ref(), typed).render(),
         Page::Confirm(confirm) => ConfirmTemplate::new(frame, confirm).render(),
         Page::Done { terminal: Terminal::SignedIn } => say(Message::new(Tone::Good, &done.signed_in, Next::Nothing)),

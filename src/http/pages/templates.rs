@@ -36,14 +36,6 @@ pub(super) struct HomeTemplate<'a> {
 }
 
 #[derive(Template)]
-#[template(path = "docs_page.html")]
-pub(super) struct DocsTemplate<'a> {
-    pub(super) frame: Frame<'a>,
-    /// HTML that a template of ours made; the only text that is not escaped.
-    pub(super) body: &'static str,
-}
-
-#[derive(Template)]
 #[template(path = "message.html")]
 pub(super) struct MessageTemplate<'a> {
     pub(super) frame: Frame<'a>,
