@@ -1,4 +1,4 @@
-// Comfort only: every page works without it.
+// Optional: every page works without this script.
 'use strict';
 
 const field = document.querySelector('input.code-field');
@@ -16,7 +16,7 @@ if (field) {
 }
 
 for (const command of document.querySelectorAll('.command')) {
-  if (!navigator.clipboard) break; // plain http: selecting by hand still works
+  if (!navigator.clipboard) break; // absent over plain http; the text can still be selected
   const button = document.createElement('button');
   const label = document.createElement('span');
   button.type = 'button';

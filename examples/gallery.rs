@@ -1,6 +1,4 @@
-//! Every page in every state and language, as files to look at: `cargo run --example gallery -- DIRECTORY`.
-//!
-//! `tests/browser` serves them to Chromium.
+//! Writes every page in every state and language to a directory, from which `tests/browser` serves them to Chromium.
 
 use std::{env, fs, io, path::PathBuf};
 

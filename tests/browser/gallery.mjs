@@ -10,7 +10,7 @@ import { chromium } from 'playwright-core';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const directory = join(root, 'target/gallery');
 
-// What the server sends with every page, but for Postiz's own address.
+// The server's policy, without the origin of Postiz.
 const policy =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const types = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' };
@@ -20,7 +20,7 @@ export const launch = () =>
 
 export async function openGallery() {
   execFileSync('cargo', ['run', '--quiet', '--features', 'demo', '--example', 'gallery', '--', directory], { cwd: root, stdio: 'inherit' });
-  // First of all: where it can't start, nothing else is left open.
+  // First, so that a failure leaves no server open.
   const browser = await launch();
   const posts = [];
   const server = createServer(async (request, response) => {
@@ -42,7 +42,7 @@ export async function openGallery() {
   await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
   return {
     browser,
-    posts, // what forms have sent
+    posts, // the forms that were sent
     url: (page, language = 'en') => `http://localhost:${server.address().port}/${page}.${language}.html`,
     pages: readdirSync(directory).filter((name) => name.endsWith('.en.html')).map((name) => name.slice(0, -'.en.html'.length)),
     languages: readdirSync(directory).filter((name) => name.startsWith('home.')).map((name) => name.split('.')[1]),

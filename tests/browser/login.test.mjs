@@ -1,4 +1,4 @@
-// A whole login as a person has it: the CLI from npm, real Chromium, the server, and Postiz on another origin.
+// Whole logins with the CLI from npm, Chromium, the server, and the stand-in Postiz on another origin.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { launch } from './gallery.mjs';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-// Starts a process and hands out its lines as they come, and all that it said.
+// Starts a process and collects its lines.
 function run(command, args, environment) {
   const child = spawn(command, args, { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
   const said = [];
@@ -24,7 +24,7 @@ function run(command, args, environment) {
   return {
     said,
     ended: ended.then(([code]) => code),
-    // The first group of the first line that matches, said already or still to come.
+    // The first group of the first line that matches, past or future.
     async heard(pattern) {
       for (let at = 0; ; ) {
         for (; at < said.length; at++) {
@@ -53,11 +53,11 @@ after(async () => {
   await demo?.end();
 });
 
-// A terminal with a home of its own, which waits for its login.
+// A terminal with its own home directory that polls for its token.
 async function terminal(test) {
   const home = mkdtempSync(join(tmpdir(), 'postiz-home-'));
   test.after(() => rmSync(home, { recursive: true }));
-  // The path has node and nothing that could open a browser.
+  // PATH contains node, and no program that opens a browser.
   const environment = { HOME: home, POSTIZ_AUTH_SERVER: server, PATH: join(process.execPath, '..') };
   const cli = (command) => run(process.execPath, [process.env.POSTIZ_CLI, command], environment);
   const login = cli('auth:login');
@@ -65,7 +65,7 @@ async function terminal(test) {
   return { login, userCode: await login.heard(/([A-Z]{4}-[A-Z]{4})/), cli, home };
 }
 
-// A window that fails the test if the console held an error: a broken CSP or cookie says so there.
+// Opens a window that fails the test on a console error, such as a rejected cookie or a CSP violation.
 async function open(test, options) {
   const context = await browser.newContext(options);
   test.after(() => context.close());
@@ -93,13 +93,13 @@ for (const [name, options] of [
     const page = await open(test, options);
     const scripted = options.javaScriptEnabled !== false;
 
-    // The link that the CLI opens.
+    // The CLI opens this link.
     await page.goto(`${server}/device/verify?code=${userCode}`);
     assert.match(await page.textContent('main'), new RegExp(userCode));
     if (scripted) await assertAccessible(page);
     await page.click('button[value=continue]');
 
-    // Postiz is another origin: CSP's form-action and the cookie's SameSite have let the redirect through.
+    // Postiz is on another origin, so this checks that form-action of the CSP allows the redirect.
     await page.waitForURL(/\/oauth\/authorize\?/);
     assert.notEqual(new URL(page.url()).origin, server);
     await page.click('button[value=approve]');
@@ -141,13 +141,13 @@ test('a person denies at Postiz', { timeout: 120_000 }, async (test) => {
   assert.equal(await login.ended, 1);
 });
 
-test('a callback that is opened in another browser is refused there, and the login goes on', { timeout: 120_000 }, async (test) => {
+test('a callback in another browser is refused, and the login stays open', { timeout: 120_000 }, async (test) => {
   const { login, userCode } = await terminal(test);
   const page = await open(test);
   await page.goto(`${server}/device/verify?code=${userCode}`);
   await page.click('button[value=continue]');
   await page.waitForURL(/\/oauth\/authorize\?/);
-  // Authorize, with the redirect caught on its way.
+  // Approves, without following the redirect.
   const fields = await page.$$eval('form input', (inputs) => Object.fromEntries(inputs.map(({ name, value }) => [name, value])));
   const action = await page.$eval('form', (form) => form.action);
   const answer = await page.request.post(action, { form: { ...fields, decision: 'approve' }, maxRedirects: 0 });

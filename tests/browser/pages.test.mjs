@@ -1,4 +1,4 @@
-// What only a browser can tell: contrast, overflow, focus, and what the few lines of script do.
+// Tests that need a browser: contrast, overflow, focus and the script.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { openGallery } from './gallery.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-// What differs between languages is the text, and for axe only its direction.
+// For axe, languages differ only in their direction.
 const bothDirections = ['en', 'he'];
 const standards = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
@@ -14,7 +14,7 @@ let gallery;
 before(async () => (gallery = await openGallery()));
 after(() => gallery?.close());
 
-// Opens a page of the gallery, closes it after the steps, and fails if the console held an error: a broken CSP says so there.
+// Opens a page of the gallery, runs the steps and closes it. Fails on a console error, such as a CSP violation.
 async function visit({ name, language, query = '', clock = false, ...options }, steps) {
   const context = await gallery.browser.newContext({ viewport: { width: 320, height: 640 }, ...options });
   const page = await context.newPage();
@@ -53,7 +53,7 @@ for (const [name, look] of [
         const { violations, passes } = await page.evaluate((values) => axe.run({ runOnly: { type: 'tag', values } }), standards);
         const found = violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html)}`);
         assert.deepEqual(found, [], `${name}.${language}`);
-        assert.ok(passes.some(({ id }) => id === 'color-contrast') || look.forcedColors, 'contrast was looked at');
+        assert.ok(passes.some(({ id }) => id === 'color-contrast') || look.forcedColors, 'contrast was checked');
       }, bothDirections);
     });
   });
@@ -82,7 +82,7 @@ for (const [what, width, fontSize] of [
   });
 }
 
-test('the keyboard reaches everything in reading order, and the focus is seen', async () => {
+test('the keyboard reaches every control in reading order, with a visible focus', async () => {
   await visit({ name: 'typed-worst' }, async (page) => {
     const reached = [];
     for (let step = 0; step < 4; step += 1) {
@@ -138,7 +138,7 @@ for (const javaScriptEnabled of [true, false]) {
   });
 }
 
-test('typing puts the dash in, and correcting keeps the caret', async () => {
+test('typing inserts the dash, and correcting keeps the caret', async () => {
   await visit({ name: 'enter' }, async (page) => {
     const field = page.locator('#user_code');
     await field.pressSequentially('bc dfgh');
@@ -154,7 +154,7 @@ test('typing puts the dash in, and correcting keeps the caret', async () => {
   });
 });
 
-test('a pasted code goes off at once where nothing else is to be read, and only there', async () => {
+test('a pasted code is sent at once only if the page has nothing else to read', async () => {
   const permissions = ['clipboard-read', 'clipboard-write'];
   const paste = async (page) => {
     await page.evaluate(() => navigator.clipboard.writeText(' bcdf–ghjk\n'));
@@ -174,7 +174,7 @@ test('a pasted code goes off at once where nothing else is to be read, and only 
   });
 });
 
-test('a command is copied whole, and that is said', async () => {
+test('the button copies the whole command and confirms it', async () => {
   await visit({ name: 'home', permissions: ['clipboard-read', 'clipboard-write'] }, async (page) => {
     await page.click('.command button');
     await page.getByRole('status').filter({ hasText: 'Copied' }).waitFor();
@@ -182,10 +182,13 @@ test('a command is copied whole, and that is said', async () => {
   });
 });
 
-test('one moment: the page tries again by itself, as it was asked', async () => {
+test('a page repeats its request by itself', async () => {
   const again = (page) => page.waitForRequest((request) => request.isNavigationRequest() && request.url().endsWith('?state=kept'));
   await visit({ name: 'one-moment', query: '?state=kept', clock: true }, async (page) => {
     await Promise.all([again(page), page.clock.fastForward(4000)]);
+  });
+  await visit({ name: 'overloaded', query: '?state=kept', clock: true }, async (page) => {
+    await Promise.all([again(page), page.clock.fastForward(7000)]);
   });
   await visit({ name: 'one-moment-form', clock: true }, async (page) => {
     const [sent] = await Promise.all([posted(page), page.clock.fastForward(4000)]);
@@ -194,7 +197,7 @@ test('one moment: the page tries again by itself, as it was asked', async () => 
   await visit({ name: 'one-moment', query: '?state=kept', javaScriptEnabled: false }, again);
 });
 
-test('nothing moves for those who want no motion', async () => {
+test('reduced motion turns transitions off', async () => {
   await visit({ name: 'confirm', reducedMotion: 'reduce' }, async (page) => {
     const moving = await page.evaluate(() => [...document.querySelectorAll('*')].filter((one) => getComputedStyle(one).transitionDuration !== '0s').length);
     assert.equal(moving, 0);
