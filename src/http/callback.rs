@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, error, info, warn};
 
 use crate::grant::{BrowserKey, Decision, INACTIVE_AFTER, State, UserCode};
-use crate::http::pages::{Page, Retry, Terminal, Trouble};
+use crate::http::pages::{Page, Retry, Terminal};
 use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie};
 use crate::metrics::GrantEvent;
@@ -111,7 +111,7 @@ async fn approved(
         Callback::InProgress(_) => visitor.show(&Page::OneMoment { retry: Retry::Reload }),
         Callback::Finished { pickup, .. } => visitor.show(&Page::Done { terminal: terminal(pickup) }),
         Callback::Replaced(_) => visitor.show(&Page::Replaced),
-        Callback::CodeSpent(_, user_code) => visitor.show(&approve_again(user_code, Trouble::Spent)),
+        Callback::CodeSpent(_, user_code) => visitor.show(&approve_again(user_code, Reason::CodeRefused)),
         Callback::Denied(_) => visitor.show(&Page::Denied),
         Callback::Expired(_) | Callback::Unknown => visitor.show(&Page::LinkSpent),
         Callback::OtherBrowser => visitor.show(&Page::WrongBrowser),
@@ -186,8 +186,8 @@ async fn outcome(deps: &Deps, lease: &Lease, exchanged: Exchanged) -> Page {
         Exchanged::Stored(Approval::Denied, _) => Page::Denied,
         Exchanged::Stored(Approval::Superseded, _) => Page::LinkSpent,
         Exchanged::NotStored => Page::OneMoment { retry: Retry::Reload },
-        Exchanged::Failed(failure) if failure.spent => approve_again(lease.user_code, trouble(failure.reason)),
-        Exchanged::Failed(failure) => Page::TryAgain { reason: trouble(failure.reason) },
+        Exchanged::Failed(failure) if failure.spent => approve_again(lease.user_code, failure.reason),
+        Exchanged::Failed(failure) => Page::TryAgain { reason: failure.reason },
     }
 }
 
@@ -215,23 +215,12 @@ fn terminal(pickup: Pickup) -> Terminal {
     if pickup.delivered {
         Terminal::SignedIn
     } else if pickup.silence > INACTIVE_AFTER {
-        Terminal::Silent
+        Terminal::Inactive
     } else {
         Terminal::Waiting
     }
 }
 
-fn approve_again(user_code: UserCode, reason: Trouble) -> Page {
+fn approve_again(user_code: UserCode, reason: Reason) -> Page {
     Page::ApproveAgain { user_code: user_code.to_string(), reason }
-}
-
-fn trouble(reason: Reason) -> Trouble {
-    match reason {
-        Reason::Unreachable => Trouble::Unreachable,
-        Reason::Slow => Trouble::Slow,
-        Reason::Failed => Trouble::Failed,
-        Reason::ClientRefused => Trouble::Refused,
-        Reason::CodeRefused => Trouble::Spent,
-        Reason::Unreadable => Trouble::Unreadable,
-    }
 }

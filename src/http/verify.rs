@@ -18,7 +18,7 @@ use crate::http::visitor::Visitor;
 use crate::http::{Deps, browser_cookie, own_form};
 use crate::limits::whole_seconds;
 use crate::metrics::{GrantEvent, Limit};
-use crate::store::{Entered, Login, StepOutcome, StoreError};
+use crate::store::{Entered, Login, StepOutcome};
 
 /// How a code came here.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,8 +34,6 @@ enum Entry {
 struct Form {
     user_code: String,
     action: Option<String>,
-    /// The mark of a code that was typed before.
-    again: Option<String>,
 }
 
 /// Asks for the code, or shows the login that has it.
@@ -86,9 +84,6 @@ async fn look(
 ) -> HttpResponse {
     let viewer = deps.client_ip.of(request);
     let found = deps.store.login(user_code, viewer).await;
-    if !may_be_told(deps, user_code, &form, found.as_ref(), viewer) {
-        return type_again(&visitor, deps, user_code);
-    }
     match found {
         Ok(Entered::HeldOff { wait }) => held_off(&visitor, deps, wait),
         Ok(Entered::Unknown) => problem(&visitor, CodeProblem::Unknown, &form.user_code),
@@ -100,8 +95,7 @@ async fn look(
                 Status::Pending | Status::Authorizing if login.expired => problem(&visitor, CodeProblem::Expired, ""),
                 Status::Pending | Status::Authorizing => {
                     let browser = browser_cookie::read(request, &deps.server_url);
-                    let confirm = confirm(user_code, &login, viewer, browser.as_ref(), entry);
-                    visitor.show(&Page::Confirm(Confirm { again: form.again, ..confirm }))
+                    visitor.show(&Page::Confirm(confirm(user_code, &login, viewer, browser.as_ref(), entry)))
                 }
             }
         }
@@ -117,12 +111,6 @@ async fn look(
 
 async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: UserCode, form: Form) -> HttpResponse {
     let client = deps.client_ip.of(request);
-    if deps.store.is_guessed_at() {
-        let found = deps.store.login(user_code, client).await;
-        if !may_be_told(deps, user_code, &form, found.as_ref(), client) {
-            return type_again(&visitor, deps, user_code);
-        }
-    }
     let denies = form.action.as_deref() == Some("deny");
     let browser = browser_cookie::read(request, &deps.server_url).unwrap_or_else(BrowserKey::random);
     let decided = if denies {
@@ -160,33 +148,6 @@ async fn act(request: &HttpRequest, visitor: Visitor, deps: &Deps, user_code: Us
     }
 }
 
-/// While somebody may be guessing codes, only who sits where the login was started is told of one at
-/// once. What says nothing of any code is answered as always.
-fn may_be_told(
-    deps: &Deps,
-    user_code: UserCode,
-    form: &Form,
-    found: Result<&Entered<Login>, &StoreError>,
-    client: Option<IpAddr>,
-) -> bool {
-    if !deps.store.is_guessed_at() || form.again.as_deref().is_some_and(|mark| deps.typing.knows(user_code, mark)) {
-        return true;
-    }
-    match found {
-        Ok(Entered::Known(login)) => network(login, client) == Network::Same,
-        Ok(Entered::Unknown) => false,
-        Ok(Entered::HeldOff { .. }) | Err(_) => true,
-    }
-}
-
-fn type_again(visitor: &Visitor, deps: &Deps, code: UserCode) -> HttpResponse {
-    deps.limit_metrics.count(Limit::GuessesOfAll);
-    visitor.show(&Page::EnterCode {
-        problem: Some(CodeProblem::Again { mark: deps.typing.mark(code) }),
-        typed: String::new(),
-    })
-}
-
 fn held_off(visitor: &Visitor, deps: &Deps, wait: Duration) -> HttpResponse {
     deps.limit_metrics.count(Limit::Guesses);
     visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(wait).max(1) })
@@ -218,13 +179,12 @@ fn confirm(
     Confirm {
         user_code: user_code.to_string(),
         prefilled: entry == Entry::Typed || network != Network::Other,
-        again: None,
         opened_seconds_ago: login.age.as_secs(),
         expires_in_seconds: login.remaining.as_secs(),
         requester: login.requester,
         viewer,
         network,
-        terminal: if login.silence > INACTIVE_AFTER { Terminal::Silent } else { Terminal::Waiting },
+        terminal: if login.silence > INACTIVE_AFTER { Terminal::Inactive } else { Terminal::Waiting },
         several_browsers: login.browsers > 1 || confirmed_elsewhere,
     }
 }

@@ -1,4 +1,4 @@
-//! The person at the other end: their language, and pages for them.
+//! Answers a browser with a page: language, status and headers.
 
 use std::future::{Ready, ready};
 
@@ -14,7 +14,6 @@ use crate::grant::GrantId;
 use crate::http::Deps;
 use crate::http::pages::{self, Language, Page, PageContext};
 
-/// Who a page is rendered for.
 #[derive(Debug)]
 pub struct Visitor {
     language: Language,
@@ -23,14 +22,13 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// The same visitor, about this login: its reference stands on the page.
+    /// Puts the grant's reference on the page.
     #[must_use]
     pub fn about(mut self, grant: GrantId) -> Self {
         self.grant = Some(grant);
         self
     }
 
-    /// The page with its status and headers.
     pub fn show(&self, page: &Page) -> HttpResponse {
         let reference = self.grant.map(|grant| grant.reference());
         let context = PageContext {
@@ -39,19 +37,19 @@ impl Visitor {
             reference: reference.as_deref(),
         };
         let mut response = HttpResponse::build(status(page));
-        if let Page::TooManyTries { retry_after_seconds } = page {
+        if let Page::TooManyTries { retry_after_seconds } | Page::Overloaded { retry_after_seconds, .. } = page {
             response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
         }
         response
             .content_type("text/html; charset=utf-8")
             .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((VARY, "Accept-Language"))
-            .insert_header((CONTENT_LANGUAGE, self.language.tag()))
+            .insert_header((CONTENT_LANGUAGE, self.language.lang()))
             .insert_header((CONTENT_SECURITY_POLICY, self.content_security_policy()))
             .body(pages::render(page, &context))
     }
 
-    /// A form of ours is answered with a redirect to Postiz, and Chromium applies `form-action` to it.
+    /// `form-action` names Postiz too: the form of `/device/verify` is answered with a redirect there, which Chromium checks.
     fn content_security_policy(&self) -> String {
         format!(
             "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {}; \
@@ -61,7 +59,6 @@ impl Visitor {
     }
 }
 
-/// The table of pages and their statuses.
 fn status(page: &Page) -> StatusCode {
     match page {
         Page::Home { .. }
@@ -70,14 +67,14 @@ fn status(page: &Page) -> StatusCode {
         | Page::Done { .. }
         | Page::Denied => StatusCode::OK,
         Page::EnterCode { problem: Some(_), .. } | Page::LinkSpent | Page::BadRequest => StatusCode::BAD_REQUEST,
-        Page::WrongBrowser | Page::CrossSite => StatusCode::FORBIDDEN,
+        Page::WrongBrowser | Page::WrongBrowserEnded | Page::CrossSite => StatusCode::FORBIDDEN,
         Page::NotFound => StatusCode::NOT_FOUND,
         Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Page::Replaced => StatusCode::CONFLICT,
         Page::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
         Page::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         Page::TryAgain { .. } | Page::ApproveAgain { .. } => StatusCode::BAD_GATEWAY,
-        Page::OneMoment { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Page::OneMoment { .. } | Page::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 

@@ -100,7 +100,7 @@ async fn authorizing_twice_delivers_the_token_that_works() {
     // And a third time, when the terminal has it: the page says what that did.
     let replaced = browser.approve(&consent).await;
     assert_eq!(replaced.status, 409);
-    assert!(replaced.says("signed out again"), "{}", replaced.text);
+    assert!(replaced.says("has been signed out"), "{}", replaced.text);
     assert_eq!(stage.postiz.tokens_issued().len(), 2);
 }
 

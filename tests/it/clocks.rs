@@ -64,7 +64,7 @@ async fn replicas_ten_minutes_apart_agree_on_every_expiry() {
     stage.database.run("UPDATE device_requests SET expires_at = now() + interval '59 seconds'").await;
     for replica in [fast, slow] {
         let page = Browser::new().visit(&format!("{replica}/device/verify?code={}", login.user_code)).await;
-        assert!(page.says("in 1 min"), "{}", page.text);
+        assert!(page.says("in 1\u{a0}min"), "{}", page.text);
     }
     assert_eq!(login.at(fast).poll_form().await, pending);
     assert_eq!(login.at(slow).poll_form().await, Poll::error("slow_down"), "so much for the pace");

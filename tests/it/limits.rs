@@ -5,9 +5,8 @@ use postiz_auth_server::store::Store;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::support::{Browser, Cli, Database, Login, PATIENCE, Page, Poll, Stage};
+use crate::support::{Browser, Cli, Database, Login, Page, Poll, Stage};
 
 const GUESSER: &str = "198.51.100.66";
 
@@ -45,7 +44,7 @@ async fn past_ten_wrong_codes_a_client_is_held_off_at_every_replica_and_told_not
         assert!(look(&stage, &guesser, &login.user_code).await.says(&login.user_code));
         let (by_link, code) = (n % 2 == 0, wrong(n));
         let page = if by_link { look(&stage, &guesser, &code).await } else { enter(&stage, &guesser, &code).await };
-        assert!(page.status == 400 && page.says("isn’t known here"), "{n}: {}", page.text);
+        assert!(page.status == 400 && page.says("wrong or no longer valid"), "{n}: {}", page.text);
     }
     for _ in 0..4 {
         assert_held_off(&look(&stage, &guesser, &wrong(10)).await, &login);
@@ -56,7 +55,7 @@ async fn past_ten_wrong_codes_a_client_is_held_off_at_every_replica_and_told_not
     assert_eq!(stage.database.rows("SELECT wrong FROM guess_counters").await[0].get::<_, i32>(0), 10);
 
     let neighbour = Browser::at("198.51.100.67");
-    assert!(look(&stage, &neighbour, &wrong(11)).await.says("isn’t known here"));
+    assert!(look(&stage, &neighbour, &wrong(11)).await.says("wrong or no longer valid"));
 
     stage.database.run("UPDATE guess_counters SET ends_at = now()").await;
     assert!(look(&stage, &guesser, &login.user_code).await.says(&login.user_code));
@@ -95,39 +94,6 @@ async fn zero_counts_no_wrong_code() {
         assert_eq!(look(&stage, &Browser::at(GUESSER), &wrong(n)).await.status, 400);
     }
     assert_eq!(stage.database.count("guess_counters").await, 0);
-}
-
-/// Wrong codes from very many addresses, none of them over its own limit.
-#[tokio::test(flavor = "multi_thread")]
-async fn while_the_whole_server_is_guessed_at_a_code_from_elsewhere_is_typed_twice() {
-    let stage = Stage::new().await;
-    let login = stage.cli().open_at("203.0.113.7").await;
-    stage.database.run("INSERT INTO guess_counters VALUES ('all', 30000000, now() + interval '9 minutes')").await;
-    let elsewhere = Browser::at(GUESSER);
-    let noticed = async { while !look(&stage, &elsewhere, &login.user_code).await.says("once more") {} };
-    timeout(PATIENCE, noticed).await.expect("noticed");
-
-    // A right code and a wrong one look the same, and nothing comes of either.
-    let (right, other) =
-        (enter(&stage, &elsewhere, &login.user_code).await, enter(&stage, &elsewhere, &wrong(1)).await);
-    assert_eq!(right.status, other.status);
-    assert!(right.says("once more") && other.says("once more"));
-    assert!(!right.text.contains("203.0.113.7") && !right.text.contains("Reference"), "{}", right.text);
-    // The mark of one code opens no other.
-    assert!(elsewhere.submit(&other, &[("user_code", &login.user_code)]).await.says("once more"));
-    assert!(elsewhere.submit(&other, &[("user_code", &wrong(1))]).await.says("isn’t known here"));
-    let page = elsewhere.submit(&right, &[("user_code", &login.user_code)]).await;
-    assert!(page.says("203.0.113.7"), "{}", page.text);
-    let consent = elsewhere.press(&page, ("action", "continue"), &[]).await;
-    assert!(consent.says("Allow postiz-auth-server"), "{}", consent.text);
-
-    // Where the login was started, nobody notices.
-    let second = stage.cli().open_at("203.0.113.7").await;
-    let here = Browser::at("203.0.113.7");
-    let page = look(&stage, &here, &second.user_code).await;
-    let consent = here.press(&page, ("action", "continue"), &[]).await;
-    here.approve(&consent).await;
-    assert_eq!(Some(second.decided().await), stage.postiz.live_token().map(Poll::Token));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,8 +61,8 @@ async fn a_code_that_does_not_do_is_explained() {
         ("hello", "That isn’t a code"),
         ("<script>alert(1)</script>", "That isn’t a code"),
         ("\u{0}\u{0}", "That isn’t a code"),
-        ("BBBB-BBBB", "isn’t known here"),
-        (login.user_code.as_str(), "has been used"),
+        ("BBBB-BBBB", "wrong or no longer valid"),
+        (login.user_code.as_str(), "has already been used"),
     ] {
         let page = browser.submit(&form, &[("user_code", typed)]).await;
         assert_eq!(page.status, 400, "{typed}");
@@ -122,7 +122,7 @@ async fn a_typed_code_shows_where_its_login_was_started_before_anything_comes_of
     let form = victim.visit(&format!("{}/device/verify", stage.balancer.url())).await;
     let page = victim.submit(&form, &[("user_code", &login.user_code)]).await;
     assert!(page.says("203.0.113.7") && page.says("198.51.100.9"), "{}", page.text);
-    assert!(page.says("If somebody sent you this code, deny it"), "{}", page.text);
+    assert!(page.says("If somebody sent you this code, deny this login"), "{}", page.text);
     assert_eq!(stage.database.count("device_requests WHERE status = 'pending'").await, 1);
     assert!(victim.press(&page, ("action", "deny"), &[]).await.says("Login denied"));
     assert_eq!(login.poll().await, Poll::error("access_denied"));

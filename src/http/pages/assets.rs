@@ -1,26 +1,22 @@
-//! The stylesheet, the script and the icon. Each name carries a digest of its content, so that a browser may keep it for ever and
-//! never shows a new page in an old style.
+//! The stylesheet, the script and the icon. Each name contains a digest of the content, so that browsers can cache it for a year and
+//! never combine a new page with an old style.
 
 use std::{fmt::Write, sync::LazyLock};
 
 use sha2::{Digest, Sha256};
 
-/// The path, below that of `SERVER_URL`, under which [`asset`] is served.
+/// Below the path of `SERVER_URL`.
 pub const ASSETS_PATH: &str = "/assets/";
 
-/// What `Cache-Control` says about every asset.
 pub const ASSET_CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
-/// A file that pages refer to.
 #[derive(Debug)]
 pub struct Asset {
-    /// The name without the digest, as templates know it.
+    /// `style.css`, as templates refer to it.
     file: &'static str,
-    /// The name with the digest, as browsers ask for it: `style.0123456789.css`.
+    /// `style.0123456789.css`, as browsers request it.
     pub name: String,
-    /// For the header `Content-Type`.
     pub content_type: &'static str,
-    /// The file itself.
     pub body: &'static [u8],
 }
 
@@ -46,17 +42,16 @@ impl Asset {
     }
 }
 
-/// All of them.
 pub fn assets() -> &'static [Asset] {
     &*ASSETS
 }
 
-/// The asset that is served as [`ASSETS_PATH`] followed by `name`; `None` for any other name, an outdated digest included.
+/// Finds an asset by its name with the digest. An outdated digest is not found.
 pub fn asset(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }
 
-/// The name with the digest for a file's own name; a file that does not exist keeps its name and is not found.
+/// Adds the digest to a file name. An unknown name stays as it is.
 pub(super) fn digested(file: &str) -> &str {
     ASSETS.iter().find(|asset| asset.file == file).map_or(file, |asset| &asset.name)
 }
@@ -66,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_carries_ten_digits_of_its_digest() {
+    fn a_name_contains_ten_digits_of_its_digest() {
         let name = digested("style.css");
         let digest = name.strip_prefix("style.").and_then(|rest| rest.strip_suffix(".css")).unwrap();
         assert_eq!(digest.len(), 10);
@@ -74,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn every_asset_is_found_by_the_name_that_pages_use() {
+    fn every_asset_is_found_by_the_name_on_pages() {
         for file in ["style.css", "script.js", "icon.svg"] {
             let found = asset(digested(file)).unwrap();
             assert!(!found.body.is_empty());

@@ -1,32 +1,21 @@
-//! Which language a person reads, by the header `Accept-Language` (RFC 9110 §12.5.4).
+//! Chooses the language of a page by the header `Accept-Language` (RFC 9110 §12.5.4).
 
-/// The languages that Postiz's own interface offers first, in its order.
+/// The first languages of Postiz's own interface, in its order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
-    /// The one that is used when none fits.
     English,
-    /// Written from right to left.
     Hebrew,
-    /// `ru`
     Russian,
-    /// In simplified characters.
     Chinese,
-    /// `fr`
     French,
-    /// `es`
     Spanish,
-    /// As it is written in Brazil.
     Portuguese,
-    /// `de`
     German,
-    /// `it`
     Italian,
-    /// `ja`
     Japanese,
 }
 
 impl Language {
-    /// All of them.
     pub const ALL: [Self; 10] = [
         Self::English,
         Self::Hebrew,
@@ -40,12 +29,12 @@ impl Language {
         Self::Japanese,
     ];
 
-    /// The language that the header prefers among ours; English if there is no header, or none of ours in it.
+    /// The supported language that the header prefers; English if it names none.
     pub fn from_accept_language(header: Option<&str>) -> Self {
         let mut best = (Self::English, 0.0);
         for range in header.unwrap_or_default().split(',') {
             let (tag, weight) = tag_and_weight(range);
-            // Of equal weights the first one counts; a weight of 0 means "not this one".
+            // The first of equal weights wins. A weight of 0 means "not acceptable".
             if weight > best.1
                 && let Some(language) = Self::from_tag(tag)
             {
@@ -55,10 +44,10 @@ impl Language {
         best.0
     }
 
-    /// By the primary subtag alone: `pt-BR` and `pt-PT` read the same file.
+    /// Compares the primary subtag only: `pt-PT` gets the Brazilian file.
     fn from_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        // `iw` is what Java and old Android call Hebrew; `*` means that any language will do.
+        // Java and old Android send `iw` for Hebrew. `*` accepts any language.
         match primary {
             "iw" => Some(Self::Hebrew),
             "*" => Some(Self::English),
@@ -66,7 +55,7 @@ impl Language {
         }
     }
 
-    /// The tag for the attribute `lang` and the header `Content-Language`.
+    /// The primary subtag, which is also the name of the file in `locales/`.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -82,7 +71,17 @@ impl Language {
         }
     }
 
-    /// The attribute `dir`: `rtl` or `ltr`.
+    /// The tag for the attribute `lang` and the header `Content-Language`. Region and script let a browser choose the right voice
+    /// and the right Han glyphs.
+    pub const fn lang(self) -> &'static str {
+        match self {
+            Self::Chinese => "zh-Hans",
+            Self::Portuguese => "pt-BR",
+            _ => self.tag(),
+        }
+    }
+
+    /// The attribute `dir`.
     pub const fn direction(self) -> &'static str {
         match self {
             Self::Hebrew => "rtl",
@@ -91,7 +90,7 @@ impl Language {
     }
 }
 
-/// `de-AT;q=0.8` is `("de-AT", 0.8)`. A weight that is no weight makes the range count for nothing.
+/// `de-AT;q=0.8` is `("de-AT", 0.8)`. An invalid weight counts as 0.
 fn tag_and_weight(range: &str) -> (&str, f32) {
     let (tag, parameters) = range.split_once(';').unwrap_or((range, "q=1"));
     let weight = parameters
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_chosen_is_english() {
+    fn an_unusable_header_means_english() {
         for header in [
             "",
             "*",
@@ -151,9 +150,10 @@ mod tests {
     }
 
     #[test]
-    fn every_language_answers_to_its_tag() {
+    fn every_language_is_chosen_by_its_own_tags() {
         for language in Language::ALL {
             assert_eq!(Language::from_accept_language(Some(language.tag())), language);
+            assert_eq!(Language::from_accept_language(Some(language.lang())), language);
         }
     }
 }

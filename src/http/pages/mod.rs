@@ -1,7 +1,8 @@
-//! Everything that a person sees: whole HTML pages, rendered here and nowhere else, that need no script.
+//! HTML pages for people. Every page works without JavaScript and under a Content-Security-Policy that forbids inline style and
+//! script.
 //!
-//! A [`Page`] says what happened and holds the data to show; [`render()`] turns it into HTML in the person's language. Status codes
-//! and headers belong to the handlers. The pages keep to a Content-Security-Policy without inline style or script.
+//! A [`Page`] holds the data to show. [`render()`] turns it into HTML in the person's language. Status codes and headers are set by
+//! [`Visitor`](crate::http::visitor::Visitor).
 
 mod assets;
 mod language;
@@ -17,7 +18,7 @@ mod texts;
 
 pub use assets::{ASSET_CACHE_CONTROL, ASSETS_PATH, Asset, asset, assets};
 pub use language::Language;
-pub use page::{CodeProblem, Confirm, Network, Page, Retry, Terminal, Trouble};
+pub use page::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
 pub use render::{PageContext, render};
 #[cfg(any(test, feature = "demo"))]
 pub use samples::samples;

@@ -1,18 +1,18 @@
-//! Every page in every state: for the tests, and to look at.
+//! Every page in every state, for the tests and the gallery.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{CodeProblem, Confirm, Network, Page, Retry, Terminal, Trouble};
+use super::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
+use crate::postiz::Reason;
 
 const CODE: &str = "BCDF-GHJK";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 23));
 const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 0x5678, 0x8a2e, 0x1370, 0x7334));
 
-/// A page, and a name for it that can be a file's.
+/// A file name without extension, and the page.
 type Sample = (&'static str, Page);
 
-/// All of them.
 pub fn samples() -> Vec<Sample> {
     let mut all = vec![(
         "home",
@@ -31,7 +31,6 @@ fn codes() -> Vec<Sample> {
         ("enter", enter(None, "")),
         ("enter-malformed", enter(Some(CodeProblem::Malformed), "B0DF-GHJK")),
         ("enter-unknown", enter(Some(CodeProblem::Unknown), "bcdf ghjl")),
-        ("enter-again", enter(Some(CodeProblem::Again { mark: "A".repeat(43) }), "")),
         ("enter-expired", enter(Some(CodeProblem::Expired), CODE)),
         ("enter-used", enter(Some(CodeProblem::Used), CODE)),
     ]
@@ -41,7 +40,6 @@ fn confirmations() -> Vec<Sample> {
     let here = || Confirm {
         user_code: CODE.to_owned(),
         prefilled: true,
-        again: None,
         opened_seconds_ago: 130,
         expires_in_seconds: 770,
         requester: Some(HERE),
@@ -52,14 +50,13 @@ fn confirmations() -> Vec<Sample> {
     };
     let cannot_tell = || Confirm { network: Network::CannotTell, ..here() };
     let other = || Confirm { prefilled: false, network: Network::Other, viewer: Some(ELSEWHERE), ..here() };
-    let worst = Confirm { requester: Some(LONGEST), several_browsers: true, terminal: Terminal::Silent, ..other() };
+    let worst = Confirm { requester: Some(LONGEST), several_browsers: true, terminal: Terminal::Inactive, ..other() };
     [
         ("confirm", here()),
         ("confirm-two-families", Confirm { requester: Some(LONGEST), ..cannot_tell() }),
         ("confirm-other-network", Confirm { prefilled: true, ..other() }),
         ("confirm-no-address", Confirm { requester: None, viewer: None, ..cannot_tell() }),
-        ("confirm-silent", Confirm { terminal: Terminal::Silent, ..here() }),
-        ("confirm-signed-in", Confirm { terminal: Terminal::SignedIn, ..here() }),
+        ("confirm-inactive", Confirm { terminal: Terminal::Inactive, ..here() }),
         ("confirm-several-browsers", Confirm { several_browsers: true, ..here() }),
         ("typed", other()),
         ("typed-same-network", Confirm { prefilled: false, ..here() }),
@@ -74,27 +71,31 @@ fn outcomes() -> Vec<Sample> {
     vec![
         ("done-signed-in", Page::Done { terminal: Terminal::SignedIn }),
         ("done-waiting", Page::Done { terminal: Terminal::Waiting }),
-        ("done-silent", Page::Done { terminal: Terminal::Silent }),
+        ("done-inactive", Page::Done { terminal: Terminal::Inactive }),
         ("replaced", Page::Replaced),
         ("denied", Page::Denied),
-        ("try-again-unreachable", Page::TryAgain { reason: Trouble::Unreachable }),
-        ("try-again-slow", Page::TryAgain { reason: Trouble::Slow }),
-        ("try-again-refused", Page::TryAgain { reason: Trouble::Refused }),
-        ("approve-again-failed", approve_again(Trouble::Failed)),
-        ("approve-again-spent", approve_again(Trouble::Spent)),
-        ("approve-again-unreadable", approve_again(Trouble::Unreadable)),
-        ("approve-again-refused", approve_again(Trouble::Refused)),
+        ("try-again-unreachable", Page::TryAgain { reason: Reason::Unreachable }),
+        ("try-again-slow", Page::TryAgain { reason: Reason::Slow }),
+        ("try-again-client-refused", Page::TryAgain { reason: Reason::ClientRefused }),
+        ("approve-again-failed", approve_again(Reason::Failed)),
+        ("approve-again-code-refused", approve_again(Reason::CodeRefused)),
+        ("approve-again-unreadable", approve_again(Reason::Unreadable)),
+        ("approve-again-client-refused", approve_again(Reason::ClientRefused)),
     ]
 }
 
 fn problems() -> Vec<Sample> {
-    let submit = Retry::Submit { user_code: CODE.to_owned(), action: Some("deny".to_owned()) };
+    let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("deny".to_owned()) };
+    let overloaded = |retry| Page::Overloaded { retry, retry_after_seconds: 7 };
     vec![
         ("wrong-browser", Page::WrongBrowser),
+        ("wrong-browser-ended", Page::WrongBrowserEnded),
         ("link-spent", Page::LinkSpent),
         ("too-many-tries", Page::TooManyTries { retry_after_seconds: 712 }),
         ("one-moment", Page::OneMoment { retry: Retry::Reload }),
-        ("one-moment-form", Page::OneMoment { retry: submit }),
+        ("one-moment-form", Page::OneMoment { retry: submit() }),
+        ("overloaded", overloaded(Retry::Reload)),
+        ("overloaded-form", overloaded(submit())),
         ("cross-site", Page::CrossSite),
         ("not-found", Page::NotFound),
         ("method-not-allowed", Page::MethodNotAllowed),

@@ -1,4 +1,4 @@
-//! One struct for each file of `templates/` that is a page: what the template may ask, decided here and not there.
+//! One struct for each page in `templates/`. Decisions are made here, so that templates hold no logic.
 
 use std::net::IpAddr;
 
@@ -10,10 +10,10 @@ use super::{
     texts::Texts,
 };
 
-/// What a person types to start over.
+/// The command that starts a new login.
 const LOGIN: &str = "postiz auth:login";
 
-/// What `base.html` needs.
+/// The data of `base.html`.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub(super) texts: &'a Texts,
@@ -48,25 +48,22 @@ pub(super) struct EnterCodeTemplate<'a> {
     frame: Frame<'a>,
     title: &'a str,
     typed: &'a str,
-    /// Something to correct in the field.
+    /// Shown at the field, for the person to correct the code.
     wrong: Option<&'a str>,
-    /// This login is over: a new one is the next step, not another try.
+    /// Shown with the command that starts a new login: this one has ended.
     over: Option<&'a str>,
-    /// What lets the same code through the second time.
-    again: Option<&'a str>,
-    /// The field is what the page is for: it has the focus, and a pasted code goes off at once.
+    /// The page has nothing to read first, so the field gets the focus and a pasted code is sent at once.
     alone: bool,
 }
 
 impl<'a> EnterCodeTemplate<'a> {
     pub(super) fn new(frame: Frame<'a>, problem: Option<&'a CodeProblem>, typed: &'a str) -> Self {
         let enter = &frame.texts.enter;
-        let page = Self { frame, title: &enter.title, typed, wrong: None, over: None, again: None, alone: true };
+        let page = Self { frame, title: &enter.title, typed, wrong: None, over: None, alone: true };
         match problem {
             None => page,
             Some(CodeProblem::Malformed) => Self { wrong: Some(&enter.malformed), ..page },
             Some(CodeProblem::Unknown) => Self { wrong: Some(&enter.unknown), ..page },
-            Some(CodeProblem::Again { mark }) => Self { wrong: Some(&enter.again), again: Some(mark), ..page },
             Some(CodeProblem::Expired) => {
                 Self { title: &enter.expired.title, over: Some(&enter.expired.text), typed: "", alone: false, ..page }
             }
@@ -83,18 +80,18 @@ pub(super) struct ConfirmTemplate<'a> {
     frame: Frame<'a>,
     confirm: &'a Confirm,
     title: &'a str,
-    /// The code as a screen reader should say it: letter by letter.
+    /// For screen readers: the letters apart, so that they are read one by one.
     spelled: String,
-    /// The login comes from another network.
+    /// The warning that the login was started on another network.
     elsewhere: Option<&'a str>,
     started: String,
     expires: String,
-    /// Shown beside the requester's address where the two differ.
+    /// Shown only if it differs from the requester.
     viewer: Option<IpAddr>,
-    /// Going on would do the person no good.
+    /// Approving would not help, so the page makes *Deny* its main button.
     discouraged: bool,
     continue_label: &'a str,
-    // The field of `code_field.html`:
+    // The data of `code_field.html`.
     typed: &'a str,
     wrong: Option<&'a str>,
     alone: bool,
@@ -103,15 +100,15 @@ pub(super) struct ConfirmTemplate<'a> {
 impl<'a> ConfirmTemplate<'a> {
     pub(super) fn new(frame: Frame<'a>, confirm: &'a Confirm) -> Self {
         let texts = &frame.texts.confirm;
-        let discouraged = confirm.terminal != Terminal::Waiting;
+        let discouraged = confirm.terminal == Terminal::Inactive;
         Self {
             frame,
             confirm,
-            title: if confirm.prefilled { &texts.title } else { &texts.title_typed },
+            title: if confirm.prefilled { &texts.title } else { &texts.title_to_type },
             spelled: confirm.user_code.chars().flat_map(|letter| [letter, ' ']).collect(),
             elsewhere: match (confirm.network, confirm.prefilled) {
-                (Network::Other, false) => Some(&texts.other_network),
-                (Network::Other, true) => Some(&texts.other_network_typed),
+                (Network::Other, false) => Some(&texts.other_network_to_type),
+                (Network::Other, true) => Some(&texts.other_network),
                 (Network::Same | Network::CannotTell, _) => None,
             },
             started: frame.texts.common.ago(confirm.opened_seconds_ago),
@@ -121,7 +118,6 @@ impl<'a> ConfirmTemplate<'a> {
             continue_label: if discouraged { &texts.continue_anyway } else { &texts.r#continue },
             typed: "",
             wrong: None,
-            // There is something to read before.
             alone: false,
         }
     }

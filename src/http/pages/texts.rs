@@ -1,7 +1,7 @@
-//! Every sentence that a person reads, in ten languages: `locales/*.json`, one struct field for each key.
+//! Every sentence on the pages, in ten languages. `locales/*.json` has one key for each field here; the tests fail on a missing and on
+//! an unknown key.
 //!
-//! A field that a file lacks, or a key that no field knows, fails the tests. Placeholders such as `{minutes}` are followed by
-//! abbreviations that have no plural, so that no language needs rules.
+//! `{minutes}` always stands beside an abbreviation without a plural, so that no language needs plural rules.
 
 use std::sync::LazyLock;
 
@@ -9,7 +9,6 @@ use serde::Deserialize;
 
 use super::Language;
 
-/// A title and the sentence under it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Words {
@@ -38,10 +37,10 @@ pub(super) struct Common {
     pub(super) try_again: String,
     pub(super) approve_again: String,
     pub(super) enter_code: String,
-    pub(super) start_page: String,
+    pub(super) home_page: String,
     just_now: String,
     minutes_ago: String,
-    in_minutes: String,
+    expires_in: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +50,7 @@ pub(super) struct Home {
     pub(super) text: String,
     pub(super) run: String,
     pub(super) have_code: String,
+    pub(super) api: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -63,7 +63,6 @@ pub(super) struct Enter {
     pub(super) caution: String,
     pub(super) malformed: String,
     pub(super) unknown: String,
-    pub(super) again: String,
     pub(super) expired: Words,
     pub(super) used: Words,
 }
@@ -72,13 +71,12 @@ pub(super) struct Enter {
 #[serde(deny_unknown_fields)]
 pub(super) struct Confirm {
     pub(super) title: String,
-    pub(super) title_typed: String,
+    pub(super) title_to_type: String,
     pub(super) access: String,
+    pub(super) other_network_to_type: String,
     pub(super) other_network: String,
-    pub(super) other_network_typed: String,
     pub(super) several_browsers: String,
-    pub(super) signed_in: String,
-    pub(super) silent: String,
+    pub(super) inactive: String,
     pub(super) started: String,
     pub(super) from: String,
     pub(super) same_network: String,
@@ -94,7 +92,7 @@ pub(super) struct Confirm {
 pub(super) struct Done {
     pub(super) signed_in: Words,
     pub(super) waiting: Words,
-    pub(super) silent: Words,
+    pub(super) inactive: Words,
     pub(super) replaced: Words,
     pub(super) denied: Words,
 }
@@ -105,8 +103,8 @@ pub(super) struct Trouble {
     pub(super) unreachable: String,
     pub(super) slow: String,
     pub(super) failed: String,
-    pub(super) refused: String,
-    pub(super) spent: String,
+    pub(super) client_refused: String,
+    pub(super) code_refused: String,
     pub(super) unreadable: String,
     pub(super) still_open: String,
     pub(super) approve_again: String,
@@ -117,9 +115,11 @@ pub(super) struct Trouble {
 #[serde(deny_unknown_fields)]
 pub(super) struct Problem {
     pub(super) wrong_browser: Words,
+    pub(super) wrong_browser_ended: Words,
     pub(super) link_spent: Words,
     pub(super) too_many_tries: Words,
     pub(super) one_moment: Words,
+    pub(super) overloaded: Words,
     pub(super) cross_site: Words,
     pub(super) not_found: Words,
     pub(super) method_not_allowed: Words,
@@ -128,7 +128,7 @@ pub(super) struct Problem {
 }
 
 impl Common {
-    /// "2 min ago"; below a minute "just now".
+    /// `2 min ago`, rounded down.
     pub(super) fn ago(&self, seconds: u64) -> String {
         match seconds / 60 {
             0 => self.just_now.clone(),
@@ -136,14 +136,14 @@ impl Common {
         }
     }
 
-    /// "in 3 min".
+    /// `in 3 min`, rounded up.
     pub(super) fn within(&self, seconds: u64) -> String {
-        in_minutes(&self.in_minutes, seconds)
+        put_minutes(&self.expires_in, seconds)
     }
 }
 
-/// Puts minutes in for `{minutes}`, rounded up: nobody should come back too early.
-pub(super) fn in_minutes(text: &str, seconds: u64) -> String {
+/// Replaces `{minutes}`, rounded up so that a person who waits that long does not come back too early.
+pub(super) fn put_minutes(text: &str, seconds: u64) -> String {
     text.replace("{minutes}", &seconds.div_ceil(60).max(1).to_string())
 }
 
@@ -163,11 +163,10 @@ fn source(language: Language) -> &'static str {
     }
 }
 
-/// What is read once, at the first page. Files that the tests have read can be read here; `None` only spares the type a panic.
+/// Parsed at the first page. The tests parse every file, so `None` never occurs; it only avoids a panic.
 static TEXTS: LazyLock<Vec<Option<Texts>>> =
     LazyLock::new(|| Language::ALL.into_iter().map(|language| serde_json::from_str(source(language)).ok()).collect());
 
-/// The sentences in a language.
 pub(super) fn texts(language: Language) -> Option<&'static Texts> {
     TEXTS.get(language as usize)?.as_ref()
 }
@@ -180,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// Each text by the path of its keys.
+    /// The texts by their dotted keys.
     fn flat(language: Language) -> BTreeMap<String, String> {
         fn walk(path: &str, value: &Value, into: &mut BTreeMap<String, String>) {
             match value {
@@ -197,6 +196,16 @@ mod tests {
         texts.into_iter().map(|(path, text)| (path[3..].to_owned(), text)).collect()
     }
 
+    fn each_text() -> impl Iterator<Item = (Language, String, String)> {
+        Language::ALL
+            .into_iter()
+            .flat_map(|language| flat(language).into_iter().map(move |(key, text)| (language, key, text)))
+    }
+
+    fn place(language: Language, key: &str) -> String {
+        format!("locales/{}.json, {key}", language.tag())
+    }
+
     /// `["{minutes}"]`
     fn placeholders(text: &str) -> Vec<&str> {
         let mut found: Vec<_> = text.split_inclusive('}').filter_map(|part| Some(&part[part.find('{')?..])).collect();
@@ -205,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn no_language_lacks_a_key_or_has_one_too_many() {
+    fn every_language_has_exactly_the_keys_of_the_structs() {
         for language in Language::ALL {
             let read: Result<Texts, _> = serde_json::from_str(source(language));
             assert!(read.is_ok(), "locales/{}.json: {}", language.tag(), read.unwrap_err());
@@ -225,15 +234,63 @@ mod tests {
     fn a_translation_keeps_placeholders_and_leads_to_the_same_commands() {
         let leads = |text: &str| text.ends_with([':', '：']);
         let english = flat(Language::English);
-        for language in Language::ALL {
-            for (key, text) in flat(language) {
-                let original = &english[&key];
-                let place = format!("locales/{}.json, {key}", language.tag());
-                assert_eq!(placeholders(&text), placeholders(original), "{place}");
-                assert_eq!(leads(&text), leads(original), "{place}: the colon before a command");
-                assert!(!text.trim().is_empty() && text.trim() == text, "{place}");
-                assert!(!text.contains(['<', '>', '&']), "{place}: texts hold no HTML");
+        for (language, key, text) in each_text() {
+            let place = place(language, &key);
+            let original = &english[&key];
+            assert_eq!(placeholders(&text), placeholders(original), "{place}");
+            assert_eq!(leads(&text), leads(original), "{place}: the colon before a command");
+            assert!(!text.trim().is_empty() && text.trim() == text, "{place}");
+            assert!(!text.contains(['<', '>', '&']), "{place}: texts hold no HTML");
+        }
+    }
+
+    #[test]
+    fn punctuation_follows_the_language() {
+        for (language, key, text) in each_text() {
+            assert_eq!(typography(language, &text), None, "{}: {text}", place(language, &key));
+        }
+    }
+
+    /// The first mistake in a text, if it has one.
+    fn typography(language: Language, text: &str) -> Option<&'static str> {
+        /// Whether a character in `marks` follows something else than `space`.
+        fn not_after(text: &str, marks: &[char], space: char) -> bool {
+            text.match_indices(marks).any(|(at, _)| !text[..at].ends_with(space))
+        }
+        let spaced_ellipsis = text.contains(" …") || text.contains("\u{a0}…");
+        match language {
+            _ if text.contains("{minutes} ") => Some("no U+00A0 between number and unit"),
+            _ if text.contains('\'') => Some("a straight apostrophe"),
+            _ if text.contains("...") => Some("three dots for an ellipsis"),
+            Language::German if spaced_ellipsis => None,
+            Language::German if text.contains('…') => Some("no space before the ellipsis"),
+            _ if spaced_ellipsis => Some("a space before the ellipsis"),
+            Language::French if not_after(text, &[':'], '\u{a0}') => Some("no U+00A0 before a colon"),
+            Language::French if not_after(text, &[';', '?', '!'], '\u{202f}') => Some("no U+202F before ; ? or !"),
+            Language::Spanish if text.matches('?').count() != text.matches('¿').count() => Some("a ? without its ¿"),
+            Language::Japanese | Language::Chinese if text.contains([',', '.', ':', ';', '?', '!', '(', ')']) => {
+                Some("half-width punctuation")
             }
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn each_mistake_of_typography_is_found() {
+        for (language, right, wrong) in [
+            (Language::English, "{minutes}\u{a0}min", "{minutes} min"),
+            (Language::English, "isn’t", "isn't"),
+            (Language::Italian, "Un momento…", "Un momento..."),
+            (Language::English, "One moment…", "One moment …"),
+            (Language::German, "Einen Moment …", "Einen Moment…"),
+            (Language::French, "terminal\u{a0}:", "terminal:"),
+            (Language::French, "code\u{202f}? perdu\u{202f};", "code\u{202f}? perdu ;"),
+            (Language::Spanish, "¿Muestra?", "Muestra?"),
+            (Language::Japanese, "再試行します。", "再試行します."),
+            (Language::Chinese, "终端中运行：", "终端中运行:"),
+        ] {
+            assert_eq!(typography(language, right), None, "{right}");
+            assert!(typography(language, wrong).is_some(), "{wrong}");
         }
     }
 
@@ -247,15 +304,15 @@ mod tests {
     }
 
     #[test]
-    fn time_is_rounded_so_that_nobody_comes_too_early() {
+    fn past_minutes_round_down_and_coming_ones_up() {
         let common = &texts(Language::English).unwrap().common;
         for (seconds, ago, within) in [
-            (0, "just now", "in 1 min"),
-            (59, "just now", "in 1 min"),
-            (60, "1 min ago", "in 1 min"),
-            (61, "1 min ago", "in 2 min"),
-            (899, "14 min ago", "in 15 min"),
-            (900, "15 min ago", "in 15 min"),
+            (0, "just now", "in 1\u{a0}min"),
+            (59, "just now", "in 1\u{a0}min"),
+            (60, "1\u{a0}min ago", "in 1\u{a0}min"),
+            (61, "1\u{a0}min ago", "in 2\u{a0}min"),
+            (899, "14\u{a0}min ago", "in 15\u{a0}min"),
+            (900, "15\u{a0}min ago", "in 15\u{a0}min"),
         ] {
             assert_eq!((common.ago(seconds).as_str(), common.within(seconds).as_str()), (ago, within));
         }

@@ -1,11 +1,12 @@
-//! What every page promises, in every state and language.
+//! Rules that hold for every page, in every state and language.
 
 use scraper::{ElementRef, Html};
 
 use super::{
-    super::{ASSETS_PATH, CodeProblem, Retry, Trouble, asset, assets},
+    super::{ASSETS_PATH, CodeProblem, Retry, asset, assets},
     *,
 };
+use crate::postiz::Reason;
 
 const LIMIT: usize = 15 * 1024;
 const HOSTILE: &str = r#""><script src="https://evil.example"></script><b onclick='x'>&amp;"#;
@@ -21,7 +22,7 @@ fn a_page_has_no_inline_style_or_script() {
 }
 
 #[test]
-fn a_page_with_all_its_assets_is_below_15_kilobytes() {
+fn a_page_with_its_assets_is_below_15_kilobytes() {
     let assets: usize = assets().iter().map(|asset| asset.body.len()).sum();
     for language in Language::ALL {
         let context = PageContext { base_path: "", language, reference: Some("7f3a9c12") };
@@ -36,7 +37,7 @@ fn a_page_with_all_its_assets_is_below_15_kilobytes() {
 fn a_page_names_its_language_and_direction_and_has_one_heading() {
     for (name, language, html) in everything() {
         let root = html.root_element().value();
-        assert_eq!(root.attr("lang"), Some(language.tag()), "{name}");
+        assert_eq!(root.attr("lang"), Some(language.lang()), "{name}");
         assert_eq!(root.attr("dir"), Some(if language == Language::Hebrew { "rtl" } else { "ltr" }), "{name}");
         let heading: String = select(&html, "h1").iter().flat_map(ElementRef::text).collect();
         assert_eq!(select(&html, "h1").len(), 1, "{name}");
@@ -46,7 +47,7 @@ fn a_page_names_its_language_and_direction_and_has_one_heading() {
 }
 
 #[test]
-fn every_address_is_below_the_path_of_the_server_or_the_page_itself() {
+fn every_link_leads_below_the_path_of_the_server_or_to_the_page_itself() {
     for (name, _, html) in everything() {
         for element in select(&html, "[href], [src], [action]") {
             let element = element.value();
@@ -57,7 +58,7 @@ fn every_address_is_below_the_path_of_the_server_or_the_page_itself() {
 }
 
 #[test]
-fn what_comes_from_outside_is_escaped_everywhere() {
+fn untrusted_text_is_escaped_on_every_page() {
     let hostile = || HOSTILE.to_owned();
     let confirm = |prefilled| Page::Confirm(Confirm { user_code: hostile(), prefilled, ..sample_confirm() });
     let context = PageContext { base_path: "", language: Language::English, reference: Some(HOSTILE) };
@@ -66,8 +67,12 @@ fn what_comes_from_outside_is_escaped_everywhere() {
         Page::EnterCode { problem: Some(CodeProblem::Malformed), typed: hostile() },
         confirm(true),
         confirm(false),
-        Page::ApproveAgain { user_code: hostile(), reason: Trouble::Failed },
+        Page::ApproveAgain { user_code: hostile(), reason: Reason::Failed },
         Page::OneMoment { retry: Retry::Submit { user_code: hostile(), action: Some(hostile()) } },
+        Page::Overloaded {
+            retry: Retry::Submit { user_code: hostile(), action: Some(hostile()) },
+            retry_after_seconds: 7,
+        },
     ] {
         let html = Html::parse_document(&render(&page, &context));
         assert_eq!(select(&html, "script").len(), 1, "{page:?}");

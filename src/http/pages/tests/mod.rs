@@ -1,5 +1,3 @@
-//! Pages as a browser would read them.
-
 mod every_page;
 mod next_step;
 
@@ -16,7 +14,7 @@ fn parse(page: &Page, language: Language) -> Html {
     Html::parse_document(&render(page, &context))
 }
 
-/// Every page in every language, with a name for messages.
+/// Every sample in every language, with its name for messages.
 fn everything() -> impl Iterator<Item = (String, Language, Html)> {
     Language::ALL.into_iter().flat_map(|language| {
         samples()

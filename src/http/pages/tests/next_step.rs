@@ -1,9 +1,10 @@
-//! What a person can do, and is told before.
+//! The steps that a page offers, and the warnings before them.
 
 use super::{
-    super::{Network, Retry, Terminal, Trouble},
+    super::{Network, Retry, Terminal},
     *,
 };
+use crate::postiz::Reason;
 
 #[test]
 fn a_login_from_the_same_network_takes_one_click() {
@@ -44,21 +45,13 @@ fn a_login_is_denied_without_typing_its_code() {
 }
 
 #[test]
-fn a_person_is_warned_before_approving_in_vain() {
-    for (terminal, warning) in [
-        (Terminal::Silent, Some("only sign out your other machines")),
-        (Terminal::SignedIn, Some("would sign it out")),
-        (Terminal::Waiting, None),
-    ] {
-        let text = text(&english(&Page::Confirm(Confirm { terminal, ..sample_confirm() })));
-        match warning {
-            Some(warning) => {
-                assert!(text.find(warning) < text.find("Continue anyway"));
-                assert!(text.contains(warning));
-            }
-            None => assert!(text.contains("Continue to Postiz")),
-        }
-    }
+fn a_person_is_warned_before_approving_for_an_inactive_terminal() {
+    let shown = |terminal| text(&english(&Page::Confirm(Confirm { terminal, ..sample_confirm() })));
+    let warning = "only sign out your other machines";
+    let inactive = shown(Terminal::Inactive);
+    assert!(inactive.find(warning).unwrap() < inactive.find("Continue anyway").unwrap());
+    let waiting = shown(Terminal::Waiting);
+    assert!(!waiting.contains(warning) && waiting.contains("Continue to Postiz"));
 }
 
 #[test]
@@ -72,21 +65,46 @@ fn a_code_confirmed_in_another_browser_is_flagged() {
 
 #[test]
 fn a_failed_exchange_offers_the_step_that_can_succeed() {
-    let html = english(&Page::TryAgain { reason: Trouble::Slow });
+    let html = english(&Page::TryAgain { reason: Reason::Slow });
     assert_eq!(select(&html, r#"main a[href=""]"#).len(), 1, "the same URL, with its query");
-    let html = english(&Page::ApproveAgain { user_code: "BCDF-GHJK".to_owned(), reason: Trouble::Spent });
+    let html = english(&Page::ApproveAgain { user_code: "BCDF-GHJK".to_owned(), reason: Reason::CodeRefused });
     let fields: Vec<_> =
         select(&html, "form input").iter().map(|i| (i.value().attr("name"), i.value().attr("value"))).collect();
     assert_eq!(fields, [(Some("user_code"), Some("BCDF-GHJK")), (Some("action"), Some("continue"))]);
 }
 
 #[test]
-fn a_page_that_waits_tries_again_by_itself_as_it_was_asked() {
-    let reload = english(&Page::OneMoment { retry: Retry::Reload });
-    assert_eq!(select(&reload, r#"a[href=""][data-retry-seconds]"#).len(), 1);
-    assert_eq!(select(&reload, "head noscript").len(), 1, "without script as well");
-    let retry = Retry::Submit { user_code: "BCDF-GHJK".to_owned(), action: None };
-    let submit = english(&Page::OneMoment { retry });
-    assert_eq!(select(&submit, r#"form[data-retry-seconds] input[name="user_code"]"#).len(), 1);
-    assert!(select(&submit, r#"input[name="action"], noscript"#).is_empty());
+fn a_page_repeats_its_request_by_itself() {
+    let one_moment = |retry| english(&Page::OneMoment { retry });
+    let overloaded = |retry| english(&Page::Overloaded { retry, retry_after_seconds: 7 });
+    let pages: [(&dyn Fn(Retry) -> Html, _); 2] = [(&one_moment, "4"), (&overloaded, "7")];
+    for (page, seconds) in pages {
+        let reload = page(Retry::Reload);
+        let link = select(&reload, r#"a[href=""]"#)[0].value();
+        assert_eq!(link.attr("data-retry-seconds"), Some(seconds));
+        assert_eq!(select(&reload, "head noscript").len(), 1, "without script as well");
+        let submit = page(Retry::Submit { user_code: "BCDF-GHJK".to_owned(), action: None });
+        assert_eq!(select(&submit, "form")[0].value().attr("data-retry-seconds"), Some(seconds));
+        assert_eq!(select(&submit, r#"form input[name="user_code"]"#).len(), 1);
+        assert!(select(&submit, r#"input[name="action"], noscript"#).is_empty());
+    }
+}
+
+#[test]
+fn a_login_ended_by_the_wrong_browser_warns_of_sent_links_and_starts_anew() {
+    let html = english(&Page::WrongBrowserEnded);
+    let text = text(&html);
+    assert!(text.contains("a link that somebody sent you") && text.contains("Nothing was shared"), "{text}");
+    assert_eq!(select(&html, ".command code")[0].text().collect::<String>(), "postiz auth:login");
+    assert!(select(&html, "main a, main form").is_empty(), "nothing on the page goes on with this login");
+}
+
+#[test]
+fn an_ipv6_address_breaks_between_its_groups() {
+    let requester = "2001:db8:85a3:1234:5678:8a2e:1370:7334".parse().ok();
+    let html = english(&Page::Confirm(Confirm { requester, network: Network::CannotTell, ..sample_confirm() }));
+    assert_eq!(
+        select(&html, "dd bdi")[0].inner_html().replace("<wbr>", "|"),
+        "2001:|db8:|85a3:|1234:|5678:|8a2e:|1370:|7334"
+    );
 }
