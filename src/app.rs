@@ -1,9 +1,8 @@
-//! One way up, one way down: [`App::start`] and [`Running::stop`], for `serve`, `demo` and tests.
+//! Starts and stops the whole server: [`App::start`] and [`Running::stop`], for `serve`, the demo and tests.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
@@ -17,70 +16,56 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::Config;
+use crate::db::{Database, TlsError};
+use crate::flow::DeviceFlow;
 use crate::http::{Deps, headers, routes, trace};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
-use crate::store::{Store, TlsError};
-use crate::waiters::Waiters;
-use crate::{check, exporter, feed, sockets, sweeper};
+use crate::store::Store;
+use crate::{check, cleanup, exporter, sockets};
 
-/// What is under way at a stop is finished within this time.
+/// Requests under way at a stop are finished within this time.
 pub const GRACE: Duration = Duration::from_secs(10);
-/// Longer than load balancers keep an idle connection, so that it is they who close it.
+/// Longer than load balancers keep an idle connection, so that they close it and not we.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// After held polls are answered and before the listener closes: the answers leave, and whoever asks
-/// `/health` meanwhile hears 503.
+/// After held polls are answered and before the listener closes: the answers are sent, and `/health` is 503 meanwhile.
 const LINGER: Duration = Duration::from_millis(500);
-/// The time a client has for a request's head.
-const REQUEST_HEAD: Duration = Duration::from_secs(5);
-/// Connections at a time, shared out among the workers: the held polls, and room beside them.
-const MOST_CONNECTIONS: usize = 15_000;
-/// Connections that wait to be accepted, as after a restart with many terminals waiting.
+const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Of all workers: the held polls, and room beside them.
+const MAX_CONNECTIONS: usize = 15_000;
+/// Connections that wait to be accepted, as after a restart while many terminals poll.
 const BACKLOG: u32 = 4096;
 
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// TLS to Postgres can't be set up.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The client for Postiz can't be set up.
     #[error(transparent)]
     Outbound(#[from] SetupError),
-    /// The listener can't be used.
     #[error("can't listen")]
     Listen(#[from] io::Error),
 }
 
-/// The server before it runs.
 #[derive(Debug)]
 pub struct App;
 
 impl App {
-    /// Starts serving on `listener`; does not wait for the database.
+    /// Serves on `listener`; does not wait for the database.
     ///
     /// Has to be called on a multi-thread runtime, on which database connections live.
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let runtime = Handle::current();
         let address = listener.local_addr()?;
-        let store = Store::new(config, &runtime)?;
-        let waiters = Arc::new(Waiters::new(sockets::raise_limit()));
-        let http = outbound::client()?;
-        let postiz = Postiz::new(config, http.clone());
-        let deps = Data::new(Deps::new(config, store.clone(), postiz, Arc::clone(&waiters), runtime.clone()));
-
-        let (limits, logins) = (Arc::clone(&deps.limits), deps.logins.clone());
-        runtime.spawn(sweeper::run(store.clone(), limits, logins, deps.stopping.clone()));
-        runtime.spawn(feed::run(store.clone(), waiters, deps.stopping.clone()));
-
-        runtime.spawn(check::at_start(config.clone(), store, http, deps.stopping.clone()));
-
+        let flow = flow(config, &runtime)?;
+        background(config, &flow, &runtime)?;
+        let deps = Data::new(Deps::new(config, flow));
         let closing = CancellationToken::new();
         let server = serve(Data::clone(&deps), listener, closing.clone())?;
         let handle = server.handle();
         let exporter = match config.metrics_port {
             Some(port) => {
-                let (address, exporter) = exporter::start(&deps, listen(port)?, &runtime)?;
+                let (address, exporter) = exporter::start(&deps.flow, listen(port)?, &runtime)?;
                 info!(%address, "metrics are served");
                 Some(exporter)
             }
@@ -90,7 +75,29 @@ impl App {
     }
 }
 
-/// Listens on IPv4 and IPv6 at once, or on IPv4 where there is no IPv6.
+/// The device flow with its database and Postiz; connects to nothing yet.
+pub fn flow(config: &Config, runtime: &Handle) -> Result<DeviceFlow, StartError> {
+    let store = Store::new(config, Database::new(config, runtime)?, runtime);
+    let postiz = Postiz::new(config, outbound::client()?);
+    Ok(DeviceFlow::new(config, store, postiz, sockets::raise_limit(), runtime))
+}
+
+/// What runs beside the requests until the server stops.
+fn background(config: &Config, flow: &DeviceFlow, runtime: &Handle) -> Result<(), SetupError> {
+    let stopping = flow.stopping().clone();
+    let database = flow.store().database().clone();
+    let migrations = async move { stopping.run_until_cancelled(database.keep_migrated()).await };
+    runtime.spawn(migrations);
+    let deciding = flow.clone();
+    runtime.spawn(async move { deciding.follow_decisions().await });
+    let cleaning = flow.clone();
+    runtime.spawn(async move { cleanup::run(&cleaning).await });
+    let (database, stopping) = (flow.store().database().clone(), flow.stopping().clone());
+    runtime.spawn(check::at_start(config.clone(), database, outbound::client()?, stopping));
+    Ok(())
+}
+
+/// Listens on IPv4 and IPv6, or on IPv4 if there is no IPv6.
 pub fn listen(port: u16) -> io::Result<TcpListener> {
     TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).or_else(|error| match error.kind() {
         io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
@@ -105,19 +112,19 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
             .wrap(headers::defaults(&deps.server_url))
             .wrap(from_fn(headers::last_answer))
             .wrap(from_fn(trace::trace))
-            // The CLI asks for //device/code where its server's URL ends with a slash.
+            // The CLI requests //device/code if its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
             .configure(routes::configure(deps.server_url.base_path()))
     };
-    // By the processors, or the share of them that a container may use.
+    // The processors, or a container's share of them.
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
-        .client_request_timeout(REQUEST_HEAD)
+        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .backlog(BACKLOG)
-        .max_connections(MOST_CONNECTIONS.div_ceil(workers))
+        .max_connections(MAX_CONNECTIONS.div_ceil(workers))
         .workers(workers)
-        // A client that goes away while its poll is held frees everything at once.
+        // A client that disconnects while its poll is held frees everything at once.
         .h1_allow_half_closed(false)
         .shutdown_timeout(GRACE.as_secs())
         .shutdown_signal(closing.cancelled_owned())
@@ -126,7 +133,6 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
     Ok(server)
 }
 
-/// A server that runs.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
@@ -139,32 +145,31 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Stops: `/health` turns 503; after `DRAIN_SECONDS`, in which all else goes on, held polls are answered and what is
-    /// under way is finished, for at most [`GRACE`].
+    /// Stops. `/health` is 503 for `DRAIN_SECONDS`, while all else is served. Then held polls are answered, and requests
+    /// under way are finished within [`GRACE`].
     pub async fn stop(self) {
+        let flow = &self.deps.flow;
         if !self.drain.is_zero() {
-            info!(seconds = self.drain.as_secs(), "draining: /health says 503, everything is still served");
-            self.deps.health.leave();
+            info!(seconds = self.drain.as_secs(), "draining: /health is 503, and requests are still served");
+            self.deps.health.drain();
             sleep(self.drain).await;
         }
-        info!(held = self.deps.waiters.held(), "stopping: what is under way is finished first");
-        self.deps.stopping.cancel();
+        info!(held_polls = flow.held_polls(), "stopping: requests under way are finished first");
+        flow.stop();
         sleep(LINGER).await;
         self.closing.cancel();
         if timeout(GRACE + Duration::from_secs(2), self.server).await.is_err() {
-            warn!("stopping took too long; the rest is cut off");
+            warn!("stopping took too long: the remaining requests are cut off");
             self.handle.stop(false).await;
         }
-        self.deps.unfinished.close();
-        if timeout(GRACE, self.deps.unfinished.wait()).await.is_err() {
+        if !flow.finished(GRACE).await {
             warn!("some work could not be finished in time");
         }
-        self.deps.store.close();
+        flow.store().database().close();
         if let Some(exporter) = self.exporter {
             exporter.stop(false).await;
         }

@@ -1,11 +1,10 @@
 //! `GET /metrics` on a port of its own, for Prometheus: `OpenMetrics` text.
 //!
-//! Not on the public port: how many people log in is nobody else's business.
+//! Not on the public port: how many people log in is the operator's business alone.
 
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, get};
@@ -17,18 +16,16 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::runtime::Handle;
 
-use crate::http::Deps;
-use crate::store::Store;
-use crate::waiters::Waiters;
+use crate::flow::DeviceFlow;
 
-/// Before each name.
+/// Of every name.
 const PREFIX: &str = "postiz_auth";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until the handle stops it.
-pub fn start(deps: &Deps, listener: TcpListener, runtime: &Handle) -> io::Result<(SocketAddr, ServerHandle)> {
+pub fn start(flow: &DeviceFlow, listener: TcpListener, runtime: &Handle) -> io::Result<(SocketAddr, ServerHandle)> {
     let address = listener.local_addr()?;
-    let registry = Data::new(registry(deps));
+    let registry = Data::new(registry(flow));
     let server =
         HttpServer::new(move || App::new().app_data(Data::clone(&registry)).route("/metrics", get().to(scrape)))
             .workers(1)
@@ -48,34 +45,31 @@ async fn scrape(registry: Data<Registry>) -> HttpResponse {
     }
 }
 
-fn registry(deps: &Deps) -> Registry {
+fn registry(flow: &DeviceFlow) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
-    registry.register("build", "Which server this is", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-    deps.logins.register(&mut registry);
-    deps.limit_metrics.register(&mut registry);
-    deps.postiz.exchanges().register(&mut registry);
-    deps.store.batches().register(&mut registry);
-    registry.register_collector(Box::new(Now { store: deps.store.clone(), waiters: Arc::clone(&deps.waiters) }));
+    registry.register("build", "Version of this server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    flow.metrics().register(&mut registry);
+    flow.limit_metrics().register(&mut registry);
+    flow.postiz().exchanges().register(&mut registry);
+    flow.store().batches().register(&mut registry);
+    registry.register_collector(Box::new(Gauges(flow.clone())));
     registry
 }
 
-/// What is looked up at each scrape.
+/// Read at each scrape.
 #[derive(Debug)]
-struct Now {
-    store: Store,
-    waiters: Arc<Waiters>,
-}
+struct Gauges(DeviceFlow);
 
-impl Collector for Now {
+impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let load = self.store.load();
+        let load = self.0.store().database().load();
         for (name, help, value) in [
-            ("polls_held", "Terminals that wait here", self.waiters.held()),
-            ("database_connections", "Connections that are open", load.connections),
-            ("database_connections_idle", "Connections that nobody uses", load.idle),
-            ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.most),
+            ("polls_held", "Held polls", self.0.held_polls()),
+            ("database_connections", "Open connections to the database", load.connections),
+            ("database_connections_idle", "Open connections that are not in use", load.idle),
+            ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.max),
             ("database_connections_awaited", "Statements that wait for a connection", load.waiting),
-            ("database_reachable", "Whether the last statement was answered", usize::from(load.reachable)),
+            ("database_reachable", "Whether the last statement was answered", usize::from(load.available)),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

@@ -1,7 +1,7 @@
-//! What one client may do in a minute, counted by each replica for itself and in memory.
+//! What one client may do in a minute, counted in memory by each replica for itself.
 //!
-//! These hold floods off. They are no secret's only defence, so they need not agree between
-//! replicas; wrong user codes are counted in the database, for all replicas together.
+//! These limits stop floods. No secret depends on them alone, so replicas need not agree. Wrong user codes are counted in
+//! the database, for all replicas together.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -15,58 +15,49 @@ use crate::grant::{network, surroundings};
 
 /// Polls with a device code that was never issued, or is long gone. A terminal that meets one stops.
 const UNKNOWN_POLLS: NonZeroU32 = NonZeroU32::new(120).unwrap();
-/// Networks that are told apart at a time; past that, larger ones share a count, so that memory is
-/// bounded whoever comes.
-const MOST_CLIENTS: usize = 50_000;
+/// Networks that are counted apart. Past that, larger networks share a count, so that memory is bounded.
+const MAX_CLIENTS: usize = 50_000;
 
-/// The counts of this replica.
 #[derive(Debug)]
 pub struct Limits {
     openings: Option<PerMinute>,
     unknown_polls: PerMinute,
 }
 
-/// So many a minute for each client, all at once or spread.
 #[derive(Debug)]
 struct PerMinute {
     limiter: DefaultKeyedRateLimiter<IpNet>,
     clock: DefaultClock,
 }
 
-/// A client is over its limit, and under it again after this time.
+/// A client is over its limit until this time has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RateLimited(pub Duration);
-
-impl RateLimited {
-    /// For `Retry-After`: whole seconds, rounded up.
-    pub fn seconds(self) -> u64 {
-        whole_seconds(self.0)
-    }
+pub struct RateLimited {
+    pub retry_after: Duration,
 }
 
-/// Rounded up: nobody should come back too early.
+/// For `Retry-After`: rounded up, so that no client comes back too early.
 pub fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
 impl Limits {
-    /// `openings` logins may be started by a client in a minute; 0 sets no limit.
+    /// `openings`: logins that a client may open in a minute; 0 sets no limit.
     pub fn new(openings: u32) -> Self {
         Self { openings: NonZeroU32::new(openings).map(PerMinute::new), unknown_polls: PerMinute::new(UNKNOWN_POLLS) }
     }
 
-    /// Counts the start of a login.
     pub fn opening(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
         self.openings.as_ref().map_or(Ok(()), |limit| limit.count(client))
     }
 
-    /// Counts a poll whose device code is unknown.
+    /// For a poll whose device code is unknown.
     pub fn unknown_poll(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
         self.unknown_polls.count(client)
     }
 
-    /// Forgets who has been quiet for long enough; to be called every few seconds.
-    pub fn forget_the_quiet(&self) {
+    /// Frees the memory of clients that are under their limits again; to be called every few seconds.
+    pub fn prune(&self) {
         for limit in self.openings.iter().chain([&self.unknown_polls]) {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
@@ -80,11 +71,11 @@ impl PerMinute {
     }
 
     fn count(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
-        // Only the connection itself can be without an address; such clients share one.
+        // Clients without an address count as one.
         let client = client.unwrap_or(IpAddr::from([0; 4]));
-        let crowded = self.limiter.len() >= MOST_CLIENTS;
+        let crowded = self.limiter.len() >= MAX_CLIENTS;
         let key = if crowded { surroundings(client) } else { network(client) };
-        self.limiter.check_key(&key).map_err(|over| RateLimited(over.wait_time_from(self.clock.now())))
+        self.limiter.check_key(&key).map_err(|over| RateLimited { retry_after: over.wait_time_from(self.clock.now()) })
     }
 }
 
@@ -105,8 +96,8 @@ mod tests {
         for _ in 0..60 {
             assert_eq!(limits.opening(office), Ok(()));
         }
-        let Err(RateLimited(wait)) = limits.opening(office) else { panic!("not held off") };
-        assert!(!wait.is_zero() && wait <= Duration::from_secs(1), "{wait:?}");
+        let Err(RateLimited { retry_after }) = limits.opening(office) else { panic!("not rate-limited") };
+        assert!(!retry_after.is_zero() && retry_after <= Duration::from_secs(1), "{retry_after:?}");
         assert_eq!(limits.opening(Some(address("192.0.2.2"))), Ok(()));
     }
 
@@ -134,6 +125,6 @@ mod tests {
             let _ = limits.opening(Some(Ipv4Addr::from(net).into()));
         }
         let kept = limits.openings.as_ref().unwrap().limiter.len();
-        assert!(kept < MOST_CLIENTS + 5_000, "{kept}");
+        assert!(kept < MAX_CLIENTS + 5_000, "{kept}");
     }
 }

@@ -1,11 +1,11 @@
 //! Secrets as types with nothing to print.
 //!
-//! A [`Secret`] has no `Display`, its `Debug` shows no content, and it is wiped when dropped. It is
-//! revealed in two ways only, both easy to grep for: [`Secret::expose`] and [`Secret::to_base64url`].
+//! A [`Secret`] has no `Display`, its `Debug` shows no content, and it is wiped when dropped. Only two methods reveal it,
+//! both easy to grep for: [`Secret::expose`] and [`Secret::to_base64url`].
 
 use std::fmt;
 
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::zeroize::Zeroize;
 use sha2::{Digest as _, Sha256};
@@ -23,7 +23,6 @@ impl Secret {
         Self(rand::random())
     }
 
-    /// Takes bytes that are secret already.
     pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
         Self(bytes)
     }
@@ -31,24 +30,23 @@ impl Secret {
     /// Reads what [`Self::to_base64url`] wrote; anything else is `None`.
     pub fn from_base64url(text: &str) -> Option<Self> {
         // 43 characters hold 32 bytes; longer text is not decoded at all.
-        if text.len() != LENGTH.div_ceil(3) * 4 - 1 {
+        if text.len() != BASE64URL_NOPAD.encode_len(LENGTH) {
             return None;
         }
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
+        let bytes = BASE64URL_NOPAD.decode(text.as_bytes()).ok()?;
         Some(Self(bytes.try_into().ok()?))
     }
 
-    /// The content, for the one holder that it is meant for.
     pub fn expose(&self) -> &[u8; LENGTH] {
         &self.0
     }
 
     /// The content as 43 URL-safe characters, for a cookie or a query.
     pub fn to_base64url(&self) -> String {
-        BASE64_URL_SAFE_NO_PAD.encode(self.0)
+        BASE64URL_NOPAD.encode(&self.0)
     }
 
-    /// What may be kept in its place: equal for equal secrets, and no way back.
+    /// May be stored in place of the secret.
     ///
     /// Plain SHA-256 is enough because the input has 256 bits of entropy. Looking a row up by it
     /// compares no secret, so there is no time to measure.
@@ -85,7 +83,7 @@ impl Drop for Secret {
     }
 }
 
-/// The SHA-256 of a secret: what the database holds instead of it.
+/// The SHA-256 of a secret, which the database holds in its place.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; LENGTH]);
 
@@ -95,12 +93,10 @@ impl Digest {
         Self(Sha256::digest(secret).into())
     }
 
-    /// Takes a digest back from the database.
     pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; LENGTH] {
         &self.0
     }

@@ -16,16 +16,16 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use crate::db::{self, Database};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
-use crate::store::{self, Store};
+use crate::store;
 
 pub use configuration::problems;
 pub use report::{Finding, Report, Verdict};
 
 /// A database that starts together with this server is given so long.
 const DATABASE_STARTS: Duration = Duration::from_secs(30);
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// A load balancer takes a while to send requests to a new replica: until then `SERVER_URL` seems broken.
 const TRIES: usize = 4;
 const BETWEEN_TRIES: Duration = Duration::from_secs(15);
@@ -40,14 +40,9 @@ pub async fn run(config: &Config) -> Result<Report, SetupError> {
 
 /// Looks at everything once the server serves, and says in the log what is not right. Delays nothing
 /// and stops nothing.
-pub async fn at_start(config: Config, store: Store, http: reqwest::Client, stopping: CancellationToken) {
+pub async fn at_start(config: Config, database: Database, http: reqwest::Client, stopping: CancellationToken) {
     let work = async {
-        let migrated = async {
-            while !store.is_migrated() {
-                sleep(LOOK_AGAIN).await;
-            }
-        };
-        let _ = timeout(DATABASE_STARTS, migrated).await;
+        let _ = timeout(DATABASE_STARTS, database.migrated()).await;
         let (neighbours, database) = neighbours(&config, &http).await;
         Report::new(neighbours).log("Postgres and Postiz");
         let mut tries = 1;
@@ -70,7 +65,7 @@ pub async fn at_start(config: Config, store: Store, http: reqwest::Client, stopp
 /// Postgres and Postiz; and what tells our database from others.
 async fn neighbours(config: &Config, http: &reqwest::Client) -> (Vec<Finding>, Option<i64>) {
     let postiz = Postiz::new(config, http.clone());
-    let (looked, answers) = tokio::join!(store::inspect(&config.database), postiz::ask(&postiz));
+    let (looked, answers) = tokio::join!(db::inspect(&config.database, store::TABLES), postiz::ask(&postiz));
     let findings = [postgres::findings(config, &looked), postiz::findings(config, &answers)].concat();
     (findings, looked.ok().and_then(|found| found.fingerprint))
 }

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::check::report::Finding;
 use crate::config::Config;
-use crate::postiz::{ExchangeError, Postiz, Registered, Silence};
+use crate::postiz::{ExchangeError, NoAnswer, Postiz, Registered};
 
 const API: &str = "postiz.api";
 const CLIENT: &str = "postiz.client_id";
@@ -14,15 +14,15 @@ const FRONT_END: &str = "postiz.front_end";
 
 /// What Postiz was asked, and what it answered.
 pub(super) struct Answers {
-    registered: Result<Registered, Silence>,
-    takes_secret: Result<bool, ExchangeError>,
-    front_end: Result<StatusCode, Silence>,
+    registered: Result<Registered, NoAnswer>,
+    accepts_secret: Result<bool, ExchangeError>,
+    front_end: Result<StatusCode, NoAnswer>,
 }
 
 pub(super) async fn ask(postiz: &Postiz) -> Answers {
-    let (registered, takes_secret, front_end) =
-        tokio::join!(postiz.registered(), postiz.takes_secret(), postiz.front_end());
-    Answers { registered, takes_secret, front_end }
+    let (registered, accepts_secret, front_end) =
+        tokio::join!(postiz.registered(), postiz.accepts_secret(), postiz.front_end());
+    Answers { registered, accepts_secret, front_end }
 }
 
 /// What was found, in sentences.
@@ -41,19 +41,19 @@ fn api(config: &Config, answers: &Answers) -> Finding {
     let why = "This server gets each token there, and terminals are told to use it.";
     match &answers.registered {
         Ok(_) => Finding::right(API, format!("{at} answers.")),
-        Err(Silence::Unreachable(cause)) => Finding::wrong(
+        Err(NoAnswer::Unreachable(cause)) => Finding::wrong(
             API,
             format!("POSTIZ_API_URL ({at}) can't be reached: {cause}."),
             why,
             "Set POSTIZ_API_URL to an address that works from this machine; look at DNS, firewalls and HTTPS_PROXY.",
         ),
-        Err(Silence::NotTheApi(status)) => Finding::wrong(
+        Err(NoAnswer::NotTheApi(status)) => Finding::wrong(
             API,
             format!("POSTIZ_API_URL ({at}) answers with status {status}, as Postiz's API does not."),
             why,
             "A self-hosted Postiz has its API at https://your-host/api; Postiz's own is https://api.postiz.com.",
         ),
-        Err(Silence::Failed(status)) => Finding::wrong(
+        Err(NoAnswer::Failed(status)) => Finding::wrong(
             API,
             format!("POSTIZ_API_URL ({at}) fails with status {status}."),
             why,
@@ -100,7 +100,7 @@ fn secret(answers: &Answers) -> Finding {
     if answers.registered == Ok(Registered::NoApp) {
         return Finding::unknown(SECRET, "The client id has to be right first.");
     }
-    match &answers.takes_secret {
+    match &answers.accepts_secret {
         Ok(true) => Finding::right(SECRET, "Postiz takes it."),
         Ok(false) => Finding::wrong(
             SECRET,
@@ -128,13 +128,13 @@ fn front_end(config: &Config, answers: &Answers) -> Finding {
             why,
             "Open it in a browser.",
         ),
-        Err(Silence::Unreachable(cause)) => Finding::doubtful(
+        Err(NoAnswer::Unreachable(cause)) => Finding::doubtful(
             FRONT_END,
             format!("POSTIZ_FRONTEND_URL ({at}) can't be reached from here: {cause}."),
             why,
             "Open it in a browser; set POSTIZ_FRONTEND_URL to where Postiz is.",
         ),
-        Err(Silence::NotTheApi(status) | Silence::Failed(status)) => {
+        Err(NoAnswer::NotTheApi(status) | NoAnswer::Failed(status)) => {
             Finding::doubtful(FRONT_END, format!("{at} answers with {status}."), why, "Open it in a browser.")
         }
     }

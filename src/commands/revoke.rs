@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use tokio::runtime::Handle;
 
+use crate::app;
 use crate::commands::{complain, configuration, say};
+use crate::flow::RevokeOutcome;
 use crate::grant::{GrantId, UserCode};
-use crate::store::{Store, Which};
+use crate::store::Which;
 
 /// What an argument means: a login's reference is eight hex digits in lower case, as pages and logs
 /// write it; anything else is a user code, as people type it.
@@ -25,25 +27,25 @@ pub async fn run(which: Which) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let store = match Store::new(&config, &Handle::current()) {
-        Ok(store) => store,
+    let flow = match app::flow(&config, &Handle::current()) {
+        Ok(flow) => flow,
         Err(error) => {
             complain(&format!("{error}\n"));
             return ExitCode::FAILURE;
         }
     };
-    match store.revoke(which).await {
-        Ok(revoked) if revoked.is_empty() && which != Which::AllPending => {
-            complain("No login under way has this code or reference.\n");
-            ExitCode::FAILURE
-        }
-        Ok(revoked) => {
+    match flow.revoke(which).await {
+        RevokeOutcome::Revoked(revoked) => {
             for grant in &revoked {
                 say(&format!("revoked {}\n", grant.reference()));
             }
             say(&format!("Logins revoked: {}. Their terminals hear of it within a poll.\n", revoked.len()))
         }
-        Err(error) => {
+        RevokeOutcome::NotFound => {
+            complain("No login under way has this code or reference.\n");
+            ExitCode::FAILURE
+        }
+        RevokeOutcome::Failed(error) => {
             complain(&format!("Nothing was revoked: {error}. `postiz-auth-server check` says more.\n"));
             ExitCode::FAILURE
         }

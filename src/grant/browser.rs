@@ -1,8 +1,7 @@
-//! What ties an approval to the browser that began it.
+//! Binds an approval to the browser that began it.
 //!
-//! A browser gets one random [`BrowserKey`] as a cookie. The `state` and the PKCE verifier are
-//! derived from it, so the database holds a digest of each and needs to remember neither; and a
-//! second click, a second tab or a step back leads to the same `state`, so none strands another.
+//! A browser gets one random [`BrowserKey`] as a cookie. The `state` and the PKCE verifier are derived from it, so the
+//! database stores neither. A second click, a second tab or a step back leads to the same `state`, so none breaks another.
 
 use crate::grant::UserCode;
 use crate::secret::{Digest, Secret};
@@ -12,12 +11,10 @@ use crate::secret::{Digest, Secret};
 pub struct BrowserKey(Secret);
 
 impl BrowserKey {
-    /// Draws a key for a browser that has none.
     pub fn random() -> Self {
         Self(Secret::random())
     }
 
-    /// Reads a cookie's value; anything that is not a key of ours is `None`.
     pub fn from_cookie(value: &str) -> Option<Self> {
         Secret::from_base64url(value).map(Self)
     }
@@ -27,7 +24,6 @@ impl BrowserKey {
         self.0.to_base64url()
     }
 
-    /// What the database keeps of this browser.
     pub fn digest(&self) -> Digest {
         self.0.digest()
     }
@@ -39,7 +35,7 @@ impl BrowserKey {
 
     /// The PKCE verifier that belongs to a state (RFC 7636 §4.1): 43 unreserved characters.
     ///
-    /// It can only be made by whoever holds the cookie, which is what PKCE is to show.
+    /// Only the holder of the cookie can make it, which is what PKCE proves.
     pub fn code_verifier(&self, state: &State) -> Secret {
         self.0.derive("code_verifier", state.0.expose())
     }
@@ -50,7 +46,6 @@ impl BrowserKey {
 pub struct State(Secret);
 
 impl State {
-    /// Reads the query parameter; what we can't have made is `None`.
     pub fn from_query(value: &str) -> Option<Self> {
         Secret::from_base64url(value).map(Self)
     }
@@ -60,7 +55,6 @@ impl State {
         self.0.to_base64url()
     }
 
-    /// What the database keeps of it.
     pub fn digest(&self) -> Digest {
         self.0.digest()
     }

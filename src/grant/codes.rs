@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use rand::RngExt as _;
 
 use crate::secret::{Digest, LENGTH, Secret};
@@ -15,7 +16,6 @@ use crate::secret::{Digest, LENGTH, Secret};
 pub struct DeviceCode(Secret);
 
 impl DeviceCode {
-    /// Draws a new one.
     pub fn random() -> Self {
         Self(Secret::random())
     }
@@ -32,7 +32,7 @@ impl DeviceCode {
 
     /// The 64 lower-case hex digits, for the terminal alone.
     pub fn to_hex(&self) -> String {
-        to_hex(self.0.expose())
+        HEXLOWER.encode(self.0.expose())
     }
 }
 
@@ -49,51 +49,31 @@ impl FromStr for DeviceCode {
     }
 }
 
-fn to_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
-}
-
-/// Exactly as many digits as there are bytes to fill, in any case.
+/// Exactly as many digits as there are bytes, in any case.
 fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], MalformedCode> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * N {
+    if text.len() != 2 * N {
         return Err(MalformedCode);
     }
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
-    }
-    Ok(bytes)
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| MalformedCode)?;
+    bytes.try_into().map_err(|_| MalformedCode)
 }
 
-fn nibble(digit: u8) -> Result<u8, MalformedCode> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
-        b'A'..=b'F' => Ok(digit - b'A' + 10),
-        _ => Err(MalformedCode),
-    }
-}
-
-/// What a grant is known by here: the SHA-256 of its device code.
+/// The SHA-256 of the device code: identifies a grant in this server.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GrantId(Digest);
 
 impl GrantId {
-    /// Takes an id back from the database.
     pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {
         Self(Digest::from_bytes(bytes))
     }
 
-    /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; LENGTH] {
         self.0.as_bytes()
     }
 
-    /// Eight hex digits that name the login in logs, on pages and in errors; they open nothing.
+    /// Eight hex digits that identify the login in logs, on pages and in errors. They open nothing.
     pub fn reference(&self) -> String {
-        to_hex(&self.as_bytes()[..4])
+        HEXLOWER.encode(&self.as_bytes()[..4])
     }
 
     /// The bytes of a reference; `None` for anything but eight hex digits in lower case.
@@ -119,7 +99,7 @@ impl UserCode {
     pub const LETTERS: usize = 8;
     /// The letters that a code is drawn from.
     pub const ALPHABET: &'static [u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-    /// Nobody types more than this for eight letters, whatever stands between them.
+    /// Longer input is not read.
     const LONGEST_INPUT: usize = 64;
 
     /// Draws a new one, each letter with the same probability.
@@ -219,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_user_code_is_refused() {
+    fn other_text_is_refused_as_a_user_code() {
         for typed in ["", "-", "BCDF", "BCDF-GHJ", "BCDF-GHJKL", "ABCD-EFGH", "BCDF-GHJ😀", "0000-0000", "ＢCDF-GHJK"]
         {
             assert_eq!(typed.parse::<UserCode>(), Err(MalformedCode), "{typed:?}");

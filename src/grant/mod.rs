@@ -1,9 +1,8 @@
 //! The device grant: one person's login on one machine, from its opening to the token's delivery.
 //!
-//! What is here knows neither HTTP nor SQL. [`codes`] are what travels between the terminal, the
-//! person and us; [`browser`] is what ties an approval to the browser that began it; [`status`] is
-//! the table of states and steps; [`sealing`] keeps a token so that the database can't read it;
-//! [`network`](mod@network) says who counts as one client.
+//! No HTTP, no SQL, no async. [`codes`] are the codes that terminal, person and server exchange. [`browser`] binds an approval
+//! to the browser that began it. [`status`] is the table of states and steps. [`sealing`] stores a token so that the
+//! database can't read it. [`network`](mod@network) defines one client's network.
 
 pub mod browser;
 pub mod codes;
@@ -13,6 +12,6 @@ pub mod status;
 
 pub use browser::{BrowserKey, State};
 pub use codes::{DeviceCode, GrantId, UserCode};
-pub use network::{network, same_network, surroundings};
+pub use network::{Proximity, network, networks, surroundings};
 pub use sealing::{Credentials, SealedToken, SealingKey};
-pub use status::{Decision, INACTIVE_AFTER, Standing, Status, Step};
+pub use status::{Decision, INACTIVE_AFTER, Status, Step, Terminal};

@@ -1,52 +1,79 @@
-//! Networks: what counts as one client, and as one household.
+//! Networks: what counts as one client, and what one client may control around it.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Bits of an IPv6 address that one line or one machine is given; the rest it chooses as it likes.
-const IPV6_PREFIX: u8 = 64;
+/// Prefix lengths from one client outwards. A household or a server has one IPv4 address or a /64; providers hand out a
+/// /56 or a /48 to whoever asks, and an organisation has a /24.
+const IPV4_PREFIXES: &[u8] = &[32, 24];
+const IPV6_PREFIXES: &[u8] = &[64, 56, 48];
 
-/// The network that an address belongs to: the IPv4 address itself, or the IPv6 /64.
+/// The networks around an address, the client's own first.
+pub fn networks(address: IpAddr) -> impl ExactSizeIterator<Item = IpNet> {
+    let address = address.to_canonical();
+    let prefixes = if address.is_ipv6() { IPV6_PREFIXES } else { IPV4_PREFIXES };
+    prefixes.iter().map(move |length| IpNet::new(address, *length).unwrap_or_else(|_| address.into()).trunc())
+}
+
+/// The client's own network: the IPv4 address itself, or the IPv6 /64.
 pub fn network(address: IpAddr) -> IpNet {
-    let address = address.to_canonical();
-    let length = if address.is_ipv6() { IPV6_PREFIX } else { 32 };
-    IpNet::new(address, length).unwrap_or_else(|_| address.into()).trunc()
+    networks(address).next().unwrap_or_else(|| address.into())
 }
 
-/// The larger network around it, which an organisation or an attacker can fill: an IPv4 /24, or an IPv6 /48.
+/// The largest network that one client may control: an IPv4 /24, or an IPv6 /48.
 pub fn surroundings(address: IpAddr) -> IpNet {
-    let address = address.to_canonical();
-    let length = if address.is_ipv6() { 48 } else { 24 };
-    IpNet::new(address, length).unwrap_or_else(|_| address.into()).trunc()
+    networks(address).last().unwrap_or_else(|| address.into())
 }
 
-/// Whether two addresses belong to one network. `None` where one is IPv4 and the other IPv6, which
-/// one household has both of.
-pub fn same_network(one: IpAddr, other: IpAddr) -> Option<bool> {
-    let (one, other) = (network(one), network(other));
-    (one.addr().is_ipv4() == other.addr().is_ipv4()).then_some(one == other)
+/// Whether two addresses belong to one client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proximity {
+    SameNetwork,
+    OtherNetwork,
+    /// One is IPv4 and the other IPv6, or one is not known. A household has both.
+    CannotTell,
+}
+
+impl Proximity {
+    pub fn of(one: Option<IpAddr>, other: Option<IpAddr>) -> Self {
+        match (one.map(network), other.map(network)) {
+            (Some(one), Some(other)) if one.addr().is_ipv4() == other.addr().is_ipv4() => {
+                if one == other {
+                    Self::SameNetwork
+                } else {
+                    Self::OtherNetwork
+                }
+            }
+            _ => Self::CannotTell,
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn networks_are_compared_as_people_have_them() {
-        let same = |one: &str, other: &str| same_network(one.parse().unwrap(), other.parse().unwrap());
-        assert_eq!(same("8.8.8.8", "::ffff:8.8.8.8"), Some(true));
-        assert_eq!(same("8.8.8.8", "8.8.8.9"), Some(false));
-        assert_eq!(same("2001:db8:1:2::3", "2001:db8:1:2:ffff::1"), Some(true));
-        assert_eq!(same("2001:db8:1:2::3", "2001:db8:1:3::3"), Some(false));
-        assert_eq!(same("8.8.8.8", "2001:db8::1"), None);
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
     }
 
     #[test]
-    fn a_client_is_an_ipv4_address_or_an_ipv6_64() {
-        let text = |address: &str| network(address.parse().unwrap()).to_string();
-        assert_eq!(text("192.0.2.1"), "192.0.2.1/32");
-        assert_eq!(text("::ffff:192.0.2.1"), "192.0.2.1/32");
-        assert_eq!(text("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+    fn networks_are_compared_as_people_have_them() {
+        let compare = |one, other| Proximity::of(Some(address(one)), Some(address(other)));
+        assert_eq!(compare("8.8.8.8", "::ffff:8.8.8.8"), Proximity::SameNetwork);
+        assert_eq!(compare("8.8.8.8", "8.8.8.9"), Proximity::OtherNetwork);
+        assert_eq!(compare("2001:db8:1:2::3", "2001:db8:1:2:ffff::1"), Proximity::SameNetwork);
+        assert_eq!(compare("2001:db8:1:2::3", "2001:db8:1:3::3"), Proximity::OtherNetwork);
+        assert_eq!(compare("8.8.8.8", "2001:db8::1"), Proximity::CannotTell);
+        assert_eq!(Proximity::of(None, Some(address("8.8.8.8"))), Proximity::CannotTell);
+    }
+
+    #[test]
+    fn networks_grow_from_the_client_outwards() {
+        let text = |text| networks(address(text)).map(|net| net.to_string()).collect::<Vec<_>>();
+        assert_eq!(text("192.0.2.1"), ["192.0.2.1/32", "192.0.2.0/24"]);
+        assert_eq!(text("::ffff:192.0.2.1"), ["192.0.2.1/32", "192.0.2.0/24"]);
+        assert_eq!(text("2001:db8:1:203:4:5:6:7"), ["2001:db8:1:203::/64", "2001:db8:1:200::/56", "2001:db8:1::/48"]);
     }
 }

@@ -1,9 +1,9 @@
-//! Keeping a token where only its terminal can read it.
+//! Seals a token so that only its terminal can read it.
 //!
 //! HPKE (RFC 9180) in base mode: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305. The key
-//! pair is derived from the device code when the grant is opened; we keep the public half and forget
-//! the rest. At the callback the token is sealed to it. From then on only the device code, which
-//! lives in the terminal's memory, opens it: neither a dump of the database nor we can.
+//! pair is derived from the device code when the grant is opened, and only the public half is stored. The callback seals
+//! the token to it. After that only the device code, which lives in the terminal's memory, opens it: neither a dump of the
+//! database nor this server can.
 
 use std::fmt;
 
@@ -22,14 +22,13 @@ const INFO: &[u8] = b"postiz-auth-server token 1";
 /// Bytes of a public key and of an encapsulated key.
 const KEY_LENGTH: usize = 32;
 
-/// What Postiz granted: the token and what the terminal needs beside it.
+/// What Postiz granted, as far as the terminal needs it.
 #[derive(Debug, Clone)]
 pub struct Credentials {
-    /// The token, as Postiz issued it.
     pub access_token: SecretString,
     /// `bearer` unless Postiz says otherwise.
     pub token_type: String,
-    /// The organization that the person chose at Postiz, where it was told.
+    /// The organization that the person chose at Postiz.
     pub organization_id: Option<String>,
 }
 
@@ -42,9 +41,9 @@ struct Sealed<'a> {
     organization_id: Option<String>,
 }
 
-/// A seal could not be made or opened: the key or the content is not what it was.
+/// The key or the content was altered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the sealed token does not fit this login")]
+#[error("the sealed token does not belong to this grant")]
 pub struct SealError;
 
 /// The public half of a grant's key pair: seals, and can't open.
@@ -58,17 +57,15 @@ impl SealingKey {
         Self(public.to_bytes().into())
     }
 
-    /// Takes a key back from the database.
     pub fn from_bytes(bytes: [u8; KEY_LENGTH]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes.
     pub fn as_bytes(&self) -> &[u8; KEY_LENGTH] {
         &self.0
     }
 
-    /// Seals the credentials for one grant; in another grant's row they open no more.
+    /// Seals the credentials for one grant. They don't open in another grant's row.
     pub fn seal(&self, grant: &GrantId, credentials: &Credentials) -> Result<SealedToken, SealError> {
         let public = <X25519HkdfSha256 as Kem>::PublicKey::from_bytes(&self.0).map_err(|_| SealError)?;
         let content = Sealed {
@@ -102,17 +99,14 @@ impl fmt::Debug for SealingKey {
 pub struct SealedToken(Vec<u8>);
 
 impl SealedToken {
-    /// Takes a sealed token back from the database.
     pub fn from_bytes(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
-    /// The bytes as they are stored.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Opens the seal with the device code.
     pub fn open(&self, code: &DeviceCode) -> Result<Credentials, SealError> {
         let (private, _) = X25519HkdfSha256::derive_keypair(code.key_material());
         let (key, ciphertext) = self.0.split_at_checked(KEY_LENGTH).ok_or(SealError)?;

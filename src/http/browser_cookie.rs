@@ -1,4 +1,4 @@
-//! The cookie that ties an approval to the browser that confirmed the code.
+//! The cookie that binds an approval to the browser that confirmed the code.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::COOKIE;
@@ -6,15 +6,14 @@ use actix_web::http::header::COOKIE;
 use crate::config::BaseUrl;
 use crate::grant::BrowserKey;
 
-/// Longer than any login lives.
+/// Longer than any grant lives.
 const MAX_AGE_SECONDS: u32 = 2 * 60 * 60;
 
-/// Under https the prefix keeps every other host, sibling subdomains too, from setting it.
+/// With https, the prefix prevents other hosts, sibling subdomains included, from setting it.
 fn name(server_url: &BaseUrl) -> &'static str {
     if server_url.is_https() { "__Host-postiz-browser" } else { "postiz-browser" }
 }
 
-/// The key of the browser that sent this request, if it has one of ours.
 pub fn read(request: &HttpRequest, server_url: &BaseUrl) -> Option<BrowserKey> {
     let headers = request.headers().get_all(COOKIE).filter_map(|value| value.to_str().ok());
     headers

@@ -1,4 +1,4 @@
-//! Where a request comes from, as far as that can be believed.
+//! The client's address, as far as the request's headers can be trusted.
 
 use std::net::IpAddr;
 
@@ -19,12 +19,11 @@ pub struct ClientIp {
 }
 
 impl ClientIp {
-    /// Takes the rule from the configuration.
     pub fn new(config: &Config) -> Self {
         Self { source: config.client_ip_source, platform: config.platform, trusted: config.trusted_proxies.clone() }
     }
 
-    /// The client's address; `None` only where the connection itself has none.
+    /// `None` only if the connection has no address.
     pub fn of(&self, request: &HttpRequest) -> Option<IpAddr> {
         let peer = request.peer_addr()?.ip().to_canonical();
         Some(self.find(request.headers(), peer).unwrap_or(peer))
@@ -47,7 +46,7 @@ impl ClientIp {
         }
     }
 
-    /// From the right, each hop was written by the one after it: believed while that one is a proxy.
+    /// From the right, each hop was written by the one after it. A hop is trusted if that one is a proxy.
     fn walk(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
         let mut client = peer;
         for hop in forwarded_for(headers).rev() {
@@ -78,7 +77,7 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// A header that one proxy sets; given twice it is nobody's.
+/// A header that one proxy sets. If it is there twice, a client may have sent one of them.
 fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
@@ -88,7 +87,7 @@ fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
     address(value.to_str().ok()?)
 }
 
-/// All hops of all lines, left to right; `None` for one that is no address.
+/// All hops of all lines, left to right; `None` for one that is not an address.
 fn forwarded_for(headers: &HeaderMap) -> std::vec::IntoIter<Option<IpAddr>> {
     let lines = headers.get_all(X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
     lines.flat_map(|line| line.split(',')).map(address).collect::<Vec<_>>().into_iter()
@@ -124,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_from_the_internet_is_not_believed() {
+    fn headers_of_a_client_from_the_internet_are_ignored() {
         let auto = rule(ClientIpSource::Auto, &[]);
         assert_eq!(found(&auto, "8.8.8.8", &[("X-Forwarded-For", "1.2.3.4"), ("X-Real-IP", "1.2.3.4")]), "8.8.8.8");
     }
 
     #[test]
-    fn behind_an_own_proxy_each_client_is_itself() {
+    fn behind_a_private_proxy_each_client_has_its_own_address() {
         let auto = rule(ClientIpSource::Auto, &[]);
         assert_eq!(found(&auto, "127.0.0.1", &[("X-Forwarded-For", "8.8.8.8")]), "8.8.8.8");
         assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.9")]), "8.8.8.8");
@@ -143,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn a_named_proxy_is_believed_and_no_other() {
+    fn only_a_named_proxy_is_trusted() {
         let auto = rule(ClientIpSource::Auto, &["9.9.9.0/24"]);
         assert_eq!(found(&auto, "9.9.9.1", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8")]), "8.8.8.8");
         assert_eq!(found(&auto, "9.9.8.1", &[("X-Forwarded-For", "8.8.8.8")]), "9.9.8.1");
     }
 
     #[test]
-    fn a_single_header_is_taken_where_the_operator_says_so() {
+    fn a_single_header_is_used_if_the_operator_chooses_it() {
         let headers: &[_] = &[("Fly-Client-IP", "8.8.8.8"), ("X-Forwarded-For", "6.6.6.6")];
         assert_eq!(found(&rule(ClientIpSource::FlyClientIp, &[]), "172.16.0.1", headers), "8.8.8.8");
         assert_eq!(found(&rule(ClientIpSource::Connection, &[]), "172.16.0.1", headers), "172.16.0.1");

@@ -4,20 +4,18 @@ use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
-use tracing::info;
 
+use crate::flow::{OpenOutcome, Opened};
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::params::{Body, rejection};
-use crate::metrics::{GrantEvent, Limit};
-use crate::store::StoreError;
+use crate::limits::whole_seconds;
 
-/// What a terminal that could not be served is told to wait, in seconds.
+/// Seconds, if the database is unavailable.
 const RETRY_AFTER: u32 = 5;
 
-/// Read to refuse what is malformed. There is one app at Postiz behind this server, so neither
-/// changes anything.
+/// Parsed to refuse malformed requests. There is one app at Postiz behind this server, so neither changes anything.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Request {
@@ -46,28 +44,24 @@ pub async fn code(
 ) -> Result<HttpResponse, ClientError> {
     let body = body.map_err(|error| rejection(&error))?;
     body.fields::<Request>()?;
-    let requester = deps.client_ip.of(&request);
-    if let Err(over) = deps.limits.opening(requester) {
-        deps.limit_metrics.count(Limit::Openings);
-        return Err(ClientError::TooManyLogins(over.seconds()));
+    match deps.flow.open(deps.client_ip.of(&request)).await {
+        OpenOutcome::Opened(opened) => Ok(success(&deps, &opened, Dialect::of(body.form))),
+        OpenOutcome::RateLimited { retry_after } => Err(ClientError::TooManyLogins(whole_seconds(retry_after))),
+        OpenOutcome::Unavailable => Err(ClientError::TemporarilyUnavailable(RETRY_AFTER)),
     }
-    let (device_code, user_code) = deps.store.open(requester).await.map_err(|error| match error {
-        StoreError::Unreachable | StoreError::Refused => ClientError::TemporarilyUnavailable(RETRY_AFTER),
-    })?;
-    deps.logins.count(GrantEvent::Opened);
-    info!(grant = device_code.grant_id().reference(), "grant opened");
+}
 
-    // A replica that is full of waiting terminals answers their polls at once: they should come less often.
-    let polls_are_held = !deps.long_poll.is_zero() && deps.waiters.have_room();
+fn success(deps: &Deps, opened: &Opened, dialect: Dialect) -> HttpResponse {
+    let user_code = opened.user_code.to_string();
     let verification_uri = deps.server_url.join("/device/verify");
     let mut complete = verification_uri.clone();
-    complete.query_pairs_mut().append_pair("user_code", &user_code.to_string());
-    Ok(HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Response {
-        device_code: device_code.to_hex(),
-        user_code: user_code.to_string(),
+    complete.query_pairs_mut().append_pair("user_code", &user_code);
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Response {
+        device_code: opened.device_code.to_hex(),
+        user_code,
         verification_uri: verification_uri.into(),
         verification_uri_complete: complete.into(),
-        expires_in: deps.device_code_ttl.as_secs(),
-        interval: Dialect::of(body.form).interval(polls_are_held).as_secs(),
-    }))
+        expires_in: opened.expires_in.as_secs(),
+        interval: dialect.interval(opened.polls_are_held).as_secs(),
+    })
 }

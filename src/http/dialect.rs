@@ -1,8 +1,8 @@
-//! What the published Postiz CLI needs, and what RFC 8628 says, where the two differ.
+//! Where the published Postiz CLI and RFC 8628 differ.
 //!
-//! The CLI speaks JSON, or sends no body at all, and ends the login at any error but
-//! `authorization_pending`; it waits for a held answer as long as it takes. Clients of the RFC send a
-//! form, know `slow_down`, and expect an answer at once unless they ask for more (RFC 7240).
+//! The CLI sends JSON or no body, ends the login at any error but `authorization_pending`, and waits for a held answer
+//! without a timeout. RFC 8628 clients send a form, know `slow_down`, and expect an answer at once unless they ask for more
+//! (RFC 7240).
 
 use std::time::Duration;
 
@@ -10,25 +10,20 @@ use actix_web::HttpRequest;
 
 use crate::http::params::BodyForm;
 
-/// What clients of RFC 8628 are told to wait between polls, and the CLI where polls are not held.
+/// Between two polls of an RFC 8628 client, and of the CLI if its polls are not held.
 pub const INTERVAL: Duration = Duration::from_secs(5);
-/// What the CLI is told to wait before each poll where polls are held: it should be here when the
-/// person approves. The CLI takes 0 for 5.
+/// Before each poll of the CLI if its polls are held, so that one is held when the person approves. The CLI reads 0 as 5.
 pub const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
 /// A client's clock may run a little fast, and a request may overtake another.
 const SLACK: Duration = Duration::from_secs(1);
 
-/// Which of the two a request speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// The CLI's JSON.
     Cli,
-    /// RFC 8628's form.
     Rfc8628,
 }
 
 impl Dialect {
-    /// Goes by the form of the body.
     pub fn of(body: BodyForm) -> Self {
         match body {
             BodyForm::Urlencoded => Self::Rfc8628,
@@ -36,7 +31,7 @@ impl Dialect {
         }
     }
 
-    /// The interval to announce, where polls are held or where they are not.
+    /// The interval to announce.
     pub fn interval(self, polls_are_held: bool) -> Duration {
         match self {
             Self::Cli if polls_are_held => INTERVAL_WHEN_HELD,
@@ -44,8 +39,7 @@ impl Dialect {
         }
     }
 
-    /// The shortest time between two polls, where there is one. The CLI is never told `slow_down`: it
-    /// would give the login up.
+    /// The shortest time between two polls. The CLI has none: `slow_down` would end its login.
     pub fn pace(self) -> Option<Duration> {
         match self {
             Self::Cli => None,
@@ -53,11 +47,11 @@ impl Dialect {
         }
     }
 
-    /// How long this poll may be held.
-    pub fn hold(self, request: &HttpRequest, long_poll: Duration) -> Duration {
+    /// How long this poll accepts to be held. The CLI has no timeout.
+    pub fn hold(self, request: &HttpRequest) -> Duration {
         match self {
-            Self::Cli => long_poll,
-            Self::Rfc8628 => preferred_wait(request).unwrap_or_default().min(long_poll),
+            Self::Cli => Duration::MAX,
+            Self::Rfc8628 => preferred_wait(request).unwrap_or_default(),
         }
     }
 }
@@ -79,8 +73,6 @@ mod tests {
 
     use super::*;
 
-    const LONG_POLL: Duration = Duration::from_secs(20);
-
     #[test]
     fn the_cli_is_told_to_come_at_once_only_where_it_is_held() {
         assert_eq!(Dialect::Cli.interval(true), INTERVAL_WHEN_HELD);
@@ -94,13 +86,12 @@ mod tests {
             ("wait=10", 10),
             ("respond-async, wait=3", 3),
             ("wait=\"7\"; foo=bar", 7),
-            ("WAIT=90", 20),
+            ("WAIT=90", 90),
             ("wait=x", 0),
             ("", 0),
         ] {
             let request = TestRequest::default().insert_header(("Prefer", prefer)).to_http_request();
-            assert_eq!(Dialect::Rfc8628.hold(&request, LONG_POLL).as_secs(), held, "{prefer}");
+            assert_eq!(Dialect::Rfc8628.hold(&request).as_secs(), held, "{prefer}");
         }
-        assert_eq!(Dialect::Cli.hold(&TestRequest::default().to_http_request(), LONG_POLL), LONG_POLL);
     }
 }

@@ -1,6 +1,6 @@
 //! Errors for programs: the words of RFC 6749 §5.2 and RFC 8628 §3.5, as JSON.
 //!
-//! What is said of a login names its reference, by which the log knows it too.
+//! Every error description about a grant ends with its reference, which is also in the log.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
@@ -10,7 +10,6 @@ use serde::Serialize;
 use crate::grant::GrantId;
 use crate::http::params::BodyError;
 
-/// All that a program can be told to have gone wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// A parameter is missing, given twice or of the wrong type.
@@ -22,39 +21,36 @@ pub enum ClientError {
     /// Not the device grant.
     #[error("grant_type has to be urn:ietf:params:oauth:grant-type:device_code")]
     UnsupportedGrantType,
-    /// No login has this device code, any more or ever.
+    /// No grant has this device code.
     #[error("This device code is unknown. Start the login again.")]
     InvalidGrant,
-    /// Nobody has decided yet.
     #[error("The login waits to be approved in the browser (reference {}).", .0.reference())]
     AuthorizationPending(GrantId),
-    /// The polls come faster than the interval allows.
     #[error("Keep to the interval between two polls (reference {}).", .0.reference())]
     SlowDown(GrantId),
-    /// The person said no.
     #[error("The login was denied in the browser (reference {}).", .0.reference())]
     AccessDenied(GrantId),
-    /// The login's time is over.
     #[error("The login has expired. Start it again (reference {}).", .0.reference())]
     ExpiredToken(GrantId),
-    /// Try again later, after so many seconds.
+    /// The stored token can't be opened.
+    #[error("The token of this login can't be read. Start the login again (reference {}).", .0.reference())]
+    ServerError(GrantId),
+    /// With the seconds until the next attempt.
     #[error("The server can't do this right now. Try again in a moment.")]
     TemporarilyUnavailable(u32),
-    /// This client has started too many logins; it may again after so many seconds.
+    /// This client has opened too many grants; with the seconds until it may again.
     #[error("Too many logins were started from your network. Try again in {0} s.")]
     TooManyLogins(u64),
-    /// As [`Self::InvalidGrant`], and this client has asked for too many unknown ones.
+    /// As [`Self::InvalidGrant`], and this client has polled too many unknown ones; with the seconds until it may again.
     #[error("This device code is unknown, like many that came from your network. Start the login again.")]
     TooManyUnknown(u64),
-    /// Nothing has this address.
     #[error("There is nothing at this address.")]
     NotFound,
-    /// The address takes other methods, which are named.
+    /// With the methods that the address accepts.
     #[error("This address takes {0}.")]
     MethodNotAllowed(&'static str),
 }
 
-/// The body of an error.
 #[derive(Serialize)]
 struct ErrorBody {
     error: &'static str,
@@ -76,6 +72,7 @@ impl ClientError {
             Self::SlowDown(_) => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied(_) => ("access_denied", StatusCode::BAD_REQUEST),
             Self::ExpiredToken(_) => ("expired_token", StatusCode::BAD_REQUEST),
+            Self::ServerError(_) => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooManyLogins(_) => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
             Self::TooManyUnknown(_) => ("invalid_grant", StatusCode::TOO_MANY_REQUESTS),
@@ -102,7 +99,7 @@ impl ResponseError for ClientError {
                 response.insert_header((RETRY_AFTER, seconds.to_string()));
             }
             Self::TooManyUnknown(seconds) => {
-                // Each further try costs the client a connection.
+                // Each further attempt costs the client a connection.
                 response.insert_header((RETRY_AFTER, seconds.to_string())).force_close();
             }
             Self::MethodNotAllowed(methods) => {

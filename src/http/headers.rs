@@ -1,4 +1,4 @@
-//! Headers that every answer carries.
+//! Headers of every answer.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -12,11 +12,11 @@ use crate::http::Deps;
 /// A year: what browsers and preload lists expect.
 const HSTS: &str = "max-age=31536000";
 
-/// Sets what is not set already.
+/// Set unless a handler has set them.
 pub fn defaults(server_url: &BaseUrl) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add(("X-Content-Type-Options", "nosniff"))
-        // Codes stay at home; `no-referrer` would turn the Origin of our own forms into `null`.
+        // No code leaves our origin. `no-referrer` would turn the Origin of our own forms into `null`.
         .add(("Referrer-Policy", "same-origin"))
         .add(("X-Frame-Options", "DENY"))
         .add(("Cross-Origin-Opener-Policy", "same-origin"))
@@ -25,15 +25,15 @@ pub fn defaults(server_url: &BaseUrl) -> DefaultHeaders {
     if server_url.is_https() { headers.add(("Strict-Transport-Security", HSTS)) } else { headers }
 }
 
-/// While the server stops, each answer is its connection's last: what a balancer sends next goes elsewhere
-/// instead of meeting a connection that is just being closed.
+/// While the server stops, each answer closes its connection: a balancer sends its next request elsewhere instead of on a
+/// connection that is about to close.
 pub async fn last_answer(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let deps = request.app_data::<Data<Deps>>().cloned();
     let mut response = next.call(request).await?;
-    if deps.is_some_and(|deps| deps.stopping.is_cancelled()) {
+    if deps.is_some_and(|deps| deps.flow.stopping().is_cancelled()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)

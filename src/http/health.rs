@@ -1,4 +1,4 @@
-//! `/health` for load balancers, `/health/live` for whoever restarts processes.
+//! `/health` for load balancers, `/health/live` for supervisors that restart processes.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,48 +11,47 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::db::Database;
 use crate::http::Deps;
-use crate::store::Store;
 
-/// However many probe, Postgres is asked once in this time.
+/// Postgres is asked at most once in this time, however many probes arrive.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Whether this replica can serve, asked of Postgres at most once a second.
 #[derive(Debug)]
 pub struct Health {
-    store: Store,
+    database: Database,
     stopping: CancellationToken,
-    /// Set while the server still serves and balancers are to look elsewhere.
-    leaving: AtomicBool,
+    /// The server still serves, and balancers should stop sending requests.
+    draining: AtomicBool,
     last: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Health {
-    /// Asks nothing yet.
-    pub fn new(store: Store, stopping: CancellationToken) -> Self {
-        Self { store, stopping, leaving: AtomicBool::new(false), last: Mutex::new(None) }
+    pub fn new(database: Database, stopping: CancellationToken) -> Self {
+        Self { database, stopping, draining: AtomicBool::new(false), last: Mutex::new(None) }
     }
 
-    /// From now on `/health` is 503.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+    /// From now on `/health` answers 503.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
-    fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Relaxed) || self.stopping.is_cancelled()
+    fn is_stopping(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.stopping.is_cancelled()
     }
 
-    /// Whether Postgres answers, as of at most a second ago; probes that come together share one question.
+    /// As of at most [`FRESH`] ago. Concurrent probes share one statement.
     async fn is_ready(&self) -> bool {
-        // Not remembered: the first probe after the schema is there finds it.
-        if self.is_leaving() || !self.store.is_migrated() {
+        // Not cached: the first probe after the migrations succeeds.
+        if self.is_stopping() || !self.database.is_migrated() {
             return false;
         }
         let mut last = self.last.lock().await;
         match *last {
             Some((asked_at, answer)) if asked_at.elapsed() < FRESH => answer,
             _ => {
-                let answer = self.store.is_reachable().await;
+                let answer = self.database.is_writable().await;
                 *last = Some((Instant::now(), answer));
                 answer
             }
@@ -60,18 +59,18 @@ impl Health {
     }
 }
 
-/// 200 where logins can be served, else 503.
+/// 200 if logins can be served, otherwise 503.
 pub async fn ready(deps: Data<Deps>) -> HttpResponse {
     if deps.health.is_ready().await {
         status(HttpResponse::Ok(), "ok")
-    } else if deps.health.is_leaving() {
+    } else if deps.health.is_stopping() {
         status(HttpResponse::ServiceUnavailable(), "stopping")
     } else {
-        status(HttpResponse::ServiceUnavailable(), "database unreachable")
+        status(HttpResponse::ServiceUnavailable(), "database unavailable")
     }
 }
 
-/// 200 as long as the process answers at all; a restart would not bring Postgres back.
+/// 200 while the process answers: a restart would not bring Postgres back.
 pub async fn live() -> HttpResponse {
     status(HttpResponse::Ok(), "ok")
 }

@@ -1,4 +1,4 @@
-//! A poll may wait for long, and with it everything that its request brought.
+//! A held poll keeps its request's headers in memory for the whole time.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -7,7 +7,7 @@ use actix_web::http::header::{
 };
 use actix_web::middleware::Next;
 
-/// What nobody reads behind the routes, and every client sends.
+/// Every client sends them, and no handler reads them.
 const UNREAD: [HeaderName; 8] = [
     ACCEPT,
     ACCEPT_ENCODING,
@@ -19,8 +19,8 @@ const UNREAD: [HeaderName; 8] = [
     HeaderName::from_static("sec-fetch-mode"),
 ];
 
-/// Keeps only the headers that may yet be read, in a map of their size: the one that they came in has
-/// room for many more and takes 7 kB, a third of all that a waiting terminal costs.
+/// Keeps the other headers, in a map of their size: the request's own map has room for many more and takes 7 kB, a third of
+/// the memory of a held poll.
 pub async fn lean(
     mut request: ServiceRequest,
     next: Next<impl MessageBody>,

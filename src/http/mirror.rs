@@ -100,7 +100,7 @@ pub async fn mirror(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     });
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Reflection {
         proof: deps.mirror_key.proof(&question),
-        database: deps.store.fingerprint().await.ok().flatten(),
+        database: deps.flow.store().database().fingerprint().await.ok().flatten(),
         peer: request.peer_addr().map(|peer| peer.ip().to_canonical()),
         client: deps.client_ip.of(&request),
         forwarded: forwarded.collect(),

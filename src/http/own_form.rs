@@ -1,14 +1,14 @@
-//! Whether a form was sent from a page of ours.
+//! The CSRF check: whether a form was sent from a page of ours.
 
 use actix_web::HttpRequest;
 use actix_web::http::header::ORIGIN;
 
 use crate::config::BaseUrl;
 
-/// False where a browser says that another site's page sent this request.
+/// False if a browser says that another site's page sent this request.
 ///
-/// `Sec-Fetch-Site` is set by the browser alone. One too old for it sends `Origin` with every form.
-/// What sends neither is no browser, and has no cookie to abuse.
+/// Only the browser can set `Sec-Fetch-Site`. An older browser sends `Origin` with every form. A client that sends neither
+/// is not a browser, and has no cookie to abuse.
 pub fn is_own(request: &HttpRequest, server_url: &BaseUrl) -> bool {
     let headers = request.headers();
     if let Some(site) = headers.get("Sec-Fetch-Site") {

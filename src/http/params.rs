@@ -10,20 +10,19 @@ use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-/// No request of ours needs a kilobyte.
-const LARGEST: usize = 16 * 1024;
-/// actix limits the time for a request's head but not for its body.
-const SLOWEST: Duration = Duration::from_secs(10);
+/// No valid request needs a kilobyte.
+const MAX_BODY: usize = 16 * 1024;
+/// actix has a timeout for a request's head but not for its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A whole body.
 #[derive(Debug)]
 pub struct Body {
-    /// What its content type says it is.
     pub form: BodyForm,
     bytes: Bytes,
 }
 
-/// The form of a body.
+/// By the content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyForm {
     /// Nothing was sent, whatever the content type.
@@ -45,23 +44,22 @@ pub enum BodyError {
     /// Not complete after 10 s.
     #[error("the body did not arrive in time")]
     TooSlow,
-    /// It broke off, or its encoding is not what was announced.
+    /// It ended early, or its encoding is not the announced one.
     #[error("the body is incomplete")]
     Broken,
-    /// A content type that the endpoint does not take.
     #[error("the content type has to be application/json or application/x-www-form-urlencoded")]
     UnknownType,
-    /// Not of the announced type, a field of the wrong type, or one given twice.
+    /// Not of the announced type, a field of the wrong type, or a repeated field.
     #[error("the body can't be read")]
     Malformed,
 }
 
 impl Body {
-    /// The fields, from JSON or form alike; from nothing where the body is empty.
+    /// The fields of JSON or form; the defaults if the body is empty.
     pub fn fields<T: DeserializeOwned + Default>(&self) -> Result<T, BodyError> {
         match self.form {
             BodyForm::Empty => Ok(T::default()),
-            // A JSON array would also do for a struct; only an object names its fields.
+            // serde reads a struct from a JSON array too, which has no field names.
             BodyForm::Json if self.bytes.trim_ascii_start().first() != Some(&b'{') => Err(BodyError::Malformed),
             BodyForm::Json => serde_json::from_slice(&self.bytes).map_err(|_| BodyError::Malformed),
             BodyForm::Urlencoded => serde_urlencoded::from_bytes(&self.bytes).map_err(|_| BodyError::Malformed),
@@ -90,14 +88,13 @@ impl FromRequest for Body {
     }
 }
 
-/// Carries a [`BodyError`] through actix; handlers take `Result<Body, _>` and answer in their own voice.
+/// Carries a [`BodyError`] through actix. Handlers take `Result<Body, _>` and answer with JSON or a page.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct BodyRejected(BodyError);
 
 impl actix_web::ResponseError for BodyRejected {}
 
-/// The reason that the extractor gave.
 pub fn rejection(error: &actix_web::Error) -> BodyError {
     error.as_error::<BodyRejected>().map_or(BodyError::Broken, |rejected| rejected.0)
 }
@@ -107,12 +104,12 @@ async fn read(mut payload: Payload) -> Result<Bytes, BodyError> {
         let mut bytes = BytesMut::new();
         while let Some(part) = payload.next().await {
             let part = part.map_err(|_| BodyError::Broken)?;
-            if bytes.len() + part.len() > LARGEST {
+            if bytes.len() + part.len() > MAX_BODY {
                 return Err(BodyError::TooLarge);
             }
             bytes.extend_from_slice(&part);
         }
         Ok(bytes.freeze())
     };
-    timeout(SLOWEST, whole).await.unwrap_or(Err(BodyError::TooSlow))
+    timeout(BODY_TIMEOUT, whole).await.unwrap_or(Err(BodyError::TooSlow))
 }

@@ -11,8 +11,7 @@ use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
 use crate::http::{callback, code, health, lean, metadata, mirror, openapi, token, verify};
 
-/// Registers the addresses, at the root and below the path of `SERVER_URL`: a proxy may strip that
-/// path or leave it on.
+/// Registers the addresses at the root and below the path of `SERVER_URL`: a proxy may strip that path or keep it.
 pub fn configure(base_path: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base_path = base_path.to_owned();
     move |config: &mut ServiceConfig| {
@@ -47,7 +46,7 @@ fn endpoints(config: &mut ServiceConfig) {
                     wrong_method(&request, &visitor, "GET, HEAD, POST")
                 })),
         )
-        // HEAD is answered without looking: an exchange needs a person who reads the answer.
+        // HEAD exchanges nothing: an exchange needs a person who reads the answer.
         .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(HttpResponse::Ok)))
         .service(page("/openapi.yaml").route(get().to(openapi::openapi)).route(head().to(openapi::openapi)))
         .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
@@ -90,7 +89,7 @@ fn only(allowed: &'static str) -> HttpResponse {
     ClientError::MethodNotAllowed(allowed).error_response()
 }
 
-/// A browser asks for HTML by name; programs ask for JSON or for anything.
+/// A browser's `Accept` names HTML; a program's names JSON or anything.
 fn is_person(request: &HttpRequest) -> bool {
     let accepts_html = |value: &HeaderValue| value.to_str().is_ok_and(|accept| accept.contains("text/html"));
     request.method() != Method::OPTIONS && request.headers().get_all(ACCEPT).any(accepts_html)

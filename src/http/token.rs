@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
+use crate::flow::{PollOptions, PollOutcome};
 use crate::grant::{Credentials, DeviceCode};
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::params::{Body, rejection};
-use crate::http::poll::{self, PollAnswer};
-use crate::metrics::Limit;
+use crate::limits::whole_seconds;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
@@ -45,22 +45,17 @@ pub async fn token(
     let body = body.map_err(|error| rejection(&error))?;
     let dialect = Dialect::of(body.form);
     let code = device_code(dialect, &body.fields()?)?;
-    let grant = code.grant_id();
-    let hold = dialect.hold(&request, deps.long_poll);
-    // Whatever keeps the database from answering, the login is still there: the terminal goes on.
-    match poll::answer(&deps, &code, hold, dialect.pace()).await.unwrap_or(PollAnswer::Pending) {
-        PollAnswer::Credentials(credentials) => Ok(success(&deps, &credentials)),
-        PollAnswer::Pending => Err(ClientError::AuthorizationPending(grant)),
-        PollAnswer::TooEarly => Err(ClientError::SlowDown(grant)),
-        PollAnswer::Denied => Err(ClientError::AccessDenied(grant)),
-        PollAnswer::Expired => Err(ClientError::ExpiredToken(grant)),
-        PollAnswer::Unknown => Err(match deps.limits.unknown_poll(deps.client_ip.of(&request)) {
-            Ok(()) => ClientError::InvalidGrant,
-            Err(over) => {
-                deps.limit_metrics.count(Limit::UnknownPolls);
-                ClientError::TooManyUnknown(over.seconds())
-            }
-        }),
+    let (grant, client) = (code.grant_id(), deps.client_ip.of(&request));
+    let options = PollOptions { hold: dialect.hold(&request), interval: dialect.pace(), client };
+    match deps.flow.poll(&code, options).await {
+        PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
+        PollOutcome::Pending => Err(ClientError::AuthorizationPending(grant)),
+        PollOutcome::SlowDown => Err(ClientError::SlowDown(grant)),
+        PollOutcome::Denied => Err(ClientError::AccessDenied(grant)),
+        PollOutcome::Expired => Err(ClientError::ExpiredToken(grant)),
+        PollOutcome::Unknown => Err(ClientError::InvalidGrant),
+        PollOutcome::RateLimited { retry_after } => Err(ClientError::TooManyUnknown(whole_seconds(retry_after))),
+        PollOutcome::Unreadable => Err(ClientError::ServerError(grant)),
     }
 }
 
@@ -73,7 +68,7 @@ fn device_code(dialect: Dialect, request: &Request) -> Result<DeviceCode, Client
     }
     match request.device_code.as_deref() {
         None | Some("") => Err(ClientError::InvalidRequest("device_code is missing")),
-        // What has not the form of a code was never issued.
+        // Text of another form was never issued.
         Some(text) => text.parse().map_err(|_| ClientError::InvalidGrant),
     }
 }

@@ -1,6 +1,6 @@
-//! A span for each request, with an id that the answer names too.
+//! A span for each request, with an id that the answer carries in `X-Request-Id`.
 //!
-//! The route's pattern is logged, never the path or the query: those hold codes and states.
+//! The route's pattern is logged, never the path or the query, which hold codes and states.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -14,7 +14,7 @@ use crate::telemetry::traces;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
 
-/// Takes a well-formed id over from the proxy, or makes one.
+/// Keeps a well-formed id that a proxy has set, or makes one.
 pub async fn trace(
     request: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -10,22 +10,48 @@ use actix_web::http::header::{
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 
+use crate::config::BaseUrl;
+use crate::flow::{DeviceFlow, Viewer};
 use crate::grant::GrantId;
-use crate::http::Deps;
 use crate::http::pages::{self, Language, Page, PageContext};
+use crate::http::{Deps, browser_cookie};
 
+/// A person at a browser, with what every page for them needs.
 #[derive(Debug)]
 pub struct Visitor {
     language: Language,
     deps: Data<Deps>,
+    viewer: Viewer,
     grant: Option<GrantId>,
 }
 
 impl Visitor {
-    /// Puts the grant's reference on the page.
+    /// Fails only if the app has no [`Deps`].
+    pub fn of(request: &HttpRequest) -> Result<Self, actix_web::Error> {
+        let language = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+        let deps = request.app_data::<Data<Deps>>().cloned();
+        let deps = deps.ok_or_else(|| actix_web::error::ErrorInternalServerError("the app has no dependencies"))?;
+        let viewer =
+            Viewer { address: deps.client_ip.of(request), browser: browser_cookie::read(request, &deps.server_url) };
+        Ok(Self { language: Language::from_accept_language(language), deps, viewer, grant: None })
+    }
+
+    pub fn flow(&self) -> &DeviceFlow {
+        &self.deps.flow
+    }
+
+    pub fn viewer(&self) -> &Viewer {
+        &self.viewer
+    }
+
+    pub fn server_url(&self) -> &BaseUrl {
+        &self.deps.server_url
+    }
+
+    /// The page will show this grant's reference.
     #[must_use]
-    pub fn about(mut self, grant: GrantId) -> Self {
-        self.grant = Some(grant);
+    pub fn about(mut self, grant: impl Into<Option<GrantId>>) -> Self {
+        self.grant = grant.into();
         self
     }
 
@@ -83,11 +109,6 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let language = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let deps = request.app_data::<Data<Deps>>().cloned();
-        ready(deps.map_or_else(
-            || Err(actix_web::error::ErrorInternalServerError("the app has no dependencies")),
-            |deps| Ok(Self { language: Language::from_accept_language(language), deps, grant: None }),
-        ))
+        ready(Self::of(request))
     }
 }

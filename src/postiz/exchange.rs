@@ -1,43 +1,41 @@
 //! The exchange of an authorization code for a token (RFC 6749 §4.1.3).
 //!
-//! Postiz spends a code whether or not its answer arrives, and two exchanges at the same time can
-//! both seem to succeed. So a request is repeated here only when it certainly never reached Postiz;
-//! every other failure is the person's to try again, or to approve again.
+//! Postiz spends a code even if its answer is lost, and of two concurrent exchanges both can seem to succeed. So a request
+//! is retried here only if it certainly did not reach Postiz. After any other failure, the person tries or approves again.
 
 use std::time::Duration;
 
 use oauth2::basic::BasicErrorResponseType;
 use oauth2::{AuthorizationCode, PkceCodeVerifier, RequestTokenError};
+use secrecy::{ExposeSecret as _, SecretString};
+use strum::{IntoStaticStr, VariantNames};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument as _, trace_span};
 
 use crate::grant::{BrowserKey, Credentials, State};
-use crate::metrics::ExchangeOutcome;
 use crate::postiz::Postiz;
 use crate::postiz::transport::TransportError;
 
-/// All attempts together; the person sees a page soon after.
-const LIMIT: Duration = Duration::from_secs(10);
-/// Between two attempts of which the first did not reach Postiz.
-const PAUSE: Duration = Duration::from_millis(500);
+/// All attempts together. The person sees a page soon after.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Before the retry of an attempt that did not reach Postiz.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// An exchange that brought no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct ExchangeError {
-    /// What happened.
     pub reason: Reason,
-    /// Whether Postiz takes the code no more; otherwise it may still be good.
+    /// Whether Postiz rejects the code from now on; otherwise it may still be good.
     pub spent: bool,
 }
 
-/// What happened at an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+/// Why an exchange failed. The names are a label's values in the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantNames, thiserror::Error)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// No connection to Postiz could be made.
     #[error("Postiz can't be reached")]
     Unreachable,
-    /// Postiz did not answer in time.
     #[error("Postiz did not answer in time")]
     Slow,
     /// Postiz failed, or the connection broke.
@@ -49,53 +47,43 @@ pub enum Reason {
     /// Postiz refused the code: it is used, too old, or not ours.
     #[error("Postiz refused the authorization code")]
     CodeRefused,
-    /// Postiz said yes, and there was no token to be read.
+    /// The answer was a success without a readable token.
     #[error("Postiz answered without a readable token")]
     Unreadable,
 }
 
-impl Reason {
-    fn outcome(self) -> ExchangeOutcome {
-        match self {
-            Self::Unreachable => ExchangeOutcome::Unreachable,
-            Self::Slow => ExchangeOutcome::Slow,
-            Self::Failed => ExchangeOutcome::Failed,
-            Self::ClientRefused => ExchangeOutcome::ClientRefused,
-            Self::CodeRefused => ExchangeOutcome::CodeRefused,
-            Self::Unreadable => ExchangeOutcome::Unreadable,
-        }
-    }
-}
+/// The label of an exchange that brought a token.
+pub(super) const GRANTED: &str = "granted";
 
 impl Postiz {
     /// Exchanges a code that this browser brought back; takes at most 10 s.
     pub async fn exchange(
         &self,
-        code: &str,
+        code: &SecretString,
         browser: &BrowserKey,
         state: &State,
     ) -> Result<Credentials, ExchangeError> {
         let begun = Instant::now();
         let span = trace_span!("exchange", otel.kind = "client");
-        let answer = self.try_exchange(code, browser, state).instrument(span).await;
-        let outcome = answer.as_ref().map_or_else(|failure| failure.reason.outcome(), |_| ExchangeOutcome::Granted);
+        let answer = self.try_exchange(code.expose_secret(), browser, state).instrument(span).await;
+        let outcome = answer.as_ref().map_or_else(|failure| failure.reason.into(), |_| GRANTED);
         self.exchanges.ended(outcome, begun.elapsed());
         answer
     }
 
-    /// The same, counted by nobody.
+    /// Without metrics.
     pub(super) async fn try_exchange(
         &self,
         code: &str,
         browser: &BrowserKey,
         state: &State,
     ) -> Result<Credentials, ExchangeError> {
-        let deadline = Instant::now() + LIMIT;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let attempt = timeout_at(deadline, self.exchange_once(code, browser, state)).await;
             match attempt.unwrap_or(Err(ExchangeError { reason: Reason::Slow, spent: false })) {
-                Err(ExchangeError { reason: Reason::Unreachable, .. }) if Instant::now() + PAUSE < deadline => {
-                    sleep(PAUSE).await;
+                Err(ExchangeError { reason: Reason::Unreachable, .. }) if Instant::now() + RETRY_DELAY < deadline => {
+                    sleep(RETRY_DELAY).await;
                 }
                 outcome => return outcome,
             }

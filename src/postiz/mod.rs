@@ -1,7 +1,7 @@
 //! Postiz as OAuth provider: where a person approves, and the exchange of the code for a token.
 //!
-//! Its answers are not quite the standard's (success is 201, errors may be the framework's), so
-//! the transport makes them so before the `oauth2` crate reads them.
+//! Its answers differ from the standard (success is 201, errors may be the framework's), so the transport corrects them
+//! before the `oauth2` crate reads them.
 
 mod exchange;
 mod inspect;
@@ -14,6 +14,7 @@ use oauth2::{
     PkceCodeVerifier, RedirectUrl, StandardRevocableToken, TokenUrl,
 };
 use secrecy::ExposeSecret as _;
+use strum::VariantNames as _;
 use url::Url;
 
 use crate::config::Config;
@@ -23,7 +24,7 @@ use token_response::PostizToken;
 use transport::Transport;
 
 pub use exchange::{ExchangeError, Reason};
-pub use inspect::{MADE_UP_CODE, Registered, Silence};
+pub use inspect::{MADE_UP_CODE, NoAnswer, Registered};
 
 type PostizClient = Client<
     BasicErrorResponse,
@@ -42,9 +43,8 @@ type PostizClient = Client<
 pub struct Postiz {
     client: PostizClient,
     transport: Transport,
-    /// Where the API tells what it knows of our app.
+    /// Where the API describes an app.
     app_url: Url,
-    /// Where people see Postiz.
     frontend_url: Url,
     exchanges: ExchangeMetrics,
 }
@@ -64,19 +64,17 @@ impl Postiz {
             transport: Transport(http),
             app_url: config.api_url.join("/oauth/authorize"),
             frontend_url: config.frontend_url.join("/"),
-            exchanges: ExchangeMetrics::default(),
+            exchanges: ExchangeMetrics::new(Reason::VARIANTS.iter().copied().chain([exchange::GRANTED])),
         }
     }
 
-    /// How exchanges end, and how long they take.
     pub fn exchanges(&self) -> &ExchangeMetrics {
         &self.exchanges
     }
 
     /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to their browser.
     ///
-    /// Someone who is signed out would lose the request at Postiz's sign-in page; `returnUrl` brings
-    /// them back to it.
+    /// A person who is signed out would lose the request at Postiz's sign-in page; `returnUrl` brings them back to it.
     pub fn authorization_url(&self, browser: &BrowserKey, state: &State) -> Url {
         let verifier = PkceCodeVerifier::new(browser.code_verifier(state).to_base64url());
         let (request, _) = self

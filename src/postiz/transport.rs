@@ -1,7 +1,7 @@
-//! HTTP to Postiz, and its answers made standard.
+//! HTTP to Postiz, with its answers made standard.
 //!
-//! Any 2xx becomes 200 with JSON; an error body is passed on only where it has the form of RFC 6749
-//! §5.2; all else becomes a typed [`TransportError`] that holds no word of the answer.
+//! Any 2xx becomes 200 with JSON. An error body is passed on only if it has the form of RFC 6749 §5.2. Everything else
+//! becomes a [`TransportError`], which holds nothing of the answer.
 
 use std::pin::Pin;
 
@@ -10,8 +10,7 @@ use http::header::CONTENT_TYPE;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use serde::Deserialize;
 
-/// A token response has some hundred bytes.
-const LARGEST_ANSWER: usize = 64 * 1024;
+use crate::outbound;
 
 /// Why there is no answer to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +23,7 @@ pub(super) enum TransportError {
     Broken,
     #[error("the answer broke off or was too long (status {0})")]
     Incomplete(StatusCode),
-    #[error("an answer that is none of OAuth (status {0})")]
+    #[error("not an OAuth answer (status {0})")]
     Status(StatusCode),
 }
 
@@ -33,15 +32,9 @@ pub(super) struct Transport(pub(super) reqwest::Client);
 impl Transport {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
-        let mut answer = self.0.execute(request).await.map_err(|error| failure(&error))?;
+        let answer = self.0.execute(request).await.map_err(|error| failure(&error))?;
         let status = answer.status();
-        let mut body = Vec::new();
-        while let Some(part) = answer.chunk().await.map_err(|_| TransportError::Incomplete(status))? {
-            if body.len() + part.len() > LARGEST_ANSWER {
-                return Err(TransportError::Incomplete(status));
-            }
-            body.extend_from_slice(&part);
-        }
+        let body = outbound::body(answer).await.map_err(|_| TransportError::Incomplete(status))?;
         standard(status, body)
     }
 }
@@ -102,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_oauth_is_not_passed_on() {
+    fn answers_other_than_oauth_are_not_passed_on() {
         for (status, body) in [
             (StatusCode::BAD_REQUEST, r#"{"message":["x"],"error":"Bad Request","statusCode":400}"#),
             (StatusCode::BAD_GATEWAY, "<html>502</html>"),

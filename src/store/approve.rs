@@ -1,19 +1,17 @@
-//! The end of an exchange: the token is stored, or the lease is given back.
+//! Stores a token after its exchange.
 
 use std::time::Duration;
 
+use strum::EnumString;
 use tokio_postgres::types::Type;
 
-use crate::grant::{Decision, SealedToken, Status};
-use crate::store::callback::Lease;
-use crate::store::lookup::status;
-use crate::store::{Statement, Store, StoreError, bytes, get};
+use crate::db::{DatabaseError, Statement};
+use crate::grant::SealedToken;
+use crate::store::codec::word;
+use crate::store::{Lease, Store};
 
-/// How long giving a lease back is tried; after that it runs out by itself.
-const PATIENCE: Duration = Duration::from_secs(4);
-
-/// Needs no lease, only that its code is still the current one: a token that Postiz has granted is
-/// kept, whoever took over meanwhile.
+/// Needs no lease, only that its code is still the current one: a token that Postiz has granted is kept, even if another
+/// callback took the lease over.
 const APPROVE: Statement = Statement {
     name: "approve",
     sql: "WITH changed AS (
@@ -24,84 +22,37 @@ const APPROVE: Statement = Statement {
               WHERE id = $1 AND status = 'authorizing' AND codes[cardinality(codes)] = $2
               RETURNING id
           )
-          SELECT status, coalesce(codes[cardinality(codes)] = $2, false) AS current,
-                 EXISTS (SELECT 1 FROM changed) AS changed
+          SELECT CASE
+                     WHEN EXISTS (SELECT 1 FROM changed) THEN 'approved'
+                     WHEN status IN ('approved', 'delivered') AND codes[cardinality(codes)] = $2 THEN 'approved'
+                     WHEN status = 'denied' THEN 'denied'
+                     ELSE 'superseded'
+                 END AS outcome
           FROM device_requests WHERE id = $1",
 };
 
-const RELEASE: Statement = Statement {
-    name: "release",
-    sql: "UPDATE device_requests
-          SET lease_holder = NULL, leased_until = NULL, code_spent = $3
-          WHERE id = $1 AND lease_holder = $2",
-};
-
-/// What became of a token that was to be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Approval {
-    /// It waits for the terminal, now or since an earlier attempt.
+    /// The token is stored, by this attempt or an earlier one.
     Approved,
-    /// The person has said no meanwhile; the token is not kept.
+    /// The person declined meanwhile; the token is not stored.
     Denied,
-    /// The login is gone, or a later code has taken this one's place.
+    /// The grant was revoked or deleted, or a later code has replaced this one; the token is not stored.
     Superseded,
 }
 
 impl Store {
-    /// Stores a token that Postiz has granted, trying for at most `patience`; may be repeated.
+    /// Retries for at most `limit`; may be repeated.
     pub async fn approve(
         &self,
         lease: &Lease,
         token: &SealedToken,
-        patience: Duration,
-    ) -> Result<Approval, StoreError> {
-        let rows = self
-            .link
-            .rows(
-                APPROVE,
-                &[
-                    (&lease.grant.as_bytes().as_slice(), Type::BYTEA),
-                    (&bytes(&lease.code), Type::BYTEA),
-                    (&token.as_bytes(), Type::BYTEA),
-                ],
-                patience,
-            )
-            .await?;
-        let Some(row) = rows.first() else { return Ok(Approval::Superseded) };
-        if get(row, "changed")? {
-            return Ok(Approval::Approved);
-        }
-        let current: bool = get(row, "current")?;
-        Ok(match status(row)? {
-            Status::Approved | Status::Delivered if current => Approval::Approved,
-            Status::Denied => Approval::Denied,
-            Status::Pending | Status::Authorizing | Status::Approved | Status::Delivered => Approval::Superseded,
-        })
-    }
-
-    /// Gives the lease back after an exchange that failed; `spent` where the code is of no more use.
-    pub async fn release(&self, lease: &Lease, spent: bool) -> Result<(), StoreError> {
-        self.link
-            .rows(
-                RELEASE,
-                &[
-                    (&lease.grant.as_bytes().as_slice(), Type::BYTEA),
-                    (&lease.holder.0.as_slice(), Type::BYTEA),
-                    (&spent, Type::BOOL),
-                ],
-                PATIENCE,
-            )
-            .await
-            .map(drop)
-    }
-}
-
-impl Approval {
-    /// How the waiting terminals hear of it.
-    pub fn settled(self) -> Option<Decision> {
-        match self {
-            Self::Approved => Some(Decision::Approved),
-            Self::Denied | Self::Superseded => None,
-        }
+        limit: Duration,
+    ) -> Result<Approval, DatabaseError> {
+        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+            [(&lease.grant, Type::BYTEA), (&lease.code, Type::BYTEA), (token, Type::BYTEA)];
+        let rows = self.database.rows(APPROVE, &parameters, limit).await?;
+        rows.first().map_or(Ok(Approval::Superseded), |row| word(row, "outcome"))
     }
 }

@@ -1,19 +1,20 @@
-//! Handing the token out.
+//! Delivers the token, and tells whether it was delivered.
 
 use std::time::Duration;
 
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::grant::{GrantId, SealedToken};
-use crate::store::confirm::seconds;
-use crate::store::{Statement, Store, StoreError, get};
+use crate::db::{DatabaseError, RowExt as _, Seconds, Statement};
+use crate::grant::{GrantId, INACTIVE_AFTER, SealedToken, Terminal};
+use crate::store::Store;
+use crate::store::codec::word;
 
-/// As for a look-up: the terminal polls again.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// After this the poll is answered `authorization_pending`; the terminal polls again.
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// The first delivery starts the minute in which a reply that was lost on its way can be had again;
-/// `first` tells it by the minute's beginning, for `now()` is the same all through a statement.
+/// The first delivery starts the minute in which a terminal whose reply was lost can ask again. `now()` is constant within
+/// a statement, so `purge_at` tells the first delivery.
 const DELIVER: Statement = Statement {
     name: "deliver",
     sql: "UPDATE device_requests
@@ -25,51 +26,43 @@ const DELIVER: Statement = Statement {
                     extract(epoch FROM now() - opened_at)::float8 AS after_opening",
 };
 
-const PICKUP: Statement = Statement {
-    name: "pickup",
-    sql: "SELECT status = 'delivered' AS delivered,
-                 extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS silence
+const TERMINAL: Statement = Statement {
+    name: "terminal",
+    sql: "SELECT CASE
+                     WHEN status = 'delivered' THEN 'signed_in'
+                     WHEN now() - coalesce(polled_at, opened_at) > make_interval(secs => $2) THEN 'inactive'
+                     ELSE 'waiting'
+                 END AS outcome
           FROM device_requests WHERE id = $1",
 };
 
-/// How far a terminal is with its token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pickup {
-    /// It has it.
-    pub delivered: bool,
-    /// How long it had not been heard of, give or take a minute.
-    pub silence: Duration,
-}
-
-/// A token on its way to its terminal.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// The token.
     pub token: SealedToken,
-    /// How long ago the login was approved, and how long ago it was opened; none where it was delivered before.
+    /// The time since the approval and since the opening; `None` if it was delivered before.
     pub first_after: Option<(Duration, Duration)>,
 }
 
 impl Store {
-    /// How far the terminal is with its token; `None` where the grant is gone.
-    pub async fn pickup(&self, id: GrantId) -> Result<Option<Pickup>, StoreError> {
-        let rows = self.link.rows(PICKUP, &[(&id.as_bytes().as_slice(), Type::BYTEA)], PATIENCE).await?;
-        rows.first().map(pickup).transpose()
-    }
-
-    /// Marks the grant delivered and returns its sealed token; `None` where none is ready.
-    pub async fn deliver(&self, id: GrantId) -> Result<Option<Delivery>, StoreError> {
-        let rows = self.link.rows(DELIVER, &[(&id.as_bytes().as_slice(), Type::BYTEA)], PATIENCE).await?;
+    /// Marks the grant delivered and returns its sealed token; `None` if none is ready.
+    pub async fn deliver(&self, id: GrantId) -> Result<Option<Delivery>, DatabaseError> {
+        let rows = self.database.rows(DELIVER, &[(&id, Type::BYTEA)], TIMEOUT).await?;
         rows.first().map(delivery).transpose()
     }
+
+    /// What the terminal of an approved grant is doing; `None` if the grant was deleted.
+    pub async fn terminal(&self, id: GrantId) -> Result<Option<Terminal>, DatabaseError> {
+        let inactive_after = INACTIVE_AFTER.as_secs_f64();
+        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
+            [(&id, Type::BYTEA), (&inactive_after, Type::FLOAT8)];
+        let rows = self.database.rows(TERMINAL, &parameters, TIMEOUT).await?;
+        rows.first().map(|row| word(row, "outcome")).transpose()
+    }
 }
 
-pub(super) fn pickup(row: &Row) -> Result<Pickup, StoreError> {
-    Ok(Pickup { delivered: get(row, "delivered")?, silence: seconds(row, "silence")? })
-}
-
-fn delivery(row: &Row) -> Result<Delivery, StoreError> {
-    let first_after =
-        if get(row, "first")? { Some((seconds(row, "after_approval")?, seconds(row, "after_opening")?)) } else { None };
-    Ok(Delivery { token: SealedToken::from_bytes(get(row, "sealed_token")?), first_after })
+fn delivery(row: &Row) -> Result<Delivery, DatabaseError> {
+    let Seconds(after_approval) = row.field("after_approval")?;
+    let Seconds(after_opening) = row.field("after_opening")?;
+    let first_after = row.field::<bool>("first")?.then_some((after_approval, after_opening));
+    Ok(Delivery { token: row.field("sealed_token")?, first_after })
 }

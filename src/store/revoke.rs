@@ -1,54 +1,50 @@
-//! The operator ends logins: their time is over, as of now.
+//! The operator ends grants.
 //!
-//! A revoked grant is as if just opened and past its time, so every step refuses it and its terminal
-//! hears `expired_token`, which the published CLI shows as a sentence. What its browser has begun leads
-//! nowhere, a token that waits for its terminal is forgotten, and an exchange under way finds its code
-//! gone.
+//! A token that is not delivered yet is deleted, and the state is cleared, so a callback finds nothing. The terminal is
+//! told `expired_token`, for which the published CLI prints a sentence.
 
 use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
+use crate::db::{DatabaseError, RowExt as _, Statement};
 use crate::grant::{GrantId, UserCode};
-use crate::store::{Statement, Store, StoreError, get_bytes};
+use crate::store::Store;
 
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// `settled_at` wakes the terminals that wait, at whichever replica; the minute is for the others.
+/// `settled_at` brings it to the decision feed. The row stays for a minute, for terminals that are not held.
 const REVOKE: Statement = Statement {
     name: "revoke",
     sql: "UPDATE device_requests
-          SET status = 'pending', expires_at = now(), settled_at = now(), purge_at = now() + interval '60 seconds',
-              sealed_token = NULL, browser = NULL, state = NULL, codes = '{}', code_spent = false,
-              lease_holder = NULL, leased_until = NULL
+          SET status = 'revoked', settled_at = now(), purge_at = now() + interval '60 seconds', sealed_token = NULL,
+              browser = NULL, state = NULL, lease_holder = NULL, leased_until = NULL
           WHERE status IN ('pending', 'authorizing', 'approved') AND purge_at > now()
             AND (status = 'approved' OR expires_at > now() OR leased_until > now())
             AND ($1 OR user_code = $2 OR substr(id, 1, 4) = $3)
           RETURNING id",
 };
 
-/// Which logins are to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// The one with this user code.
     UserCode(UserCode),
-    /// The one with this reference: the first four bytes of its id.
+    /// The first four bytes of the grant's id.
     Reference([u8; 4]),
-    /// All that have not been delivered, denied or expired.
+    /// All that are not delivered, denied, expired or revoked.
     AllPending,
 }
 
 impl Store {
-    /// Ends logins that are under way, approved ones too as long as their terminals have not come; says which.
-    pub async fn revoke(&self, which: Which) -> Result<Vec<GrantId>, StoreError> {
+    /// Returns the grants that it ended.
+    pub async fn revoke(&self, which: Which) -> Result<Vec<GrantId>, DatabaseError> {
         let (all, code, reference) = match &which {
-            Which::UserCode(code) => (false, Some(code.letters()), None),
+            Which::UserCode(code) => (false, Some(code), None),
             Which::Reference(reference) => (false, None, Some(reference.as_slice())),
             Which::AllPending => (true, None, None),
         };
         let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
             [(&all, Type::BOOL), (&code, Type::TEXT), (&reference, Type::BYTEA)];
-        let rows = self.link.rows(REVOKE, &parameters, PATIENCE).await?;
-        rows.iter().map(|row| get_bytes(row, "id").map(GrantId::from_bytes)).collect()
+        let rows = self.database.rows(REVOKE, &parameters, TIMEOUT).await?;
+        rows.iter().map(|row| row.field("id")).collect()
     }
 }

@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use postiz_auth_server::config::Config;
+use postiz_auth_server::db::Database;
 use postiz_auth_server::demo::Postgres;
-use postiz_auth_server::store::Store;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::runtime::Handle;
 use url::Url;
@@ -54,7 +54,7 @@ async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
     let variables =
         [("DATABASE_URL", url.as_str()), ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"), ("POSTIZ_OAUTH_CLIENT_SECRET", "x")];
     let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-    Store::new(&config, &Handle::current()).unwrap().migrate().await.is_ok()
+    Database::new(&config, &Handle::current()).unwrap().migrate().await.is_ok()
 }
 
 fn root(directory: &Path, name: &str, pem: &str) -> String {

@@ -1,12 +1,10 @@
 //! Guessing and flooding: who is held off, what they learn, and that nobody else notices.
 
 use postiz_auth_server::config::Config;
-use postiz_auth_server::store::Store;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::support::{Browser, Cli, Database, Login, Page, Poll, Stage};
+use crate::support::{Browser, Cli, Database, Login, Page, Poll, Stage, store};
 
 const GUESSER: &str = "198.51.100.66";
 
@@ -26,7 +24,7 @@ async fn enter(stage: &Stage, browser: &Browser, code: &str) -> Page {
     browser.submit(&form, &[("user_code", code)]).await
 }
 
-fn assert_held_off(page: &Page, login: &Login) {
+fn assert_rate_limited(page: &Page, login: &Login) {
     assert_eq!(page.status, 429, "{}", page.text);
     let wait: u64 = page.headers["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=900).contains(&wait), "{wait}");
@@ -34,33 +32,80 @@ fn assert_held_off(page: &Page, login: &Login) {
     assert!(!page.text.contains(&login.user_code) && !page.text.contains("Reference"), "{}", page.text);
 }
 
+/// Enters wrong codes from `browser` until its client is rate-limited.
+async fn use_up_the_limit(stage: &Stage, browser: &Browser) {
+    for n in 0..10 {
+        let page = look(stage, browser, &wrong(n)).await;
+        assert!(page.status == 400 && page.says("wrong or no longer valid"), "{n}: {}", page.text);
+    }
+}
+
+async fn counted(stage: &Stage, network: &str) -> i32 {
+    stage.database.rows(&format!("SELECT wrong FROM guess_counters WHERE client = '{network}'")).await[0].get(0)
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn past_ten_wrong_codes_a_client_is_held_off_at_every_replica_and_told_nothing() {
+async fn past_ten_wrong_codes_a_client_is_rate_limited_at_every_replica_and_told_nothing() {
     let stage = Stage::with(2, &[]).await;
-    let login = stage.cli().open_at(GUESSER).await;
+    let login = stage.cli().open_at("203.0.113.9").await;
     let guesser = Browser::at(GUESSER);
     for n in 0..10 {
         // By a link, by typing, with a right one in between: only the wrong ones count, and all of them.
-        assert!(look(&stage, &guesser, &login.user_code).await.says(&login.user_code));
+        assert_eq!(look(&stage, &guesser, &login.user_code).await.status, 200);
         let (by_link, code) = (n % 2 == 0, wrong(n));
         let page = if by_link { look(&stage, &guesser, &code).await } else { enter(&stage, &guesser, &code).await };
         assert!(page.status == 400 && page.says("wrong or no longer valid"), "{n}: {}", page.text);
     }
     for _ in 0..4 {
-        assert_held_off(&look(&stage, &guesser, &wrong(10)).await, &login);
-        assert_held_off(&look(&stage, &guesser, &login.user_code).await, &login);
-        assert_held_off(&enter(&stage, &guesser, &login.user_code).await, &login);
+        assert_rate_limited(&look(&stage, &guesser, &wrong(10)).await, &login);
+        assert_rate_limited(&look(&stage, &guesser, &login.user_code).await, &login);
+        assert_rate_limited(&enter(&stage, &guesser, &login.user_code).await, &login);
     }
     assert_eq!(stage.database.count("device_requests WHERE status = 'pending'").await, 1);
-    assert_eq!(stage.database.rows("SELECT wrong FROM guess_counters").await[0].get::<_, i32>(0), 10);
 
     let neighbour = Browser::at("198.51.100.67");
     assert!(look(&stage, &neighbour, &wrong(11)).await.says("wrong or no longer valid"));
 
     stage.database.run("UPDATE guess_counters SET ends_at = now()").await;
-    assert!(look(&stage, &guesser, &login.user_code).await.says(&login.user_code));
+    assert_eq!(look(&stage, &guesser, &login.user_code).await.status, 200);
     assert_eq!(look(&stage, &guesser, &wrong(12)).await.status, 400);
-    assert_eq!(stage.database.count("guess_counters WHERE wrong = 1 AND ends_at > now()").await, 1);
+    assert_eq!(counted(&stage, &format!("{GUESSER}/32")).await, 1);
+}
+
+/// A guesser behind the same address as an honest person does not lock that person out.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_code_of_the_own_network_passes_a_rate_limit_within_a_second_budget() {
+    let stage = Stage::new().await;
+    let (own, foreign) = (stage.cli().open_at(GUESSER).await, stage.cli().open_at("203.0.113.9").await);
+    let browser = Browser::at(GUESSER);
+    use_up_the_limit(&stage, &browser).await;
+    for n in 0..10 {
+        assert!(look(&stage, &browser, &own.user_code).await.says(&own.user_code), "{n}");
+        assert_rate_limited(&look(&stage, &browser, &wrong(10 + n)).await, &own);
+    }
+    assert_rate_limited(&look(&stage, &browser, &own.user_code).await, &own);
+    assert_rate_limited(&look(&stage, &browser, &foreign.user_code).await, &foreign);
+    assert_eq!(counted(&stage, &format!("{GUESSER}/32")).await, 20, "no more is counted than the two budgets");
+}
+
+/// Each /64 of a provider's /48, and each address of a /24, has wrong codes of its own; together they meet a limit too.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_addresses_of_one_network_share_a_larger_limit() {
+    for (limit, address) in [
+        (40, (|n| format!("192.0.2.{n}")) as fn(u32) -> String),
+        (40, |n| format!("2001:db8:1:2{n:02x}::1")),
+        (160, |n| format!("2001:db8:2:{:x}::1", n << 8)),
+    ] {
+        let stage = Stage::new().await;
+        let guess = async |n: u32| look(&stage, &Browser::at(&address(n)), &wrong(n as usize % 90)).await.status;
+        let mut answered = Vec::new();
+        for n in 1..=limit + 2 {
+            answered.push(guess(n).await);
+        }
+        let (before, after) = answered.split_at(limit as usize);
+        assert!(before.iter().all(|status| *status == 400), "{before:?}");
+        assert!(after.iter().all(|status| *status == 429), "{after:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,16 +201,16 @@ async fn counters_whose_window_is_over_are_swept() {
         ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
     ];
     let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-    let store = Store::new(&config, &Handle::current()).unwrap();
-    store.migrate().await.unwrap();
+    let store = store(&config);
+    store.database().migrate().await.unwrap();
     database
         .run(
             "INSERT INTO guess_counters
              SELECT n::text, 1, now() + interval '1 minute' * (n - 5) FROM generate_series(1, 10) AS n",
         )
         .await;
-    assert_eq!(store.sweep_guesses(3).await, Ok(3));
-    assert_eq!(store.sweep_guesses(100).await, Ok(2));
+    assert_eq!(store.delete_counters(3).await, Ok(3));
+    assert_eq!(store.delete_counters(100).await, Ok(2));
     assert_eq!(database.count("guess_counters WHERE ends_at > now()").await, 5);
     assert_eq!(database.count("guess_counters").await, 5);
 }

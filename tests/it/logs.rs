@@ -63,7 +63,7 @@ async fn each_step_of_a_login_is_one_line_joined_by_what_the_person_and_the_term
         &reference,
         &[
             "grant opened",
-            "grant begun: the person goes to Postiz",
+            "grant begun: the browser is sent to Postiz",
             "grant claimed: its code is exchanged",
             "the exchange failed",
             "grant claimed: its code is exchanged",
@@ -83,7 +83,7 @@ async fn a_denial_and_an_expiry_name_the_login_too() {
     let page = browser.press(&page, ("action", "deny"), &[]).await;
     let of_denied = reference(&stage, &denied).await;
     assert!(page.says(&of_denied), "{}", page.text);
-    tells(&stage, &of_denied, &["grant opened", "grant denied on our page"]).await;
+    tells(&stage, &of_denied, &["grant opened", "grant denied"]).await;
     stage.database.run("UPDATE device_requests SET expires_at = now()").await;
     let of_expired = reference(&stage, &expired).await;
     assert_ne!(of_expired, of_denied);

@@ -126,7 +126,7 @@ async fn what_nobody_ends_is_counted_and_said_when_it_is_swept() {
     while total("expired").await + total("unclaimed").await < 2.0 {}
     assert_eq!(vec![total("expired").await, total("unclaimed").await], [1.0, 1.0]);
     let log = stage.replicas.iter().map(Replica::log).collect::<String>();
-    assert!(log.contains("nobody decided in time") && log.contains("never came for the token"), "{log}");
+    assert!(log.contains("nobody decided in time") && log.contains("did not fetch the token"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

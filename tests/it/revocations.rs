@@ -101,5 +101,5 @@ async fn a_revocation_without_a_database_says_so() {
     stage.variables().insert("DATABASE_URL", away);
     let (exit, said) = revoke(&mut stage, "--all-pending").await;
     assert_eq!(exit, Some(1));
-    assert!(said.contains("Nothing was revoked: the database is out of reach"), "{said}");
+    assert!(said.contains("Nothing was revoked: the database is unavailable"), "{said}");
 }

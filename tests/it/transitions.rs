@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, UserCode};
+use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, Terminal, UserCode};
 use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Callback, Entered, Lease, LeaseHolder, StepOutcome, Store, Which};
+use postiz_auth_server::store::{Claim, Entered, Lease, LeaseHolder, Store, Which};
+
+use strum::VariantArray as _;
 
 use crate::support::Database;
 
@@ -26,7 +28,7 @@ impl Grant {
     async fn claim(&self, code: &str) -> Option<Lease> {
         let (state, digest) = (self.browser.state(self.code), Digest::of(code.as_bytes()));
         match self.store.claim(&state, &self.browser, &digest, &LeaseHolder::random()).await.unwrap() {
-            Callback::Claimed(lease) => Some(lease),
+            Claim::Claimed(lease) => Some(lease),
             _ => None,
         }
     }
@@ -43,23 +45,20 @@ impl Grant {
         if status == Status::Pending {
             return None;
         }
-        assert!(matches!(
-            self.store.begin(self.code, None, &self.browser).await.unwrap(),
-            Entered::Known(StepOutcome::Taken(_))
-        ));
+        assert!(matches!(self.store.begin(self.code, None, &self.browser).await.unwrap(), Entered::Found(_)));
         let lease = self.claim("first").await.unwrap();
         match status {
             Status::Pending | Status::Authorizing => {}
             Status::Denied => {
-                assert!(matches!(
-                    self.store.deny(self.code, None).await.unwrap(),
-                    Entered::Known(StepOutcome::Taken(_))
-                ));
+                assert!(matches!(self.store.deny(self.code, None).await.unwrap(), Entered::Found(_)));
             }
             Status::Approved => self.approve(&lease).await,
             Status::Delivered => {
                 self.approve(&lease).await;
                 assert!(self.store.deliver(self.id).await.unwrap().is_some());
+            }
+            Status::Revoked => {
+                assert_eq!(self.store.revoke(Which::UserCode(self.code)).await, Ok(vec![self.id]));
             }
         }
         Some(lease)
@@ -89,23 +88,23 @@ impl Grant {
 async fn store() -> (Database, Store) {
     let database = Database::new().await;
     let store = database.store();
-    store.migrate().await.unwrap();
+    store.database().migrate().await.unwrap();
     (database, store)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_database_takes_each_step_as_the_table_says() {
     let (database, store) = store().await;
-    for status in Status::ALL {
-        for step in Step::ALL {
+    for status in Status::VARIANTS {
+        for step in Step::VARIANTS {
             let grant = Grant::open(&store).await;
-            let lease = grant.bring_to(status).await;
-            grant.take(step, lease.as_ref()).await;
+            let lease = grant.bring_to(*status).await;
+            grant.take(*step, lease.as_ref()).await;
             let id = format!("user_code = '{}'", grant.code.letters());
             let found: String =
                 database.rows(&format!("SELECT status FROM device_requests WHERE {id}")).await[0].get(0);
-            let expected = status.after(step).unwrap_or(status);
-            assert_eq!(found, expected.as_str(), "{step:?} in {status}");
+            let expected = status.after(*step).unwrap_or(*status);
+            assert_eq!(found, expected.to_string(), "{step:?} in {status}");
         }
     }
 }
@@ -137,5 +136,5 @@ async fn approving_again_with_the_same_code_changes_nothing() {
     let grant = Grant::open(&store).await;
     let lease = grant.bring_to(Status::Delivered).await.unwrap();
     grant.approve(&lease).await;
-    assert!(store.pickup(grant.id).await.unwrap().unwrap().delivered);
+    assert!(store.terminal(grant.id).await.unwrap() == Some(Terminal::SignedIn));
 }

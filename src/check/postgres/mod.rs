@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::check::report::Finding;
 use crate::config::{Config, SslMode};
-use crate::store::{InspectError, Inspection};
+use crate::db::{InspectError, Inspection};
 
 /// PostgreSQL 13, in the notation of `server_version_num`.
 const OLDEST: i32 = 130_000;
@@ -157,7 +157,7 @@ fn latency(found: &Inspection) -> Finding {
 fn connections(config: &Config, found: &Inspection) -> Finding {
     const CHECK: &str = "postgres.connections";
     let wanted = i64::try_from(config.database_pool_size).unwrap_or(i64::MAX);
-    let most = found.most_connections;
+    let most = found.max_connections;
     if found.pooled {
         return Finding::right(CHECK, "A pooler in transaction mode stands in between, which is fine.");
     }

@@ -23,7 +23,7 @@ fn good() -> Inspection {
         clock_ahead: 0.1,
         latency: Duration::from_millis(1),
         pooled: false,
-        most_connections: 100,
+        max_connections: 100,
         fingerprint: None,
     }
 }
@@ -38,9 +38,9 @@ fn what_a_test_can_not_bring_about_is_told_all_the_same() {
         ("postgres.clock", Inspection { clock_ahead: -60.0, ..good() }, Doubtful),
         ("postgres.clock", Inspection { clock_ahead: 60.0, ..good() }, Doubtful),
         ("postgres.latency", Inspection { latency: Duration::from_millis(80), ..good() }, Doubtful),
-        ("postgres.connections", Inspection { most_connections: 11, ..good() }, Right),
-        ("postgres.connections", Inspection { most_connections: 10, ..good() }, Doubtful),
-        ("postgres.connections", Inspection { most_connections: 10, pooled: true, ..good() }, Right),
+        ("postgres.connections", Inspection { max_connections: 11, ..good() }, Right),
+        ("postgres.connections", Inspection { max_connections: 10, ..good() }, Doubtful),
+        ("postgres.connections", Inspection { max_connections: 10, pooled: true, ..good() }, Right),
         ("postgres.rights", Inspection { schema: None, ..good() }, Wrong),
     ] {
         let text = format!("{found:?}");

@@ -3,7 +3,7 @@
 use crate::check::postgres::{REACH, TLS};
 use crate::check::report::Finding;
 use crate::config::Config;
-use crate::store::InspectError;
+use crate::db::InspectError;
 
 /// Why it can't be looked at, and what helps.
 pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
@@ -47,7 +47,7 @@ pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
             "Compare host and port of DATABASE_URL with where PostgreSQL listens, as seen from this machine; look at \
              listen_addresses, firewalls and private networks.",
         ),
-        InspectError::Silent => Finding::wrong(
+        InspectError::Timeout => Finding::wrong(
             REACH,
             format!("{at} does not answer within 10 s."),
             why,

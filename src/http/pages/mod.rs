@@ -18,7 +18,7 @@ mod texts;
 
 pub use assets::{ASSET_CACHE_CONTROL, ASSETS_PATH, Asset, asset, assets};
 pub use language::Language;
-pub use page::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
+pub use page::{CodeProblem, Page, Retry};
 pub use render::{PageContext, render};
 #[cfg(any(test, feature = "demo"))]
 pub use samples::samples;

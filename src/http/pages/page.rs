@@ -1,7 +1,7 @@
 //! Every page that the server can show, with the data on it.
 
-use std::net::IpAddr;
-
+use crate::flow::Confirmation;
+use crate::grant::Terminal;
 use crate::postiz::Reason;
 
 #[derive(Debug, Clone)]
@@ -18,7 +18,7 @@ pub enum Page {
         typed: String,
     },
     /// Asks whether the person started this login, before Postiz asks for approval.
-    Confirm(Confirm),
+    Confirm(Confirmation),
     Done {
         terminal: Terminal,
     },
@@ -76,44 +76,6 @@ pub enum CodeProblem {
     Expired,
     /// Its grant is approved or delivered.
     Used,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Terminal {
-    /// It has received the token.
-    SignedIn,
-    /// It still polls.
-    Waiting,
-    /// It no longer polls.
-    Inactive,
-}
-
-/// Whether the login was started on the viewer's network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// The same IPv4 address, or the same IPv6 /64.
-    Same,
-    Other,
-    /// One address is IPv4 and the other IPv6, or one is unknown.
-    CannotTell,
-}
-
-#[derive(Debug, Clone)]
-pub struct Confirm {
-    /// `XXXX-XXXX`
-    pub user_code: String,
-    /// Shows the code and takes one click. Otherwise the page hides the code, and the person has to type it from the terminal.
-    pub prefilled: bool,
-    pub opened_seconds_ago: u64,
-    pub expires_in_seconds: u64,
-    /// The address that opened the grant.
-    pub requester: Option<IpAddr>,
-    /// The address of the browser.
-    pub viewer: Option<IpAddr>,
-    pub network: Network,
-    pub terminal: Terminal,
-    /// Another browser confirmed this code too.
-    pub several_browsers: bool,
 }
 
 /// How a page repeats the request that it answers.

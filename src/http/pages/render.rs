@@ -1,7 +1,9 @@
 use askama::Template;
 
+use crate::grant::Terminal;
+
 use super::{
-    Language, Page, Terminal,
+    Language, Page,
     message::{Message, Next, Tone},
     templates::{ConfirmTemplate, EnterCodeTemplate, Frame, HomeTemplate, MessageTemplate},
     texts::texts,

@@ -1,14 +1,22 @@
 //! Every page in every state, for the tests and the gallery.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
-use super::{CodeProblem, Confirm, Network, Page, Retry, Terminal};
+use super::{CodeProblem, Page, Retry};
+use crate::flow::Confirmation;
+use crate::grant::{GrantId, Proximity, Terminal, UserCode};
 use crate::postiz::Reason;
 
 const CODE: &str = "BCDF-GHJK";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 23));
 const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 0x5678, 0x8a2e, 0x1370, 0x7334));
+
+#[expect(clippy::expect_used, reason = "the constant is a code")]
+fn code() -> UserCode {
+    CODE.parse().expect("a user code")
+}
 
 /// A file name without extension, and the page.
 type Sample = (&'static str, Page);
@@ -37,29 +45,32 @@ fn codes() -> Vec<Sample> {
 }
 
 fn confirmations() -> Vec<Sample> {
-    let here = || Confirm {
-        user_code: CODE.to_owned(),
+    let here = || Confirmation {
+        grant: GrantId::from_bytes([0; 32]),
+        user_code: code(),
         prefilled: true,
-        opened_seconds_ago: 130,
-        expires_in_seconds: 770,
+        age: Duration::from_secs(130),
+        remaining: Duration::from_secs(770),
         requester: Some(HERE),
         viewer: Some(HERE),
-        network: Network::Same,
+        proximity: Proximity::SameNetwork,
         terminal: Terminal::Waiting,
         several_browsers: false,
     };
-    let cannot_tell = || Confirm { network: Network::CannotTell, ..here() };
-    let other = || Confirm { prefilled: false, network: Network::Other, viewer: Some(ELSEWHERE), ..here() };
-    let worst = Confirm { requester: Some(LONGEST), several_browsers: true, terminal: Terminal::Inactive, ..other() };
+    let cannot_tell = || Confirmation { proximity: Proximity::CannotTell, ..here() };
+    let other =
+        || Confirmation { prefilled: false, proximity: Proximity::OtherNetwork, viewer: Some(ELSEWHERE), ..here() };
+    let worst =
+        Confirmation { requester: Some(LONGEST), several_browsers: true, terminal: Terminal::Inactive, ..other() };
     [
         ("confirm", here()),
-        ("confirm-two-families", Confirm { requester: Some(LONGEST), ..cannot_tell() }),
-        ("confirm-other-network", Confirm { prefilled: true, ..other() }),
-        ("confirm-no-address", Confirm { requester: None, viewer: None, ..cannot_tell() }),
-        ("confirm-inactive", Confirm { terminal: Terminal::Inactive, ..here() }),
-        ("confirm-several-browsers", Confirm { several_browsers: true, ..here() }),
+        ("confirm-two-families", Confirmation { requester: Some(LONGEST), ..cannot_tell() }),
+        ("confirm-other-network", Confirmation { prefilled: true, ..other() }),
+        ("confirm-no-address", Confirmation { requester: None, viewer: None, ..cannot_tell() }),
+        ("confirm-inactive", Confirmation { terminal: Terminal::Inactive, ..here() }),
+        ("confirm-several-browsers", Confirmation { several_browsers: true, ..here() }),
         ("typed", other()),
-        ("typed-same-network", Confirm { prefilled: false, ..here() }),
+        ("typed-same-network", Confirmation { prefilled: false, ..here() }),
         ("typed-worst", worst),
     ]
     .map(|(name, confirm)| (name, Page::Confirm(confirm)))

@@ -4,8 +4,11 @@ use std::net::IpAddr;
 
 use askama::Template;
 
+use crate::flow::Confirmation;
+use crate::grant::{Proximity, Terminal};
+
 use super::{
-    ASSETS_PATH, CodeProblem, Confirm, Language, Network, Terminal, assets,
+    ASSETS_PATH, CodeProblem, Language, assets,
     message::{Message, Next, Tone},
     texts::Texts,
 };
@@ -78,7 +81,7 @@ impl<'a> EnterCodeTemplate<'a> {
 #[template(path = "confirm.html")]
 pub(super) struct ConfirmTemplate<'a> {
     frame: Frame<'a>,
-    confirm: &'a Confirm,
+    confirm: &'a Confirmation,
     title: &'a str,
     /// For screen readers: the letters apart, so that they are read one by one.
     spelled: String,
@@ -98,22 +101,22 @@ pub(super) struct ConfirmTemplate<'a> {
 }
 
 impl<'a> ConfirmTemplate<'a> {
-    pub(super) fn new(frame: Frame<'a>, confirm: &'a Confirm) -> Self {
+    pub(super) fn new(frame: Frame<'a>, confirm: &'a Confirmation) -> Self {
         let texts = &frame.texts.confirm;
         let discouraged = confirm.terminal == Terminal::Inactive;
         Self {
             frame,
             confirm,
             title: if confirm.prefilled { &texts.title } else { &texts.title_to_type },
-            spelled: confirm.user_code.chars().flat_map(|letter| [letter, ' ']).collect(),
-            elsewhere: match (confirm.network, confirm.prefilled) {
-                (Network::Other, false) => Some(&texts.other_network_to_type),
-                (Network::Other, true) => Some(&texts.other_network),
-                (Network::Same | Network::CannotTell, _) => None,
+            spelled: confirm.user_code.to_string().chars().flat_map(|letter| [letter, ' ']).collect(),
+            elsewhere: match (confirm.proximity, confirm.prefilled) {
+                (Proximity::OtherNetwork, false) => Some(&texts.other_network_to_type),
+                (Proximity::OtherNetwork, true) => Some(&texts.other_network),
+                (Proximity::SameNetwork | Proximity::CannotTell, _) => None,
             },
-            started: frame.texts.common.ago(confirm.opened_seconds_ago),
-            expires: frame.texts.common.within(confirm.expires_in_seconds),
-            viewer: confirm.viewer.filter(|_| confirm.network != Network::Same),
+            started: frame.texts.common.ago(confirm.age.as_secs()),
+            expires: frame.texts.common.within(confirm.remaining.as_secs()),
+            viewer: confirm.viewer.filter(|_| confirm.proximity != Proximity::SameNetwork),
             discouraged,
             continue_label: if discouraged { &texts.continue_anyway } else { &texts.r#continue },
             typed: "",

@@ -1,7 +1,7 @@
 //! What a grant's row is expected to hold, and what each step is expected to find.
 
-use postiz_auth_server::grant::{Standing, Status, Step};
-use postiz_auth_server::store::{Approval, Callback};
+use postiz_auth_server::grant::{Status, Step};
+use postiz_auth_server::store::{Approval, Claim, Standing};
 
 use super::postiz::{Browser, Code};
 
@@ -33,22 +33,22 @@ pub enum Told {
     CodeSpent,
     Denied,
     Expired,
-    OtherBrowser,
+    WrongBrowser,
     Unknown,
 }
 
-impl From<&Callback> for Told {
-    fn from(callback: &Callback) -> Self {
-        match callback {
-            Callback::Claimed(_) => Self::Claimed,
-            Callback::InProgress(_) => Self::InProgress,
-            Callback::Finished { .. } => Self::Finished,
-            Callback::Replaced(_) => Self::Replaced,
-            Callback::CodeSpent(..) => Self::CodeSpent,
-            Callback::Denied(_) => Self::Denied,
-            Callback::Expired(_) => Self::Expired,
-            Callback::OtherBrowser => Self::OtherBrowser,
-            Callback::Unknown => Self::Unknown,
+impl From<&Claim> for Told {
+    fn from(claim: &Claim) -> Self {
+        match claim {
+            Claim::Claimed(_) => Self::Claimed,
+            Claim::InProgress(_) => Self::InProgress,
+            Claim::Approved(..) => Self::Finished,
+            Claim::Replaced(_) => Self::Replaced,
+            Claim::CodeSpent(..) => Self::CodeSpent,
+            Claim::Denied(_) => Self::Denied,
+            Claim::Expired(_) => Self::Expired,
+            Claim::WrongBrowser(_) => Self::WrongBrowser,
+            Claim::Unknown => Self::Unknown,
         }
     }
 }
@@ -105,7 +105,7 @@ impl Expected {
             return Told::Unknown;
         }
         if browser != owner {
-            return Told::OtherBrowser;
+            return Told::WrongBrowser;
         }
         let free = !self.leased() || (self.lease.is_some() && self.lease == mine);
         let (seen, current) = (self.codes.contains(&code), self.current(code));
@@ -116,6 +116,7 @@ impl Expected {
         }
         match self.status {
             Status::Denied => Told::Denied,
+            Status::Revoked => Told::Unknown,
             Status::Approved | Status::Delivered if seen => Told::Finished,
             Status::Approved | Status::Delivered => Told::Replaced,
             Status::Pending | Status::Authorizing if self.leased() => Told::InProgress,
@@ -157,17 +158,18 @@ impl Expected {
         }
     }
 
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Standing {
         if self.gone {
-            return None;
+            return Standing::Unknown;
         }
-        Some(match self.status {
+        match self.status {
             Status::Denied => Standing::Denied,
+            Status::Revoked => Standing::Expired,
             Status::Approved | Status::Delivered if self.due => Standing::Expired,
             Status::Approved | Status::Delivered => Standing::Ready,
             Status::Pending | Status::Authorizing if self.expired && !self.leased() => Standing::Expired,
             // The test does not know how long exactly.
-            Status::Pending | Status::Authorizing => Standing::Waiting { remaining: std::time::Duration::ZERO },
-        })
+            Status::Pending | Status::Authorizing => Standing::Pending { remaining: std::time::Duration::ZERO },
+        }
     }
 }

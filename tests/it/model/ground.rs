@@ -38,7 +38,7 @@ impl Ground {
     pub async fn new() -> Self {
         let database = Database::new().await;
         let stores = [database.store(), database.store()];
-        stores[0].migrate().await.unwrap();
+        stores[0].database().migrate().await.unwrap();
         Self { client: connect(&database.url()).await, stores, seen: Mutex::default(), _database: database }
     }
 

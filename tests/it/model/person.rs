@@ -1,9 +1,9 @@
 //! What terminals begin and people do: opening, confirming, denying, authorizing, coming back.
 
 use futures_util::future::join_all;
-use postiz_auth_server::grant::Status;
+use postiz_auth_server::grant::{GrantId, Status};
 use postiz_auth_server::secret::{Digest, Secret};
-use postiz_auth_server::store::{Callback, Entered, LeaseHolder, StepOutcome};
+use postiz_auth_server::store::{Claim, Denial, Entered, LeaseHolder};
 
 use super::expected::{Expected, Flight, Told};
 use super::postiz::{Browser, Code};
@@ -43,8 +43,8 @@ impl World<'_> {
 
     pub async fn deny_at_postiz(&mut self, consent: usize, at: usize) {
         let Consent { login, browser, state } = self.consents[consent].clone();
-        let decision = self.store(at).deny_at_postiz(&state, &self.browsers[browser]).await.unwrap();
-        let taken = matches!(decision, Some(StepOutcome::Taken(_)));
+        let denial = self.store(at).deny_at_postiz(&state, &self.browsers[browser]).await.unwrap();
+        let taken = matches!(denial, Denial::Applied(_));
         let expected = &mut self.logins[login].expected;
         assert_eq!(taken, expected.browser == Some(browser) && expected.deny());
         self.denied(login, taken);
@@ -65,7 +65,7 @@ impl World<'_> {
         self.codes.push(Issued { text, consent, settled: false });
     }
 
-    pub async fn claim(&self, code: Code, browser: Browser, holder: &LeaseHolder, at: usize) -> Callback {
+    pub async fn claim(&self, code: Code, browser: Browser, holder: &LeaseHolder, at: usize) -> Claim {
         let Issued { text, consent, .. } = &self.codes[code];
         let (key, digest) = (&self.browsers[browser], Digest::of(text.as_bytes()));
         self.store(at).claim(&consent.state, key, &digest, holder).await.unwrap()
@@ -78,10 +78,10 @@ impl World<'_> {
         let took = (expected.status == Status::Approved, expected.lease.is_some());
         let holders: Vec<_> = (0..times).map(|_| LeaseHolder::random()).collect();
         let found = holders.iter().enumerate().map(|(at, holder)| self.claim(code, browser, holder, at));
-        let mut found: Vec<(Callback, &LeaseHolder)> = join_all(found).await.into_iter().zip(&holders).collect();
-        let winner = found.iter().position(|(callback, _)| matches!(callback, Callback::Claimed(_)));
+        let mut found: Vec<(Claim, &LeaseHolder)> = join_all(found).await.into_iter().zip(&holders).collect();
+        let winner = found.iter().position(|(callback, _)| matches!(callback, Claim::Claimed(_)));
         if told == Told::Claimed {
-            let (Callback::Claimed(lease), holder) = found.swap_remove(winner.expect("one may exchange it")) else {
+            let (Claim::Claimed(lease), holder) = found.swap_remove(winner.expect("one may exchange it")) else {
                 unreachable!("it is the winner")
             };
             let flight = self.flights.len();
@@ -116,7 +116,7 @@ impl World<'_> {
         }
         let found = self.claim(code, browser, &LeaseHolder::random(), at).await;
         assert_eq!(Told::from(&found), self.logins[login].expected.callback(code, owner, browser, None));
-        assert!(!matches!(found, Callback::Claimed(_)));
+        assert!(!matches!(found, Claim::Claimed(_)));
     }
 
     pub async fn claim_again(&mut self, flight: Flight, at: usize) {
@@ -132,6 +132,6 @@ impl World<'_> {
     }
 }
 
-pub fn taken(entered: &Entered<StepOutcome>) -> bool {
-    matches!(entered, Entered::Known(StepOutcome::Taken(_)))
+pub fn taken(entered: &Entered<GrantId>) -> bool {
+    matches!(entered, Entered::Found(_))
 }

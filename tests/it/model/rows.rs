@@ -24,7 +24,7 @@ impl Row {
     /// The same from the model, with the codes' digests.
     pub fn of(expected: &Expected, codes: Vec<Digest>) -> Self {
         Self {
-            status: expected.status.as_str().to_owned(),
+            status: expected.status.to_string(),
             expired: expected.expired,
             due: expected.due,
             codes,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use postiz_auth_server::grant::{Standing, Status};
+use postiz_auth_server::grant::Status;
+use postiz_auth_server::store::Standing;
 use secrecy::ExposeSecret as _;
 
 use super::rows::{Passes, pass};
@@ -16,12 +17,12 @@ impl World<'_> {
         let found = join_all((0..times).map(|at| self.store(at).standing(id))).await;
         for standing in found {
             let standing = match standing.unwrap() {
-                Some(Standing::Waiting { .. }) => Some(Standing::Waiting { remaining: Duration::ZERO }),
+                Standing::Pending { .. } => Standing::Pending { remaining: Duration::ZERO },
                 other => other,
             };
             assert_eq!(standing, expected.standing());
         }
-        let ready = expected.standing() == Some(Standing::Ready);
+        let ready = expected.standing() == Standing::Ready;
         for sealed in join_all((0..times).map(|at| self.store(at).deliver(id))).await {
             let token = sealed.unwrap().map(|sealed| sealed.token.open(device_code).unwrap().access_token);
             assert_eq!(token.is_some(), ready);

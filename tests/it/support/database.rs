@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use postiz_auth_server::config::Config;
+use postiz_auth_server::db;
 use postiz_auth_server::demo::Postgres;
 use postiz_auth_server::store::Store;
 use tokio::runtime::Handle;
@@ -36,6 +37,12 @@ pub async fn connect(url: &str) -> Client {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
     tokio::spawn(connection);
     client
+}
+
+/// A store as a replica has one.
+pub fn store(config: &Config) -> Store {
+    let runtime = Handle::current();
+    Store::new(config, db::Database::new(config, &runtime).unwrap(), &runtime)
 }
 
 pub struct Database {
@@ -77,7 +84,7 @@ impl Database {
             ("RATE_LIMIT_GUESSES", "0".to_owned()),
         ];
         let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-        Store::new(&config, &Handle::current()).unwrap()
+        store(&config)
     }
 
     /// What a replica is to be started with.

@@ -19,7 +19,7 @@ use postiz_auth_server::demo::{RegisteredApp, StandIn};
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use cli::{Cli, Login, Poll};
-pub(crate) use database::{Database, cluster, connect};
+pub(crate) use database::{Database, cluster, connect, store};
 pub(crate) use guarded::free_port;
 pub(crate) use haproxy::HaProxy;
 pub(crate) use pgbouncer::PgBouncer;

@@ -60,13 +60,10 @@ fn every_link_leads_below_the_path_of_the_server_or_to_the_page_itself() {
 #[test]
 fn untrusted_text_is_escaped_on_every_page() {
     let hostile = || HOSTILE.to_owned();
-    let confirm = |prefilled| Page::Confirm(Confirm { user_code: hostile(), prefilled, ..sample_confirm() });
     let context = PageContext { base_path: "", language: Language::English, reference: Some(HOSTILE) };
     for page in [
         Page::Home { cli_command: hostile() },
         Page::EnterCode { problem: Some(CodeProblem::Malformed), typed: hostile() },
-        confirm(true),
-        confirm(false),
         Page::ApproveAgain { user_code: hostile(), reason: Reason::Failed },
         Page::OneMoment { retry: Retry::Submit { user_code: hostile(), action: Some(hostile()) } },
         Page::Overloaded {

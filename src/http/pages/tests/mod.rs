@@ -3,7 +3,8 @@ mod next_step;
 
 use scraper::{ElementRef, Html, Selector};
 
-use super::{Confirm, Language, Page, PageContext, render, samples};
+use super::{Language, Page, PageContext, render, samples};
+use crate::flow::Confirmation;
 
 fn english(page: &Page) -> Html {
     parse(page, Language::English)
@@ -31,7 +32,7 @@ fn text(html: &Html) -> String {
     select(html, "body")[0].text().collect()
 }
 
-fn sample_confirm() -> Confirm {
+fn sample_confirm() -> Confirmation {
     samples()
         .into_iter()
         .find_map(|(_, page)| if let Page::Confirm(confirm) = page { Some(confirm) } else { None })

@@ -1,9 +1,8 @@
 //! The steps that a page offers, and the warnings before them.
 
-use super::{
-    super::{Network, Retry, Terminal},
-    *,
-};
+use super::super::Retry;
+use super::*;
+use crate::grant::{Proximity, Terminal};
 use crate::postiz::Reason;
 
 #[test]
@@ -20,9 +19,9 @@ fn a_login_from_the_same_network_takes_one_click() {
 
 #[test]
 fn a_login_from_another_network_is_typed_and_shows_both_addresses() {
-    let confirm = Confirm {
+    let confirm = Confirmation {
         prefilled: false,
-        network: Network::Other,
+        proximity: Proximity::OtherNetwork,
         requester: "203.0.113.7".parse().ok(),
         viewer: "2001:db8::5".parse().ok(),
         ..sample_confirm()
@@ -38,7 +37,7 @@ fn a_login_from_another_network_is_typed_and_shows_both_addresses() {
 
 #[test]
 fn a_login_is_denied_without_typing_its_code() {
-    let html = english(&Page::Confirm(Confirm { prefilled: false, ..sample_confirm() }));
+    let html = english(&Page::Confirm(Confirmation { prefilled: false, ..sample_confirm() }));
     assert_eq!(select(&html, r#"button[name="action"][value="deny"][form="deny"]"#).len(), 1);
     let code = select(&html, r#"form#deny[method="post"] > input[type="hidden"][name="user_code"]"#)[0];
     assert_eq!(code.value().attr("value"), Some("BCDF-GHJK"));
@@ -46,7 +45,7 @@ fn a_login_is_denied_without_typing_its_code() {
 
 #[test]
 fn a_person_is_warned_before_approving_for_an_inactive_terminal() {
-    let shown = |terminal| text(&english(&Page::Confirm(Confirm { terminal, ..sample_confirm() })));
+    let shown = |terminal| text(&english(&Page::Confirm(Confirmation { terminal, ..sample_confirm() })));
     let warning = "only sign out your other machines";
     let inactive = shown(Terminal::Inactive);
     assert!(inactive.find(warning).unwrap() < inactive.find("Continue anyway").unwrap());
@@ -57,7 +56,8 @@ fn a_person_is_warned_before_approving_for_an_inactive_terminal() {
 #[test]
 fn a_code_confirmed_in_another_browser_is_flagged() {
     let flagged = |several_browsers| {
-        text(&english(&Page::Confirm(Confirm { several_browsers, ..sample_confirm() }))).contains("another browser")
+        text(&english(&Page::Confirm(Confirmation { several_browsers, ..sample_confirm() })))
+            .contains("another browser")
     };
     assert!(flagged(true));
     assert!(!flagged(false));
@@ -102,7 +102,8 @@ fn a_login_ended_by_the_wrong_browser_warns_of_sent_links_and_starts_anew() {
 #[test]
 fn an_ipv6_address_breaks_between_its_groups() {
     let requester = "2001:db8:85a3:1234:5678:8a2e:1370:7334".parse().ok();
-    let html = english(&Page::Confirm(Confirm { requester, network: Network::CannotTell, ..sample_confirm() }));
+    let html =
+        english(&Page::Confirm(Confirmation { requester, proximity: Proximity::CannotTell, ..sample_confirm() }));
     assert_eq!(
         select(&html, "dd bdi")[0].inner_html().replace("<wbr>", "|"),
         "2001:|db8:|85a3:|1234:|5678:|8a2e:|1370:|7334"

@@ -1,20 +1,20 @@
-//! What can go wrong between us and Postgres, and whether trying again may help.
+//! Why a statement failed, and whether a retry may succeed.
 
 use deadpool_postgres::PoolError;
 use tokio_postgres::error::SqlState;
 
-/// A step was not carried out.
+/// A statement was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// Postgres did not answer, or not in time; it may well do so later.
-    #[error("the database is out of reach")]
-    Unreachable,
-    /// Postgres refused the statement, or answered what we can't read: ours to mend.
+pub enum DatabaseError {
+    /// Postgres did not answer, or not in time. A later attempt may succeed.
+    #[error("the database is unavailable")]
+    Unavailable,
+    /// Postgres refused the statement, or answered with a row that this version can't read: a bug.
     #[error("the database refused a statement")]
     Refused,
 }
 
-/// Why one attempt failed; for the log and for the decision to try again.
+/// Why one attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AttemptError {
     #[error("no connection")]
@@ -35,33 +35,20 @@ impl AttemptError {
         }
     }
 
-    /// Whether our tables are gone: someone put an empty database in place of the old one.
+    /// Whether the tables are missing: an empty database replaced the old one.
     pub(super) fn is_missing_schema(&self) -> bool {
         matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE))
     }
 
-    /// Whether this server only reads: another one is the primary now.
+    /// Whether this server is read-only: another one is the primary now.
     pub(super) fn is_read_only(&self) -> bool {
         matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
-    }
-
-    /// The whole chain of causes in one line.
-    pub(super) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            // tokio-postgres says only "db error"; the server's own sentence is below it.
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
     }
 }
 
 fn is_transient(error: &tokio_postgres::Error) -> bool {
     let Some(code) = error.code() else {
-        // Not an answer of the server's: the connection broke or was never made.
+        // The server did not send this error: the connection broke or was never made.
         return true;
     };
     // The classes are those of the table in PostgreSQL's Appendix A.
@@ -72,7 +59,7 @@ fn is_transient(error: &tokio_postgres::Error) -> bool {
         || *code == SqlState::T_R_SERIALIZATION_FAILURE
         || *code == SqlState::T_R_DEADLOCK_DETECTED
         || *code == SqlState::LOCK_NOT_AVAILABLE
-        // An empty database in place of the old one: the schema is made again.
+        // An empty database replaced the old one: the migrations run again.
         || *code == SqlState::UNDEFINED_TABLE
         || *code == SqlState::INVALID_CATALOG_NAME
 }

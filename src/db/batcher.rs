@@ -1,7 +1,7 @@
-//! Many callers, few statements.
+//! Joins questions of concurrent callers into one statement.
 //!
-//! Questions that arrive while others are at the database are asked together in the next statement.
-//! No timer is involved: an idle server asks at once, a busy one asks in larger groups.
+//! Questions that arrive while a statement is under way are asked together in the next one. There is no timer: an idle
+//! server asks at once, a busy server asks in larger groups.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +10,22 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::store::StoreError;
+use crate::db::DatabaseError;
 
-/// Questions in one statement, at most.
-const LARGEST: usize = 512;
-/// Statements of one kind under way at a time, where they are slow. Else one does: with more, the
+/// Questions in one statement.
+const MAX_BATCH: usize = 512;
+/// Statements of one kind under way at a time, if they are slow. If they are fast, one is enough: with more, the
 /// groups would be smaller, and a statement costs much more than one more question in it.
-const CONCURRENT: usize = 4;
-/// A statement that takes longer than this no longer holds up the next one.
+const MAX_CONCURRENT: usize = 4;
+/// The next statement starts after this time even if the one before has not been answered.
 const SLOW: Duration = Duration::from_millis(10);
-/// Questions that may wait; past that the asker waits for room.
+/// Questions that wait for the next statement. Past that, the caller waits for a place.
 const QUEUE: usize = 4096;
 
-type Answer<A> = oneshot::Sender<Result<A, StoreError>>;
+type Answer<A> = oneshot::Sender<Result<A, DatabaseError>>;
 
 /// Groups questions of one kind.
-pub(super) struct Batcher<Q, A> {
+pub struct Batcher<Q, A> {
     questions: mpsc::Sender<(Q, Answer<A>)>,
 }
 
@@ -39,24 +39,24 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     /// Starts on `runtime`; ends when the last handle is dropped.
     ///
     /// `run` answers each question of a group, in their order.
-    pub(super) fn start<F, R>(runtime: &Handle, run: F) -> Self
+    pub fn start<F, R>(runtime: &Handle, run: F) -> Self
     where
         F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-        R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+        R: Future<Output = Result<Vec<A>, DatabaseError>> + Send + 'static,
     {
         let (questions, waiting) = mpsc::channel(QUEUE);
         runtime.spawn(group(waiting, Arc::new(run)));
         Self { questions }
     }
 
-    /// Asks, in the company of whoever asks now too, and waits for at most `patience` in all.
-    pub(super) async fn ask(&self, question: Q, patience: Duration) -> Result<A, StoreError> {
+    /// Asks together with other callers, and waits for at most `limit`.
+    pub async fn ask(&self, question: Q, limit: Duration) -> Result<A, DatabaseError> {
         let (answer, answered) = oneshot::channel();
         let asked = async {
-            self.questions.send((question, answer)).await.map_err(|_| StoreError::Unreachable)?;
-            answered.await.map_err(|_| StoreError::Unreachable)?
+            self.questions.send((question, answer)).await.map_err(|_| DatabaseError::Unavailable)?;
+            answered.await.map_err(|_| DatabaseError::Unavailable)?
         };
-        timeout(patience, asked).await.unwrap_or(Err(StoreError::Unreachable))
+        timeout(limit, asked).await.unwrap_or(Err(DatabaseError::Unavailable))
     }
 }
 
@@ -65,13 +65,13 @@ where
     Q: Send + 'static,
     A: Send + 'static,
     F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Vec<A>, StoreError>> + Send + 'static,
+    R: Future<Output = Result<Vec<A>, DatabaseError>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(CONCURRENT));
-    // The place comes first: while none is free, the group grows.
+    let places = Arc::new(Semaphore::new(MAX_CONCURRENT));
+    // The place is taken before the questions: while none is free, the group grows.
     while let Ok(place) = Arc::clone(&places).acquire_owned().await {
         let mut asked = Vec::new();
-        if waiting.recv_many(&mut asked, LARGEST).await == 0 {
+        if waiting.recv_many(&mut asked, MAX_BATCH).await == 0 {
             return;
         }
         let run = Arc::clone(&run);
@@ -86,9 +86,9 @@ where
 async fn answer<Q, A, F, R>(run: &F, mut asked: Vec<(Q, Answer<A>)>)
 where
     F: Fn(Vec<Q>) -> R,
-    R: Future<Output = Result<Vec<A>, StoreError>>,
+    R: Future<Output = Result<Vec<A>, DatabaseError>>,
 {
-    // Who has gone away meanwhile is not asked for.
+    // Callers that went away meanwhile need no answer.
     asked.retain(|(_, answer)| !answer.is_closed());
     let (questions, answers): (Vec<Q>, Vec<Answer<A>>) = asked.into_iter().unzip();
     if questions.is_empty() {

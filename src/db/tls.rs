@@ -1,7 +1,7 @@
 //! TLS to Postgres, with the meaning that libpq gives to `sslmode`.
 //!
-//! `allow`, `prefer` and `require` encrypt and accept any certificate, `verify-ca` wants one from a
-//! trusted authority, `verify-full` also for the name in the URL.
+//! `allow`, `prefer` and `require` encrypt and accept any certificate. `verify-ca` requires one from a trusted authority,
+//! `verify-full` also one for the name in the URL.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,18 +22,10 @@ use crate::tls_roots::public_roots;
 /// The TLS settings in `DATABASE_URL` can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file that the URL names can't be read as PEM.
     #[error("DATABASE_URL names {path}, which can't be read as PEM")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: rustls::pki_types::pem::Error,
-    },
-    /// The certificates are there, and no use.
+    File { path: PathBuf, source: rustls::pki_types::pem::Error },
     #[error("DATABASE_URL: the certificates can't be used")]
     Certificates(#[source] Error),
-    /// No authority can be trusted with the roots that were found.
     #[error("DATABASE_URL: no certificate authority was found for sslmode=verify-ca or verify-full")]
     Verifier(#[source] rustls::server::VerifierBuilderError),
 }
@@ -41,17 +33,17 @@ pub enum TlsError {
 /// The connector for these settings; `None` where TLS is off.
 pub(super) fn connector(tls: &Tls) -> Result<Option<MakeRustlsConnect>, TlsError> {
     let provider = Arc::new(ring::default_provider());
-    let checked = match tls.mode {
+    let verification = match tls.mode {
         SslMode::Disable => return Ok(None),
-        SslMode::Allow | SslMode::Prefer | SslMode::Require => Checked::Nothing,
-        SslMode::VerifyCa => Checked::authority(tls.root_cert.as_ref(), false, &provider)?,
-        SslMode::VerifyFull => Checked::authority(tls.root_cert.as_ref(), true, &provider)?,
+        SslMode::Allow | SslMode::Prefer | SslMode::Require => Verification::Nothing,
+        SslMode::VerifyCa => Verification::authority(tls.root_cert.as_ref(), false, &provider)?,
+        SslMode::VerifyFull => Verification::authority(tls.root_cert.as_ref(), true, &provider)?,
     };
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Certificates)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(LibpqVerifier { checked, provider }));
+        .with_custom_certificate_verifier(Arc::new(LibpqVerifier { verification, provider }));
     let config = match &tls.client_cert {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -72,14 +64,14 @@ fn unreadable(path: &Path) -> impl FnOnce(rustls::pki_types::pem::Error) -> TlsE
     |source| TlsError::File { path, source }
 }
 
-/// What a server's certificate has to stand.
+/// How a server's certificate is verified.
 #[derive(Debug)]
-enum Checked {
+enum Verification {
     Nothing,
     Authority { verifier: Arc<WebPkiServerVerifier>, roots: Vec<CertificateDer<'static>>, name: bool },
 }
 
-impl Checked {
+impl Verification {
     fn authority(source: Option<&RootCert>, name: bool, provider: &Arc<CryptoProvider>) -> Result<Self, TlsError> {
         let (store, roots) = match source {
             Some(RootCert::File(path)) => {
@@ -99,7 +91,7 @@ impl Checked {
 
 #[derive(Debug)]
 struct LibpqVerifier {
-    checked: Checked,
+    verification: Verification,
     provider: Arc<CryptoProvider>,
 }
 
@@ -112,15 +104,15 @@ impl ServerCertVerifier for LibpqVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let Checked::Authority { verifier, roots, name } = &self.checked else {
+        let Verification::Authority { verifier, roots, name } = &self.verification else {
             return Ok(ServerCertVerified::assertion());
         };
         match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) if !name => Ok(ServerCertVerified::assertion()),
-            // OpenSSL's default self-signed certificate says that it is an authority, and is used as the
-            // server's own. libpq takes it where it is the very file named by sslrootcert.
+            // OpenSSL's default self-signed certificate is marked as an authority and used as the server's own. libpq
+            // accepts it if it is the file that sslrootcert names.
             Err(Error::InvalidCertificate(CertificateError::Other(OtherError(_))))
                 if !name && roots.iter().any(|root| root.as_ref() == end_entity.as_ref()) =>
             {

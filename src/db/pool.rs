@@ -1,4 +1,4 @@
-//! The connection pool: small, with a limit on every wait.
+//! The connection pool: small, with a timeout on every wait.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,15 +15,14 @@ use tokio_postgres::{Client, Config as PostgresConfig, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::Config;
-use crate::store::tls::{self, TlsError};
+use crate::db::tls::{self, TlsError};
 
-/// How long a statement waits for a free connection, and a connection to be made.
-const WAIT: Duration = Duration::from_secs(2);
-const CREATE: Duration = Duration::from_secs(5);
-/// What a host that says nothing is ahead of the next one.
-const HEAD_START: Duration = Duration::from_millis(500);
-/// Checking a pooled connection costs nothing with `Fast`; the limit is for what it may cost later.
-const RECYCLE: Duration = Duration::from_secs(1);
+/// How long a statement waits for a free connection.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
+const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long to wait for one host before trying the next in parallel.
+const NEXT_HOST_DELAY: Duration = Duration::from_millis(500);
 
 pub(super) fn new(config: &Config, runtime: &Handle) -> Result<Pool, TlsError> {
     let connect = OnRuntime {
@@ -34,16 +33,16 @@ pub(super) fn new(config: &Config, runtime: &Handle) -> Result<Pool, TlsError> {
     let manager = Manager::from_connect(
         config.database.config.clone(),
         connect,
-        // A round trip to test each connection would double the cost of each statement; a dead one
-        // is noticed by its error and the statement goes to another.
+        // A round trip to test each connection would double the cost of each statement. A broken connection shows by
+        // its error, and the retry uses another one.
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     #[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]
     let pool = Pool::builder(manager)
         .max_size(config.database_pool_size)
-        .wait_timeout(Some(WAIT))
-        .create_timeout(Some(CREATE))
-        .recycle_timeout(Some(RECYCLE))
+        .wait_timeout(Some(WAIT_TIMEOUT))
+        .create_timeout(Some(CREATE_TIMEOUT))
+        .recycle_timeout(Some(RECYCLE_TIMEOUT))
         .runtime(Runtime::Tokio1)
         .build()
         .expect("the runtime is named");
@@ -52,8 +51,8 @@ pub(super) fn new(config: &Config, runtime: &Handle) -> Result<Pool, TlsError> {
 
 /// Connects on the main runtime.
 ///
-/// The web server's workers have runtimes of their own that end one by one at shutdown; a connection
-/// driven by one of them would break under a request on another.
+/// Each worker of the web server has a runtime of its own, and they end one by one at shutdown. A connection on one of
+/// them would break under a request on another.
 struct OnRuntime {
     runtime: Handle,
     tls: Option<Arc<MakeRustlsConnect>>,
@@ -68,17 +67,17 @@ impl Connect for OnRuntime {
         Box::pin(async move {
             match connecting.await {
                 Ok(connected) => connected,
-                // The runtime is going down; the pool's time limit ends the wait.
+                // The runtime is shutting down. The pool's timeout ends the wait.
                 Err(_) => std::future::pending().await,
             }
         })
     }
 }
 
-/// Asks the hosts in their order and takes the first that will do.
+/// Connects to the hosts in their order and returns the first connection that succeeds.
 ///
-/// A machine that is gone neither answers nor refuses. Waited for as long as libpq does, it would use up
-/// the time that a statement has, each time anew, and the next host would never be asked.
+/// A machine that is down neither answers nor refuses. With libpq's sequential order it would use up the timeout of
+/// each statement, and the next host would never be tried.
 pub(super) async fn open_first(
     mut hosts: Vec<PostgresConfig>,
     tls: Option<Arc<MakeRustlsConnect>>,
@@ -101,8 +100,8 @@ pub(super) async fn open_first(
                     return connected;
                 }
             }
-            () = sleep(HEAD_START), if more => {}
-            // There is always a host; were there none, the pool's time limit would end the wait.
+            () = sleep(NEXT_HOST_DELAY), if more => {}
+            // There is always a host. If there were none, the pool's timeout would end the wait.
             else => std::future::pending().await,
         }
     }
@@ -118,7 +117,7 @@ async fn open(config: PostgresConfig, tls: Option<Arc<MakeRustlsConnect>>, runti
     }
 }
 
-/// A connection's end is seen by the statement on it; here it would only be said twice.
+/// The statement on the connection reports its end; a warning here would report it twice.
 async fn drive(connection: impl Future<Output = Result<(), Error>>) {
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection to the database ended");

@@ -1,0 +1,256 @@
+//! Runs statements: each with a timeout and retries, on a pool whose connections are discarded when their server fails.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use tracing::{Instrument as _, debug, info, trace_span, warn};
+
+use crate::config::Config;
+use crate::db::error::{AttemptError, DatabaseError};
+use crate::db::fields::RowExt as _;
+use crate::db::tls::TlsError;
+use crate::db::{migrations, pool};
+use crate::error_chain::error_chain;
+
+/// One attempt of a statement. A connection that does not answer within it is discarded.
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+/// A statement with its name in logs and metrics.
+#[derive(Debug, Clone, Copy)]
+pub struct Statement {
+    pub name: &'static str,
+    pub sql: &'static str,
+}
+
+/// Values with their types: an unnamed statement has no server-side types, so any pooler may stand in between.
+pub type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
+
+/// The way to Postgres. Cheap to clone.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) pool: Pool,
+    available: AtomicBool,
+    migrated: watch::Sender<bool>,
+    /// Increases each time all connections are discarded.
+    generation: AtomicU64,
+}
+
+/// How busy the pool is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Load {
+    pub connections: usize,
+    pub idle: usize,
+    /// `DATABASE_POOL_SIZE`.
+    pub max: usize,
+    /// Statements that wait for a connection.
+    pub waiting: usize,
+    /// Whether the last statement was answered.
+    pub available: bool,
+}
+
+impl Database {
+    /// Makes the pool; connects to nothing yet. Connections live on `runtime`, which must outlive every request.
+    pub fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
+        Ok(Self(Arc::new(Inner {
+            pool: pool::new(config, runtime)?,
+            available: AtomicBool::new(true),
+            migrated: watch::Sender::new(false),
+            generation: AtomicU64::new(0),
+        })))
+    }
+
+    /// Runs a statement, with retries while its failures are transient, for at most `limit`.
+    pub async fn rows(
+        &self,
+        statement: Statement,
+        parameters: Parameters<'_>,
+        limit: Duration,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let deadline = Instant::now() + limit;
+        let mut delay = RETRY_DELAY;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let span = trace_span!("statement", statement = statement.name);
+            let error = match self.attempt(statement, parameters, left.min(ATTEMPT_TIMEOUT)).instrument(span).await {
+                Ok(rows) => {
+                    if !self.0.available.swap(true, Ordering::Relaxed) {
+                        info!("the database is available again");
+                    }
+                    return Ok(rows);
+                }
+                Err(error) => error,
+            };
+            if !error.is_transient() {
+                warn!(statement = statement.name, error = error_chain(&error), "the database refused a statement");
+                return Err(DatabaseError::Refused);
+            }
+            self.unavailable(statement.name, &error);
+            if Instant::now() + delay >= deadline {
+                return Err(DatabaseError::Unavailable);
+            }
+            sleep(delay).await;
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        statement: Statement,
+        parameters: Parameters<'_>,
+        limit: Duration,
+    ) -> Result<Vec<Row>, AttemptError> {
+        let deadline = Instant::now() + limit;
+        let generation = self.0.generation.load(Ordering::SeqCst);
+        let connection =
+            timeout(limit, self.0.pool.get()).await.map_err(|_| AttemptError::Timeout)?.map_err(AttemptError::Pool)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        match timeout(left, connection.query_typed(statement.sql, parameters)).await {
+            Ok(Ok(rows)) => {
+                if self.0.generation.load(Ordering::SeqCst) != generation {
+                    drop(Object::take(connection));
+                }
+                Ok(rows)
+            }
+            Ok(Err(error)) => {
+                let error = AttemptError::Statement(error);
+                if error.is_transient() {
+                    drop(Object::take(connection));
+                }
+                if error.is_read_only() {
+                    self.discard_connections();
+                }
+                if error.is_missing_schema() {
+                    self.0.migrated.send_replace(false);
+                }
+                Err(error)
+            }
+            Err(_) => {
+                // The next user would wait behind the lost statement. When one connection hangs, the others
+                // probably do too.
+                drop(Object::take(connection));
+                self.discard_connections();
+                Err(AttemptError::Timeout)
+            }
+        }
+    }
+
+    /// Discards every connection, those in use after their statement: their server failed or became a standby.
+    pub fn discard_connections(&self) {
+        self.0.generation.fetch_add(1, Ordering::SeqCst);
+        self.0.pool.retain(|_, _| false);
+    }
+
+    fn unavailable(&self, statement: &'static str, error: &AttemptError) {
+        if self.0.available.swap(false, Ordering::Relaxed) {
+            warn!(statement, error = error_chain(error), "database unavailable, retrying");
+        } else {
+            debug!(statement, error = error_chain(error), "database still unavailable");
+        }
+    }
+
+    /// Whether Postgres answers and accepts writes, by one statement without a retry.
+    ///
+    /// A primary that became a standby still reads, but what it reads may never change again: its connections are
+    /// discarded.
+    pub async fn is_writable(&self) -> bool {
+        const PING: Statement =
+            Statement { name: "ping", sql: "SELECT current_setting('transaction_read_only') = 'off' AS writable" };
+        let Ok(rows) = self.attempt(PING, &[], ATTEMPT_TIMEOUT).await else { return false };
+        let writable = rows.first().is_some_and(|row| row.field("writable").unwrap_or(false));
+        if !writable {
+            self.discard_connections();
+        }
+        writable
+    }
+
+    /// Whether the schema is known to be current. Sends no statement.
+    pub fn is_migrated(&self) -> bool {
+        *self.0.migrated.borrow()
+    }
+
+    /// Returns when the schema is current.
+    pub async fn migrated(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.0.migrated.subscribe().wait_for(|migrated| *migrated).await;
+    }
+
+    /// Keeps the schema current: applies what is missing now, and again if the tables disappear. Never returns.
+    pub async fn keep_migrated(&self) {
+        /// Between two attempts to reach a database that is still starting.
+        const RETRY: Duration = Duration::from_millis(500);
+        loop {
+            while self.migrate().await.is_err() {
+                sleep(RETRY).await;
+            }
+            let _ = self.0.migrated.subscribe().wait_for(|migrated| !migrated).await;
+        }
+    }
+
+    /// Brings the schema up to date. Sends nothing if it is known to be.
+    pub async fn migrate(&self) -> Result<(), DatabaseError> {
+        if self.is_migrated() {
+            return Ok(());
+        }
+        match migrations::apply(&self.0.pool).await {
+            Ok(applied) => {
+                for version in applied {
+                    info!(version, "migration applied");
+                }
+                self.0.migrated.send_replace(true);
+                Ok(())
+            }
+            Err(error) if error.is_transient() => {
+                self.unavailable("migrate", &error);
+                Err(DatabaseError::Unavailable)
+            }
+            Err(error) => {
+                warn!(error = error_chain(&error), "a migration failed, retrying");
+                Err(DatabaseError::Refused)
+            }
+        }
+    }
+
+    /// Tells this database from others; `None` before its first migration.
+    pub async fn fingerprint(&self) -> Result<Option<i64>, DatabaseError> {
+        const TIMEOUT: Duration = Duration::from_secs(3);
+        let statement = Statement { name: "fingerprint", sql: migrations::FINGERPRINT };
+        let rows = self.rows(statement, &[], TIMEOUT).await?;
+        rows.first().map(|row| row.field("made")).transpose()
+    }
+
+    /// How busy the pool is. Sends no statement.
+    pub fn load(&self) -> Load {
+        let pool = self.0.pool.status();
+        Load {
+            connections: pool.size,
+            idle: pool.available,
+            max: pool.max_size,
+            waiting: pool.waiting,
+            available: self.0.available.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Closes every connection, those in use after their statement.
+    pub fn close(&self) {
+        self.0.pool.close();
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database(..)")
+    }
+}

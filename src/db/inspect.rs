@@ -1,0 +1,185 @@
+//! Looks at a database for `check`, on connections of its own. Changes nothing.
+
+use std::error::Error as _;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use rustls::Error as TlsFault;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, Error, Row};
+
+use crate::config::DatabaseUrl;
+use crate::db::migrations::FINGERPRINT;
+use crate::db::pool;
+use crate::db::tls::{self, TlsError};
+use crate::error_chain::error_chain;
+
+/// All statements together.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Round trips, of which the median counts.
+const PINGS: usize = 5;
+/// Attempts to see two connections on one backend.
+const POOLER_ATTEMPTS: usize = 5;
+
+const FACTS: &str = "SELECT current_setting('server_version') AS version,
+        current_setting('server_version_num')::int4 AS version_number,
+        current_setting('max_connections')::int8 AS max_connections,
+        pg_is_in_recovery() AS standby,
+        current_setting('transaction_read_only') = 'on' AS read_only,
+        extract(epoch FROM clock_timestamp())::float8 AS clock,
+        current_user::text AS role, current_schema()::text AS schema";
+
+/// Privileges that the migrations and statements need and this role lacks. `$1` lists the tables.
+const LACKING: &str = "SELECT 'CREATE on schema ' || quote_ident(current_schema()) AS lacking
+    WHERE NOT has_schema_privilege(current_schema(), 'CREATE')
+    UNION ALL
+    SELECT privilege || ' on ' || relname
+    FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+    WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)
+      AND NOT has_table_privilege(pg_class.oid, privilege)";
+
+const BACKEND: &str = "SELECT pg_backend_pid() AS backend";
+const TLS_VERSION: &str = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+
+/// A database as it was found.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// As the server writes it: `15.18 (Debian ..)`.
+    pub version: String,
+    /// The major version times 10000, and the minor one.
+    pub version_number: i32,
+    /// `TLSv1.3`; `None` if the connection is not encrypted. Behind a pooler: the pooler's own.
+    pub tls_version: Option<String>,
+    pub standby: bool,
+    pub read_only: bool,
+    pub role: String,
+    /// Where the tables are made; `None` if the search path names no schema.
+    pub schema: Option<String>,
+    /// Privileges that are needed and missing: `INSERT on device_requests`.
+    pub lacking: Vec<String>,
+    /// Seconds that its clock is ahead of this machine's; negative if it is behind.
+    pub clock_ahead: f64,
+    /// One round trip.
+    pub latency: Duration,
+    /// Whether two connections share one backend: a pooler in transaction mode.
+    pub pooled: bool,
+    /// `max_connections`.
+    pub max_connections: i64,
+    /// Tells this database from others; `None` before the first migration.
+    pub fingerprint: Option<i64>,
+}
+
+/// Why a database could not be looked at. No variant holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    #[error("{0}")]
+    Settings(#[from] TlsError),
+    #[error("the certificate is refused: {0}")]
+    Certificate(TlsFault),
+    #[error("the server has no TLS")]
+    NoTls,
+    #[error("it says: {message} ({code})")]
+    Refused {
+        /// The SQLSTATE.
+        code: String,
+        message: String,
+    },
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("no answer within 10 s")]
+    Timeout,
+}
+
+/// Connects and looks; `tables` are those that the server reads and writes.
+pub async fn inspect(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, InspectError> {
+    timeout(TIMEOUT, look(database, tables)).await.unwrap_or(Err(InspectError::Timeout))
+}
+
+async fn look(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, InspectError> {
+    let connector = tls::connector(&database.tls)?.map(std::sync::Arc::new);
+    let connect = || pool::open_first(database.hosts.clone(), connector.clone(), Handle::current());
+    let (client, _connection) = connect().await?;
+
+    let before = SystemTime::now();
+    let facts = one(&client, FACTS).await?;
+    let facts = facts.ok_or(InspectError::Timeout)?;
+    let round_trip = before.elapsed().unwrap_or_default();
+    // The server read its clock about half of the round trip ago.
+    let ours = (before + round_trip / 2).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+
+    let lacking = client.query_typed(LACKING, &[(&tables, Type::TEXT_ARRAY)]).await?;
+    let pooled = match connect().await {
+        Ok((other, _connection)) => share_a_backend(&client, &other).await,
+        Err(_) => false,
+    };
+    Ok(Inspection {
+        version: facts.try_get("version")?,
+        version_number: facts.try_get("version_number")?,
+        tls_version: one(&client, TLS_VERSION).await.ok().flatten().and_then(|row| row.try_get(0).ok()),
+        standby: facts.try_get("standby")?,
+        read_only: facts.try_get("read_only")?,
+        role: facts.try_get("role")?,
+        schema: facts.try_get("schema")?,
+        lacking: lacking.iter().filter_map(|row| row.try_get(0).ok()).collect(),
+        clock_ahead: facts.try_get::<_, f64>("clock")? - ours.as_secs_f64(),
+        latency: latency(&client).await?,
+        pooled,
+        max_connections: facts.try_get("max_connections")?,
+        // The table is missing before the first start.
+        fingerprint: one(&client, FINGERPRINT).await.ok().flatten().and_then(|row| row.try_get(0).ok()),
+    })
+}
+
+async fn one(client: &Client, sql: &str) -> Result<Option<Row>, Error> {
+    Ok(client.query_typed(sql, &[]).await?.into_iter().next())
+}
+
+/// Whether two open connections share one backend, which happens only behind a pooler. Other clients may use the backend
+/// in between, so it is tried a few times.
+async fn share_a_backend(one_client: &Client, other: &Client) -> bool {
+    let backend = async |client| one(client, BACKEND).await.ok().flatten()?.try_get::<_, i32>("backend").ok();
+    for _ in 0..POOLER_ATTEMPTS {
+        let (one, other) = (backend(one_client).await, backend(other).await);
+        if one.is_some() && one == other {
+            return true;
+        }
+    }
+    false
+}
+
+async fn latency(client: &Client) -> Result<Duration, Error> {
+    let mut taken = [Duration::ZERO; PINGS];
+    for taken in &mut taken {
+        let begun = Instant::now();
+        client.query_typed("SELECT 1", &[] as &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)]).await?;
+        *taken = begun.elapsed();
+    }
+    taken.sort_unstable();
+    Ok(taken[PINGS / 2])
+}
+
+impl From<Error> for InspectError {
+    fn from(error: Error) -> Self {
+        if let Some(refusal) = error.as_db_error() {
+            let (code, message) = (refusal.code().code().to_owned(), refusal.message().to_owned());
+            return Self::Refused { code, message };
+        }
+        if let Some(fault) = certificate_fault(&error) {
+            return Self::Certificate(fault);
+        }
+        let text = error_chain(&error);
+        if text.contains("server does not support TLS") { Self::NoTls } else { Self::Unreachable(text) }
+    }
+}
+
+fn certificate_fault(error: &Error) -> Option<TlsFault> {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.find_map(|cause| {
+        // `source` of an io::Error skips the error that it wraps.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let fault = wrapped.and_then(|wrapped| wrapped.downcast_ref()).or_else(|| cause.downcast_ref::<TlsFault>());
+        fault.filter(|fault| matches!(fault, TlsFault::InvalidCertificate(_))).cloned()
+    })
+}

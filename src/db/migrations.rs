@@ -1,0 +1,69 @@
+//! Brings the schema up to date, however many replicas start at once.
+//!
+//! One transaction under a transaction-level advisory lock, so it works through a transaction pooler.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Pool, Transaction};
+use tokio::time::timeout;
+use tokio_postgres::types::Type;
+
+use crate::db::error::AttemptError;
+use crate::secret::Digest;
+
+/// Longer than the lock timeout in [`BEGIN`].
+const TIMEOUT: Duration = Duration::from_secs(40);
+
+/// In the order of their versions. A file that was released never changes.
+const MIGRATIONS: &[(i32, &str)] = &[
+    (0, include_str!("../../migrations/0000_node_server.sql")),
+    (1, include_str!("../../migrations/0001_device_requests.sql")),
+    (2, include_str!("../../migrations/0002_guess_counters.sql")),
+    (3, include_str!("../../migrations/0003_revoked.sql")),
+];
+
+/// The lock's key is `postiz` in ASCII, so it does not collide with another application's.
+const BEGIN: &str = "SET LOCAL lock_timeout = '30s';
+    SELECT pg_advisory_xact_lock(123623980689786);
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        version    integer     PRIMARY KEY,
+        -- SHA-256 of the migration's text.
+        digest     bytea       NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now()
+    );";
+
+/// When the first table was made, in microseconds: different in every database.
+pub(super) const FINGERPRINT: &str =
+    "SELECT (extract(epoch FROM applied_at) * 1000000)::int8 AS made FROM schema_migrations WHERE version = 1";
+
+/// Applies what is missing, and returns the versions that it applied.
+pub(super) async fn apply(pool: &Pool) -> Result<Vec<i32>, AttemptError> {
+    let applied = async {
+        let mut connection = pool.get().await.map_err(AttemptError::Pool)?;
+        let transaction = connection.transaction().await.map_err(AttemptError::Statement)?;
+        let applied = apply_missing(&transaction).await.map_err(AttemptError::Statement)?;
+        transaction.commit().await.map_err(AttemptError::Statement)?;
+        Ok(applied)
+    };
+    timeout(TIMEOUT, applied).await.unwrap_or(Err(AttemptError::Timeout))
+}
+
+async fn apply_missing(transaction: &Transaction<'_>) -> Result<Vec<i32>, tokio_postgres::Error> {
+    transaction.batch_execute(BEGIN).await?;
+    let rows = transaction.query_typed("SELECT version FROM schema_migrations", &[]).await?;
+    let present: Vec<i32> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    let missing = MIGRATIONS.iter().filter(|(version, _)| !present.contains(version));
+    let mut applied = Vec::new();
+    for (version, sql) in missing {
+        transaction.batch_execute(sql).await?;
+        let digest = Digest::of(sql.as_bytes());
+        transaction
+            .query_typed(
+                "INSERT INTO schema_migrations (version, digest) VALUES ($1, $2)",
+                &[(version, Type::INT4), (&digest.as_bytes().as_slice(), Type::BYTEA)],
+            )
+            .await?;
+        applied.push(*version);
+    }
+    Ok(applied)
+}

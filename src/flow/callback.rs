@@ -1,0 +1,178 @@
+//! Postiz sends the person back with an authorization code, or with a refusal.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::{Instant, sleep};
+
+use crate::flow::exchange::Exchanged;
+use crate::flow::registry::WokenPolls;
+use crate::flow::{DeviceFlow, Origin};
+use crate::grant::{BrowserKey, Decision, GrantId, State, Terminal, UserCode};
+use crate::postiz::Reason;
+use crate::secret::Digest;
+use crate::store::{Approval, Claim, Denial, Lease, LeaseHolder};
+
+/// A second callback waits this long for the first one's outcome: longer than an exchange.
+const CLAIM_WAIT: Duration = Duration::from_secs(11);
+const CLAIM_RETRY: Duration = Duration::from_millis(250);
+/// When to look whether the terminal has fetched its token. It mostly does within milliseconds, and the page waits a
+/// little to say so.
+const DELIVERY_CHECKS: [Duration; 4] =
+    [Duration::from_millis(30), Duration::from_millis(120), Duration::from_millis(300), Duration::from_millis(550)];
+
+/// The authorization response (RFC 6749 §4.1.2).
+#[derive(Debug)]
+pub enum AuthorizationResponse {
+    Code {
+        state: State,
+        code: SecretString,
+    },
+    Denied {
+        state: State,
+    },
+    /// Another error. Its text is not shown to anyone.
+    Failed,
+}
+
+#[derive(Debug)]
+pub enum CallbackOutcome {
+    /// The token is stored, and this is what the terminal is doing.
+    Approved(GrantId, Terminal),
+    /// An exchange or the storing of its token is under way; the same URL tells more in a moment.
+    InProgress(GrantId),
+    /// The terminal had a token already, which this second approval has revoked at Postiz.
+    Replaced(GrantId),
+    Denied(GrantId),
+    /// The exchange failed, and the code may still be good: the same URL can be tried again.
+    TryAgain(GrantId, Reason),
+    /// The code is spent: the same login can be approved again.
+    ApproveAgain {
+        grant: GrantId,
+        user_code: UserCode,
+        reason: Reason,
+    },
+    /// This browser did not confirm the code.
+    WrongBrowser,
+    /// The state is unknown or the grant has expired. Nothing was exchanged.
+    LinkExpired(Option<GrantId>),
+    Unavailable,
+    /// A bug: the exchange panicked.
+    Failed(GrantId),
+}
+
+impl AuthorizationResponse {
+    /// Reads the query. `None` if the state can't be one of ours.
+    pub fn from_query(query: &str) -> Option<Self> {
+        let (mut state, mut code, mut error) = (None, None, None);
+        for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match name.as_ref() {
+                "state" => state = State::from_query(&value),
+                "code" if !value.is_empty() => code = Some(value.into_owned().into()),
+                "error" => error = Some(value),
+                _ => {}
+            }
+        }
+        let state = state?;
+        Some(match (error.as_deref(), code) {
+            (Some("access_denied"), _) => Self::Denied { state },
+            (None, Some(code)) => Self::Code { state, code },
+            (Some(_), _) | (None, None) => Self::Failed,
+        })
+    }
+}
+
+impl DeviceFlow {
+    /// Exchanges the code, exactly once, or ends the grant. `browser` is the key in the browser's cookie.
+    pub async fn callback(&self, response: AuthorizationResponse, browser: Option<BrowserKey>) -> CallbackOutcome {
+        let Some(browser) = browser else { return CallbackOutcome::WrongBrowser };
+        match response {
+            AuthorizationResponse::Code { state, code } => self.approved(state, browser, code).await,
+            AuthorizationResponse::Denied { state } => self.denied(&state, &browser).await,
+            AuthorizationResponse::Failed => CallbackOutcome::LinkExpired(None),
+        }
+    }
+
+    async fn approved(&self, state: State, browser: BrowserKey, code: SecretString) -> CallbackOutcome {
+        let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
+        let deadline = Instant::now() + CLAIM_WAIT;
+        let claim = loop {
+            match self.store.claim(&state, &browser, &digest, &holder).await {
+                Ok(Claim::InProgress(_)) if Instant::now() + CLAIM_RETRY < deadline => sleep(CLAIM_RETRY).await,
+                Ok(claim) => break claim,
+                Err(_) => return CallbackOutcome::Unavailable,
+            }
+        };
+        match claim {
+            Claim::Claimed(lease) => {
+                let (flow, work) = (self.clone(), lease.clone());
+                match self.finish(async move { flow.exchange(&work, &state, &browser, &code).await }).await {
+                    Some(exchanged) => self.exchanged(&lease, exchanged).await,
+                    None => CallbackOutcome::Failed(lease.grant),
+                }
+            }
+            Claim::InProgress(grant) => CallbackOutcome::InProgress(grant),
+            Claim::Approved(grant, terminal) => CallbackOutcome::Approved(grant, terminal),
+            Claim::Replaced(grant) => CallbackOutcome::Replaced(grant),
+            Claim::CodeSpent(grant, user_code) => {
+                CallbackOutcome::ApproveAgain { grant, user_code, reason: Reason::CodeRefused }
+            }
+            Claim::Denied(grant) => CallbackOutcome::Denied(grant),
+            Claim::Expired(grant) => CallbackOutcome::LinkExpired(Some(grant)),
+            Claim::WrongBrowser(_) => CallbackOutcome::WrongBrowser,
+            Claim::Unknown => CallbackOutcome::LinkExpired(None),
+        }
+    }
+
+    async fn exchanged(&self, lease: &Lease, exchanged: Exchanged) -> CallbackOutcome {
+        let grant = lease.grant;
+        match exchanged {
+            Exchanged::Stored(Approval::Approved, woken) => {
+                CallbackOutcome::Approved(grant, self.terminal(grant, woken).await)
+            }
+            Exchanged::Stored(Approval::Denied, _) => CallbackOutcome::Denied(grant),
+            Exchanged::Stored(Approval::Superseded, _) => CallbackOutcome::LinkExpired(Some(grant)),
+            Exchanged::NotStored => CallbackOutcome::InProgress(grant),
+            Exchanged::Failed(failure) if failure.spent => {
+                CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason: failure.reason }
+            }
+            Exchanged::Failed(failure) => CallbackOutcome::TryAgain(grant, failure.reason),
+        }
+    }
+
+    /// What the terminal is doing, after a short wait for its delivery.
+    async fn terminal(&self, grant: GrantId, woken: Option<WokenPolls>) -> Terminal {
+        if let Some(mut woken) = woken
+            && woken.delivered().await
+        {
+            return Terminal::SignedIn;
+        }
+        let mut found = Terminal::Waiting;
+        for pause in DELIVERY_CHECKS {
+            sleep(pause).await;
+            match self.store.terminal(grant).await {
+                Ok(Some(terminal)) => found = terminal,
+                Ok(None) | Err(_) => break,
+            }
+            if found == Terminal::SignedIn {
+                break;
+            }
+        }
+        found
+    }
+
+    async fn denied(&self, state: &State, browser: &BrowserKey) -> CallbackOutcome {
+        match self.store.deny_at_postiz(state, browser).await {
+            Ok(Denial::Applied(grant)) => {
+                drop(self.decided(grant, Decision::Denied, Origin::Postiz));
+                CallbackOutcome::Denied(grant)
+            }
+            Ok(Denial::Denied(grant)) => CallbackOutcome::Denied(grant),
+            Ok(Denial::Approved(grant)) => CallbackOutcome::Approved(grant, Terminal::Waiting),
+            Ok(Denial::Expired(grant)) => CallbackOutcome::LinkExpired(Some(grant)),
+            Ok(Denial::WrongBrowser(_)) => CallbackOutcome::WrongBrowser,
+            Ok(Denial::Unknown) => CallbackOutcome::LinkExpired(None),
+            Err(_) => CallbackOutcome::Unavailable,
+        }
+    }
+}

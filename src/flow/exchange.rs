@@ -1,0 +1,81 @@
+//! The exchange of an authorization code, and the storing of its token.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tracing::{Instrument as _, error, info, warn};
+
+use crate::db::DatabaseError;
+use crate::flow::registry::WokenPolls;
+use crate::flow::{DeviceFlow, Origin};
+use crate::grant::{BrowserKey, Decision, SealedToken, State};
+use crate::postiz::{ExchangeError, Reason};
+use crate::store::{Approval, Lease};
+
+/// How long the callback tries to store the token before its page says "one moment".
+const FIRST_STORE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a token that Postiz has granted stays in memory while the database is unavailable.
+const STORE_RETRY_LIMIT: Duration = Duration::from_mins(10);
+
+/// How an exchange ended.
+pub(super) enum Exchanged {
+    /// With the held polls that were woken here, if any.
+    Stored(Approval, Option<WokenPolls>),
+    /// Postiz granted a token, and storing it is retried in the background.
+    NotStored,
+    Failed(ExchangeError),
+}
+
+impl DeviceFlow {
+    /// Has to run to its end even if the person closes the tab: Postiz has revoked their older token already.
+    pub(super) async fn exchange(
+        &self,
+        lease: &Lease,
+        state: &State,
+        browser: &BrowserKey,
+        code: &SecretString,
+    ) -> Exchanged {
+        let grant = lease.grant.reference();
+        info!(grant, "grant claimed: its code is exchanged");
+        let credentials = match self.postiz.exchange(code, browser, state).await {
+            Ok(credentials) => credentials,
+            Err(failure) => {
+                if failure.reason == Reason::ClientRefused {
+                    error!(grant, reason = %failure, "the exchange failed");
+                } else {
+                    warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
+                }
+                // If this fails too, the lease runs out by itself.
+                let _ = self.store.release(lease, failure.spent).await;
+                return Exchanged::Failed(failure);
+            }
+        };
+        let Ok(token) = lease.sealing_key.seal(&lease.grant, &credentials) else {
+            error!(grant, "the token can't be sealed: the grant's key is broken");
+            return Exchanged::Failed(ExchangeError { reason: Reason::Unreadable, spent: true });
+        };
+        drop(credentials);
+        match self.store_token(lease, &token, FIRST_STORE_TIMEOUT).await {
+            Ok((approval, woken)) => Exchanged::Stored(approval, woken),
+            Err(_) => {
+                warn!(grant, "a granted token can't be stored yet, retrying");
+                let (flow, lease) = (self.clone(), lease.clone());
+                let retry = async move { flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await };
+                self.runtime.spawn(self.unfinished.track_future(retry).in_current_span());
+                Exchanged::NotStored
+            }
+        }
+    }
+
+    async fn store_token(
+        &self,
+        lease: &Lease,
+        token: &SealedToken,
+        limit: Duration,
+    ) -> Result<(Approval, Option<WokenPolls>), DatabaseError> {
+        let approval = self.store.approve(lease, token, limit).await?;
+        let woken =
+            (approval == Approval::Approved).then(|| self.decided(lease.grant, Decision::Approved, Origin::Postiz));
+        Ok((approval, woken))
+    }
+}

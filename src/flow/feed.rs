@@ -1,0 +1,42 @@
+//! Brings the decisions of other replicas to the polls that are held here.
+//!
+//! One statement every 100 ms, and none while no terminal polls: its cost does not grow with the number of held polls.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::flow::{DeviceFlow, Origin};
+use crate::store::DecisionFeed;
+
+/// A decision at another replica is known here after at most this time and one statement.
+const PERIOD: Duration = Duration::from_millis(100);
+
+impl DeviceFlow {
+    /// Reads the decision feed until the server stops.
+    pub async fn follow_decisions(&self) {
+        tokio::select! {
+            () = self.follow() => {}
+            () = self.stopping.cancelled() => {}
+        }
+    }
+
+    async fn follow(&self) {
+        let mut feed = DecisionFeed::new(self.store.clone());
+        loop {
+            if self.registry.is_empty() {
+                feed.restart();
+                self.registry.not_empty().await;
+            }
+            let begun = Instant::now();
+            // If the database is unavailable, the next read covers the time since the last one.
+            if let Ok(decided) = feed.next().await {
+                for (grant, decision) in decided {
+                    drop(self.decided(grant, decision, Origin::OtherReplica));
+                }
+                self.registry.feed_read(begun);
+            }
+            sleep(PERIOD).await;
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! One poll's place in the registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::flow::registry::{Arrival, Registry, Ticket, Woken};
+use crate::grant::{Decision, GrantId};
+
+/// A poll under way. Dropping it, as when its client disconnects, frees everything at once.
+#[derive(Debug)]
+pub(super) struct HeldPoll {
+    registry: Arc<Registry>,
+    grant: GrantId,
+    ticket: Option<Ticket>,
+    pending: Option<Duration>,
+    decision: Option<oneshot::Receiver<Woken>>,
+    delivered: Option<mpsc::UnboundedSender<()>>,
+    keep: bool,
+}
+
+impl HeldPoll {
+    /// Enters the poll; do so before its look-up.
+    pub(super) fn enter(registry: &Arc<Registry>, grant: GrantId, hold: bool) -> Self {
+        let Arrival { ticket, pending, decision } = registry.arrive(grant, hold);
+        Self { registry: Arc::clone(registry), grant, ticket, pending, decision, delivered: None, keep: false }
+    }
+
+    pub(super) fn grant(&self) -> GrantId {
+        self.grant
+    }
+
+    /// The time until the grant expires, if it is known to be pending; otherwise it has to be looked up.
+    pub(super) fn pending(&self) -> Option<Duration> {
+        self.pending
+    }
+
+    pub(super) fn found_pending(&self, remaining: Duration) {
+        if let Some(ticket) = self.ticket {
+            self.registry.found_pending(self.grant, ticket, remaining);
+        }
+    }
+
+    /// Whether it can wait for the decision.
+    pub(super) fn is_held(&self) -> bool {
+        self.decision.is_some()
+    }
+
+    /// Returns when the grant is decided; never if the poll is not held.
+    pub(super) async fn decision(&mut self) -> Decision {
+        if let Some(receiver) = &mut self.decision
+            && let Ok((decision, delivered)) = receiver.await
+        {
+            self.delivered = Some(delivered);
+            return decision;
+        }
+        // The sender lives in the entry until it has sent or this poll is dropped.
+        std::future::pending().await
+    }
+
+    /// Reports to the decision that woke this poll that its token is delivered.
+    pub(super) fn has_delivered(&self) {
+        if let Some(delivered) = &self.delivered {
+            let _ = delivered.send(());
+        }
+    }
+
+    /// The terminal is told to poll again: its grant stays in the pending cache.
+    pub(super) fn keep(mut self) {
+        self.keep = true;
+    }
+}
+
+impl Drop for HeldPoll {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.registry.leave(self.grant, ticket, self.keep);
+        }
+    }
+}

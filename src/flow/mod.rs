@@ -1,0 +1,162 @@
+//! The device flow: one verb for each thing that can happen to a grant.
+//!
+//! A verb takes parsed values, makes every decision that its request needs, and answers with one enum that carries its
+//! data. HTTP parses, calls one verb and renders the answer.
+//!
+//! | verb | caller |
+//! |---|---|
+//! | [`DeviceFlow::open`] | `POST /device/code` |
+//! | [`DeviceFlow::poll`] | `POST /device/token` |
+//! | [`DeviceFlow::view`], [`DeviceFlow::confirm`], [`DeviceFlow::deny`] | `/device/verify` |
+//! | [`DeviceFlow::callback`] | `GET /device/callback` |
+//! | [`DeviceFlow::revoke`] | the command `revoke` |
+
+mod callback;
+mod confirm;
+mod exchange;
+mod feed;
+mod held_poll;
+mod open;
+mod poll;
+mod registry;
+mod revoke;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use strum::IntoStaticStr;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument as _, info};
+
+use crate::config::Config;
+use crate::grant::{Decision, GrantId};
+use crate::limits::Limits;
+use crate::metrics::{GrantEvent, GrantMetrics, Limit, LimitMetrics};
+use crate::postiz::Postiz;
+use crate::store::Store;
+
+pub use callback::{AuthorizationResponse, CallbackOutcome};
+pub use confirm::{CodeOutcome, Confirmation, Entry, ToPostiz, Viewer};
+pub use open::{OpenOutcome, Opened};
+pub use poll::{PollOptions, PollOutcome};
+pub use revoke::RevokeOutcome;
+
+use registry::{Registry, WokenPolls};
+
+/// The grants of this server, with everything that decides about them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DeviceFlow {
+    store: Store,
+    postiz: Arc<Postiz>,
+    registry: Arc<Registry>,
+    limits: Arc<Limits>,
+    metrics: GrantMetrics,
+    limit_metrics: LimitMetrics,
+    device_code_ttl: Duration,
+    long_poll: Duration,
+    /// Cancelled when the server stops: held polls are answered then.
+    stopping: CancellationToken,
+    /// Work that goes on although its client has disconnected.
+    unfinished: TaskTracker,
+    /// For such work. The web server's workers end before it.
+    runtime: Handle,
+}
+
+/// Where a decision was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+enum Origin {
+    OurPage,
+    Postiz,
+    Operator,
+    /// It has counted and logged the decision.
+    OtherReplica,
+}
+
+impl DeviceFlow {
+    /// `sockets` is the number that this process may have.
+    pub fn new(config: &Config, store: Store, postiz: Postiz, sockets: u64, runtime: &Handle) -> Self {
+        Self {
+            store,
+            postiz: Arc::new(postiz),
+            registry: Arc::new(Registry::new(sockets)),
+            limits: Arc::new(Limits::new(config.rate_limit_codes)),
+            metrics: GrantMetrics::default(),
+            limit_metrics: LimitMetrics::default(),
+            device_code_ttl: config.device_code_ttl,
+            long_poll: config.long_poll,
+            stopping: CancellationToken::new(),
+            unfinished: TaskTracker::new(),
+            runtime: runtime.clone(),
+        }
+    }
+
+    /// Wakes the held polls of a decided grant, counts the decision and logs it. Nothing else does any of the three.
+    fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) -> WokenPolls {
+        if origin != Origin::OtherReplica {
+            self.metrics.count(match decision {
+                Decision::Approved => GrantEvent::Approved,
+                Decision::Denied => GrantEvent::Denied,
+                Decision::Revoked => GrantEvent::Revoked,
+            });
+            let (decision, origin): (&str, &str) = (decision.into(), origin.into());
+            info!(grant = grant.reference(), origin, "grant {decision}");
+        }
+        self.registry.wake(grant, decision)
+    }
+
+    /// Runs work to its end even if its client disconnects; `None` if it panicked.
+    async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        self.runtime.spawn(self.unfinished.track_future(work).in_current_span()).await.ok()
+    }
+
+    fn limited(&self, limit: Limit) {
+        self.limit_metrics.count(limit);
+    }
+
+    /// Held polls are answered now, and later polls at once.
+    pub fn stop(&self) {
+        self.stopping.cancel();
+    }
+
+    /// Cancelled by [`Self::stop`].
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Returns when the work of disconnected clients is done; false if `limit` was not enough.
+    pub async fn finished(&self, limit: Duration) -> bool {
+        self.unfinished.close();
+        timeout(limit, self.unfinished.wait()).await.is_ok()
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub fn postiz(&self) -> &Postiz {
+        &self.postiz
+    }
+
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub fn metrics(&self) -> &GrantMetrics {
+        &self.metrics
+    }
+
+    pub fn limit_metrics(&self) -> &LimitMetrics {
+        &self.limit_metrics
+    }
+
+    /// Polls held now.
+    pub fn held_polls(&self) -> usize {
+        self.registry.held()
+    }
+}

@@ -1,0 +1,169 @@
+//! A terminal polls for its token (RFC 8628 §3.4), and is held while the grant is pending.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info};
+
+use crate::db::DatabaseError;
+use crate::flow::DeviceFlow;
+use crate::flow::held_poll::HeldPoll;
+use crate::grant::{Credentials, Decision, DeviceCode};
+use crate::metrics::{GrantEvent, Limit};
+use crate::store::Standing;
+
+/// What the client asked for, and where it is.
+#[derive(Debug, Clone, Copy)]
+pub struct PollOptions {
+    /// How long the poll may be held; `LONG_POLL_SECONDS` at most. Zero answers at once.
+    pub hold: Duration,
+    /// The shortest time between two polls, for a client that has to keep one. A decided or expired grant is never
+    /// throttled.
+    pub interval: Option<Duration>,
+    pub client: Option<IpAddr>,
+}
+
+#[derive(Debug)]
+pub enum PollOutcome {
+    Delivered(Credentials),
+    /// Undecided, or the database is unavailable: the terminal polls again, and nothing is lost.
+    Pending,
+    /// Undecided, and this poll came sooner than the interval after the one before.
+    SlowDown,
+    Denied,
+    /// Expired or revoked.
+    Expired,
+    /// No grant has this device code.
+    Unknown,
+    /// The same, and this client has polled too many unknown ones.
+    RateLimited {
+        retry_after: Duration,
+    },
+    /// The device code does not open the sealed token: the row was altered.
+    Unreadable,
+}
+
+impl DeviceFlow {
+    pub async fn poll(&self, code: &DeviceCode, options: PollOptions) -> PollOutcome {
+        let hold = options.hold.min(self.long_poll);
+        // Entered before the look-up: a decision between the two would be lost.
+        let mut poll = HeldPoll::enter(&self.registry, code.grant_id(), !hold.is_zero());
+        if !poll.is_held() && !hold.is_zero() {
+            self.limited(Limit::HeldPolls);
+        }
+        let outcome = self.answer(code, hold, options, &mut poll).await.unwrap_or(PollOutcome::Pending);
+        if matches!(outcome, PollOutcome::Pending) {
+            poll.keep();
+        }
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        code: &DeviceCode,
+        hold: Duration,
+        options: PollOptions,
+        poll: &mut HeldPoll,
+    ) -> Result<PollOutcome, DatabaseError> {
+        let until = Instant::now() + hold;
+        let (mut standing, early) = self.standing(poll, options.interval).await?;
+        loop {
+            let remaining = match standing {
+                Standing::Unknown => return Ok(self.unknown(options.client)),
+                Standing::Denied => return Ok(PollOutcome::Denied),
+                Standing::Expired => return Ok(PollOutcome::Expired),
+                Standing::Ready => return self.deliver(code, poll).await,
+                Standing::Pending { .. } if early => {
+                    self.limited(Limit::Pace);
+                    return Ok(PollOutcome::SlowDown);
+                }
+                Standing::Pending { .. } if !poll.is_held() => return Ok(PollOutcome::Pending),
+                Standing::Pending { remaining } => remaining,
+            };
+            standing = match self.wait(poll, until, remaining).await {
+                Woken::Decided(Decision::Approved) => Standing::Ready,
+                Woken::Decided(Decision::Denied) => Standing::Denied,
+                Woken::Decided(Decision::Revoked) => Standing::Expired,
+                Woken::TimeIsUp => return Ok(PollOutcome::Pending),
+                // The database says whether it has expired: an exchange may be under way.
+                Woken::MayBeExpired => self.look_up(poll).await?,
+            };
+        }
+    }
+
+    /// Where the grant stands, and whether the poll came too early.
+    async fn standing(&self, poll: &HeldPoll, interval: Option<Duration>) -> Result<(Standing, bool), DatabaseError> {
+        match (interval, poll.pending()) {
+            // The database notes each poll that has an interval, so that it holds across replicas.
+            (Some(interval), _) => {
+                let paced = self.store.paced_standing(poll.grant(), interval).await?;
+                Ok((paced.standing, paced.early))
+            }
+            (None, Some(remaining)) => Ok((Standing::Pending { remaining }, false)),
+            (None, None) => Ok((self.look_up(poll).await?, false)),
+        }
+    }
+
+    async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
+        let standing = self.store.standing(poll.grant()).await?;
+        if let Standing::Pending { remaining } = standing {
+            poll.found_pending(remaining);
+        }
+        Ok(standing)
+    }
+
+    async fn wait(&self, poll: &mut HeldPoll, until: Instant, remaining: Duration) -> Woken {
+        let expiry = Instant::now() + remaining;
+        // No time left means that an exchange is under way: the poll is held for the whole time.
+        let (wake_at, then) = if !remaining.is_zero() && expiry < until {
+            (expiry, Woken::MayBeExpired)
+        } else {
+            (until, Woken::TimeIsUp)
+        };
+        tokio::select! {
+            decision = poll.decision() => Woken::Decided(decision),
+            () = sleep_until(wake_at) => then,
+            () = self.stopping.cancelled() => Woken::TimeIsUp,
+        }
+    }
+
+    async fn deliver(&self, code: &DeviceCode, poll: &HeldPoll) -> Result<PollOutcome, DatabaseError> {
+        let grant = poll.grant().reference();
+        let Some(delivery) = self.store.deliver(poll.grant()).await? else {
+            // A second approval took it back, or its minute is over. The next poll is told which.
+            return Ok(PollOutcome::Pending);
+        };
+        match delivery.token.open(code) {
+            Ok(credentials) => {
+                if let Some((after_approval, after_opening)) = delivery.first_after {
+                    self.metrics.delivered(after_approval, after_opening);
+                }
+                poll.has_delivered();
+                info!(grant, "token delivered");
+                Ok(PollOutcome::Delivered(credentials))
+            }
+            Err(error) => {
+                self.metrics.count(GrantEvent::Unreadable);
+                error!(grant, %error, "the device code does not open the sealed token: the row was altered");
+                Ok(PollOutcome::Unreadable)
+            }
+        }
+    }
+
+    fn unknown(&self, client: Option<IpAddr>) -> PollOutcome {
+        match self.limits.unknown_poll(client) {
+            Ok(()) => PollOutcome::Unknown,
+            Err(limited) => {
+                self.limited(Limit::UnknownPolls);
+                PollOutcome::RateLimited { retry_after: limited.retry_after }
+            }
+        }
+    }
+}
+
+enum Woken {
+    Decided(Decision),
+    TimeIsUp,
+    MayBeExpired,
+}

@@ -1,0 +1,181 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::held_poll::HeldPoll;
+use super::registry::{FEED_CURRENT, MAX_GRANTS, NEXT_POLL_WITHIN, Registry};
+use crate::grant::{Decision, DeviceCode, GrantId};
+
+const TTL: Duration = Duration::from_mins(15);
+
+fn registry() -> Arc<Registry> {
+    Arc::new(Registry::new(1_000))
+}
+
+fn grant() -> GrantId {
+    DeviceCode::random().grant_id()
+}
+
+fn held(registry: &Arc<Registry>, grant: GrantId) -> HeldPoll {
+    HeldPoll::enter(registry, grant, true)
+}
+
+fn plain(registry: &Arc<Registry>, grant: GrantId) -> HeldPoll {
+    HeldPoll::enter(registry, grant, false)
+}
+
+/// A poll that looked its grant up and was answered "pending".
+fn pending_poll(registry: &Arc<Registry>, grant: GrantId, remaining: Duration) {
+    let poll = plain(registry, grant);
+    poll.found_pending(remaining);
+    poll.keep();
+}
+
+#[tokio::test]
+async fn a_decision_wakes_the_held_polls_of_its_grant_and_no_other() {
+    let registry = registry();
+    let (mine, other) = (grant(), grant());
+    let (mut one, mut two) = (held(&registry, mine), held(&registry, mine));
+    let bystander = held(&registry, other);
+    drop(registry.wake(mine, Decision::Denied));
+    assert_eq!(one.decision().await, Decision::Denied);
+    assert_eq!(two.decision().await, Decision::Denied);
+    assert_eq!(registry.held(), 1);
+    drop((one, two, bystander));
+    assert_eq!(registry.held(), 0);
+    assert!(registry.is_empty());
+}
+
+#[tokio::test]
+async fn a_disconnected_client_leaves_nothing_behind() {
+    let registry = registry();
+    drop(held(&registry, grant()));
+    assert_eq!(registry.held(), 0);
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn one_grant_cannot_hold_many_polls() {
+    let registry = registry();
+    let grant = grant();
+    let polls: Vec<_> = (0..4).map(|_| held(&registry, grant)).collect();
+    assert!(polls.iter().all(HeldPoll::is_held));
+    assert!(!held(&registry, grant).is_held());
+    drop(polls);
+    assert!(held(&registry, grant).is_held());
+}
+
+#[tokio::test]
+async fn a_decision_learns_whether_a_woken_poll_delivered_the_token() {
+    let registry = registry();
+    let grant = grant();
+    assert!(!registry.wake(grant, Decision::Approved).delivered().await, "no poll was held");
+    let mut poll = held(&registry, grant);
+    let mut woken = registry.wake(grant, Decision::Approved);
+    poll.decision().await;
+    poll.has_delivered();
+    assert!(woken.delivered().await);
+    let mut poll = held(&registry, grant);
+    let mut woken = registry.wake(grant, Decision::Approved);
+    poll.decision().await;
+    drop(poll);
+    assert!(!woken.delivered().await, "its client disconnected");
+}
+
+#[test]
+fn polls_are_held_while_there_are_sockets_for_them() {
+    let registry = Arc::new(Registry::new(16));
+    let polls: Vec<_> = (0..12).map(|_| held(&registry, grant())).collect();
+    assert!(polls.iter().all(HeldPoll::is_held));
+    assert!(!held(&registry, grant()).is_held());
+    assert!(!registry.has_room());
+    drop(polls);
+    assert!(registry.has_room() && held(&registry, grant()).is_held());
+}
+
+#[test]
+fn a_pending_grant_is_cached_while_the_feed_is_current() {
+    let registry = registry();
+    let grant = grant();
+    registry.feed_read(Instant::now());
+    assert_eq!(plain(&registry, grant).pending(), None, "it was not looked up");
+    pending_poll(&registry, grant, TTL);
+    let poll = plain(&registry, grant);
+    assert!(poll.pending().is_some_and(|remaining| remaining <= TTL));
+    drop(poll);
+    assert_eq!(plain(&registry, grant).pending(), None, "its client disconnected");
+}
+
+#[test]
+fn the_cache_expires() {
+    let registry = registry();
+    let grant = grant();
+    let cached = || {
+        let poll = plain(&registry, grant);
+        let pending = poll.pending();
+        poll.keep();
+        pending
+    };
+    let read_after = |seconds| {
+        registry.age(Duration::from_secs(seconds));
+        registry.feed_read(Instant::now());
+    };
+    read_after(0);
+    pending_poll(&registry, grant, TTL);
+    registry.age(FEED_CURRENT);
+    assert_eq!(cached(), None, "the feed is not current");
+    read_after(0);
+    assert!(cached().is_some(), "the feed is current again and has brought nothing");
+    for _ in 0..8 {
+        read_after(7);
+        assert!(cached().is_some());
+    }
+    read_after(7);
+    assert_eq!(cached(), None, "a minute has passed");
+    pending_poll(&registry, grant, Duration::from_secs(3));
+    read_after(3);
+    assert_eq!(cached(), None, "the grant may have expired");
+}
+
+#[test]
+fn an_older_look_up_does_not_hide_a_decision() {
+    let registry = registry();
+    let grant = grant();
+    registry.feed_read(Instant::now());
+    pending_poll(&registry, grant, TTL);
+    drop(registry.wake(grant, Decision::Approved));
+    assert_eq!(plain(&registry, grant).pending(), None);
+    // The look-up of one poll is under way while the grant is decided and the next poll arrives.
+    let slow = plain(&registry, grant);
+    drop(registry.wake(grant, Decision::Approved));
+    let next = plain(&registry, grant);
+    slow.found_pending(TTL);
+    slow.keep();
+    next.keep();
+    assert_eq!(plain(&registry, grant).pending(), None);
+}
+
+#[test]
+fn a_terminal_that_stops_polling_is_forgotten() {
+    let registry = registry();
+    pending_poll(&registry, grant(), TTL);
+    registry.feed_read(Instant::now());
+    assert!(!registry.is_empty());
+    registry.age(NEXT_POLL_WITHIN);
+    registry.feed_read(Instant::now());
+    assert!(registry.is_empty());
+}
+
+#[test]
+fn grants_past_the_bound_are_looked_up_each_time() {
+    let registry = registry();
+    let grants: Vec<_> = (0..=MAX_GRANTS).map(|_| grant()).collect();
+    let polls: Vec<_> = grants[..MAX_GRANTS].iter().map(|grant| plain(&registry, *grant)).collect();
+    let poll = held(&registry, grants[MAX_GRANTS]);
+    poll.found_pending(TTL);
+    assert!(!poll.is_held());
+    poll.keep();
+    drop(polls);
+    assert!(registry.is_empty());
+}

@@ -1,0 +1,166 @@
+//! The callback takes the lease for exchanging an authorization code.
+//!
+//! Only the holder of the lease exchanges the code. The lease outlives the exchange's own timeout, so when it runs out
+//! its holder is dead and the next attempt takes over.
+
+use std::time::Duration;
+
+use strum::EnumString;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::db::{DatabaseError, RowExt as _, Statement};
+use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, SealingKey, State, Terminal, UserCode};
+use crate::secret::Digest;
+use crate::store::Store;
+use crate::store::codec::word;
+
+/// After this the person sees a page that tries again.
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// Longer than an exchange with all its attempts.
+const LEASE: Duration = Duration::from_secs(15);
+/// Authorization codes of one grant. More come only from a mistake.
+const MAX_CODES: i32 = 16;
+
+/// Takes the lease for a code that was not seen before, or for the current one if it may still be good. A new code takes
+/// an approval back: pressing Authorize again at Postiz has revoked the token that is stored.
+///
+/// The outcome is that of the row before the statement. `in_progress` at the end means that another callback's claim came
+/// between the two.
+const CLAIM: Statement = Statement {
+    name: "claim",
+    sql: "WITH changed AS (
+              UPDATE device_requests
+              SET status = 'authorizing', sealed_token = NULL, settled_at = NULL,
+                  codes = CASE WHEN $3 = ANY(codes) THEN codes ELSE array_append(codes, $3) END,
+                  code_spent = false,
+                  lease_holder = $4, leased_until = now() + make_interval(secs => $5)
+              WHERE state = $1 AND browser = $2 AND expires_at > now()
+                AND (leased_until IS NULL OR leased_until <= now() OR lease_holder = $4)
+                AND ((status = 'authorizing' AND codes[cardinality(codes)] = $3 AND NOT code_spent)
+                  OR (status IN ('authorizing', 'approved') AND $3 <> ALL(codes) AND cardinality(codes) < $6))
+              RETURNING id
+          )
+          SELECT id, user_code, sealing_key,
+                 CASE
+                     WHEN browser IS DISTINCT FROM $2 THEN 'wrong_browser'
+                     WHEN EXISTS (SELECT 1 FROM changed) THEN 'claimed'
+                     WHEN status = 'denied' THEN 'denied'
+                     WHEN status = 'revoked' THEN 'expired'
+                     WHEN status = 'approved' AND $3 <> ALL(codes) AND expires_at > now() AND cardinality(codes) < $6
+                         THEN 'in_progress'
+                     WHEN status IN ('approved', 'delivered') AND $3 <> ALL(codes) THEN 'replaced'
+                     WHEN status = 'delivered' THEN 'signed_in'
+                     WHEN status = 'approved' AND now() - coalesce(polled_at, opened_at) > make_interval(secs => $7)
+                         THEN 'inactive'
+                     WHEN status = 'approved' THEN 'waiting'
+                     WHEN leased_until > now() THEN 'in_progress'
+                     WHEN expires_at <= now() THEN 'expired'
+                     WHEN $3 = ANY(codes) AND (code_spent OR codes[cardinality(codes)] <> $3) THEN 'code_spent'
+                     WHEN $3 <> ALL(codes) AND cardinality(codes) >= $6 THEN 'code_spent'
+                     ELSE 'in_progress'
+                 END AS outcome
+          FROM device_requests WHERE state = $1",
+};
+
+/// Tells one callback's attempts from another's: a random number for each callback.
+#[derive(Debug, Clone)]
+pub struct LeaseHolder(pub(super) [u8; 16]);
+
+impl LeaseHolder {
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+/// The right to exchange one authorization code for one grant.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub grant: GrantId,
+    pub user_code: UserCode,
+    pub sealing_key: SealingKey,
+    pub(super) code: Digest,
+    pub(super) holder: LeaseHolder,
+}
+
+/// What a callback with an authorization code finds.
+#[derive(Debug, Clone)]
+pub enum Claim {
+    /// This callback exchanges the code.
+    Claimed(Lease),
+    /// Another callback is exchanging a code for this grant; ask again in a moment.
+    InProgress(GrantId),
+    /// Approved, with this code or with an earlier one of this browser's.
+    Approved(GrantId, Terminal),
+    /// The terminal already has a token, which this second approval has revoked at Postiz.
+    Replaced(GrantId),
+    /// Postiz does not accept this code any more; the person has to approve again.
+    CodeSpent(GrantId, UserCode),
+    Denied(GrantId),
+    Expired(GrantId),
+    WrongBrowser(GrantId),
+    /// No grant has this state.
+    Unknown,
+}
+
+#[derive(EnumString)]
+#[strum(serialize_all = "snake_case")]
+enum Outcome {
+    Claimed,
+    InProgress,
+    SignedIn,
+    Waiting,
+    Inactive,
+    Replaced,
+    CodeSpent,
+    Denied,
+    Expired,
+    WrongBrowser,
+}
+
+impl Store {
+    pub async fn claim(
+        &self,
+        state: &State,
+        browser: &BrowserKey,
+        code: &Digest,
+        holder: &LeaseHolder,
+    ) -> Result<Claim, DatabaseError> {
+        let rows = self
+            .database
+            .rows(
+                CLAIM,
+                &[
+                    (&state.digest(), Type::BYTEA),
+                    (&browser.digest(), Type::BYTEA),
+                    (code, Type::BYTEA),
+                    (&holder.0.as_slice(), Type::BYTEA),
+                    (&LEASE.as_secs_f64(), Type::FLOAT8),
+                    (&MAX_CODES, Type::INT4),
+                    (&INACTIVE_AFTER.as_secs_f64(), Type::FLOAT8),
+                ],
+                TIMEOUT,
+            )
+            .await?;
+        rows.first().map_or(Ok(Claim::Unknown), |row| claim(row, code, holder))
+    }
+}
+
+fn claim(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Claim, DatabaseError> {
+    let (grant, user_code) = (row.field("id")?, row.field("user_code")?);
+    Ok(match word(row, "outcome")? {
+        Outcome::Claimed => {
+            let sealing_key = row.field("sealing_key")?;
+            Claim::Claimed(Lease { grant, user_code, sealing_key, code: *code, holder: holder.clone() })
+        }
+        Outcome::InProgress => Claim::InProgress(grant),
+        Outcome::SignedIn => Claim::Approved(grant, Terminal::SignedIn),
+        Outcome::Waiting => Claim::Approved(grant, Terminal::Waiting),
+        Outcome::Inactive => Claim::Approved(grant, Terminal::Inactive),
+        Outcome::Replaced => Claim::Replaced(grant),
+        Outcome::CodeSpent => Claim::CodeSpent(grant, user_code),
+        Outcome::Denied => Claim::Denied(grant),
+        Outcome::Expired => Claim::Expired(grant),
+        Outcome::WrongBrowser => Claim::WrongBrowser(grant),
+    })
+}

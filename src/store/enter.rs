@@ -1,0 +1,250 @@
+//! A user code that a person entered: the confirm page views its grant, begins it or denies it.
+//!
+//! User codes are short, so wrong ones are counted for the client's network and for the larger ones around it (RFC 8628
+//! §5.1). The statement that looks a code up is the one that counts and refuses it: a rate-limited client learns nothing,
+//! at whichever replica and however many requests it sends at once.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use strum::EnumString;
+use tokio_postgres::Row;
+use tokio_postgres::types::{ToSql, Type};
+use tracing::info;
+
+use crate::db::{DatabaseError, RowExt as _, Seconds, Statement};
+use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, Terminal, UserCode, networks};
+use crate::store::Store;
+use crate::store::codec::word;
+
+const TIMEOUT: Duration = Duration::from_secs(4);
+/// Wrong codes are counted for this long after the first one.
+const WINDOW: Duration = Duration::from_mins(15);
+/// Wrong codes of each network around a client, as a multiple of the client's own limit.
+const GROWTH: [u32; 3] = [1, 4, 16];
+
+/// The parameters are `$1` the code, `$2` the client's networks, its own first, `$3` the limit of each, `$4` the seconds of
+/// a window, `$5` the viewer's browser, `$6` the seconds after which a terminal is inactive. `$change` is what the code is
+/// entered for.
+///
+/// A rate-limited client has a second budget of the same size, within which only the grants that its own network opened
+/// are found: one guesser behind an address does not lock out the others.
+///
+/// Concurrent statements don't see each other's counts. There are at most as many as connections in the pools.
+macro_rules! enter {
+    ($change:literal) => {
+        concat!(
+            "WITH network AS (
+                 SELECT * FROM unnest($2::text[], $3::int4[]) WITH ORDINALITY AS network (name, budget, number)
+             ), usage AS (
+                 SELECT max(ends_at) FILTER (WHERE wrong >= budget) - now() AS wait,
+                        coalesce(bool_and(wrong < 2 * budget) FILTER (WHERE number = 1), true) AS second_budget
+                 FROM network JOIN guess_counters ON client = name AND ends_at > now()
+             ), found AS (
+                 SELECT id, status, requester, browser, browsers, opened_at, expires_at, polled_at
+                 FROM device_requests, usage
+                 WHERE user_code = $1
+                   AND (wait IS NULL OR second_budget AND requester::inet <<= ($2::text[])[1]::cidr)
+             ), counted AS (
+                 INSERT INTO guess_counters AS counter (client, wrong, ends_at)
+                 SELECT name, 1, now() + make_interval(secs => $4) FROM network, usage
+                 WHERE second_budget AND NOT EXISTS (SELECT 1 FROM found)
+                 ORDER BY number
+                 ON CONFLICT (client) DO UPDATE
+                 SET wrong = CASE WHEN counter.ends_at > now() THEN counter.wrong + 1 ELSE 1 END,
+                     ends_at = CASE WHEN counter.ends_at > now() THEN counter.ends_at ELSE excluded.ends_at END
+                 RETURNING client, wrong, ends_at
+             ), exceeded AS (
+                 SELECT max(ends_at) FILTER (WHERE wrong > budget) - now() AS wait, bool_or(wrong = budget) AS reached
+                 FROM counted JOIN network ON client = name
+             ), changed AS (",
+            $change,
+            ")
+             SELECT id, requester, exceeded.reached AS limit_reached,
+                    browsers > 1 OR (browser IS NOT NULL AND browser IS DISTINCT FROM $5) AS several_browsers,
+                    extract(epoch FROM now() - opened_at)::float8 AS age,
+                    extract(epoch FROM expires_at - now())::float8 AS remaining,
+                    extract(epoch FROM coalesce(usage.wait, exceeded.wait))::float8 AS wait,
+                    CASE WHEN now() - coalesce(polled_at, opened_at) > make_interval(secs => $6)
+                         THEN 'inactive' ELSE 'waiting' END AS terminal,
+                    CASE WHEN id IS NULL AND coalesce(usage.wait, exceeded.wait) IS NOT NULL THEN 'rate_limited'
+                         WHEN id IS NULL THEN 'unknown'
+                         WHEN EXISTS (SELECT 1 FROM changed) THEN 'found'
+                         WHEN status = 'denied' THEN 'denied'
+                         WHEN status IN ('approved', 'delivered') THEN 'used'
+                         WHEN status = 'revoked' OR expires_at <= now() THEN 'expired'
+                         ELSE 'unknown' END AS outcome
+             FROM usage LEFT JOIN exceeded ON true LEFT JOIN found ON true"
+        )
+    };
+}
+
+/// Changes nothing.
+const VIEW: Statement = Statement {
+    name: "view",
+    sql: enter!("SELECT 1 FROM found WHERE status IN ('pending', 'authorizing') AND expires_at > now()"),
+};
+
+/// The last browser to confirm the code is the one whose callback counts.
+const BEGIN: Statement = Statement {
+    name: "begin",
+    sql: enter!(
+        "UPDATE device_requests
+         SET status = 'authorizing', browser = $5, state = $7,
+             browsers = CASE WHEN device_requests.browser = $5 THEN device_requests.browsers
+                             ELSE least(device_requests.browsers + 1, 99) END
+         FROM found
+         WHERE device_requests.id = found.id
+           AND device_requests.status IN ('pending', 'authorizing') AND device_requests.expires_at > now()
+         RETURNING 1"
+    ),
+};
+
+const DENY: Statement = Statement {
+    name: "deny",
+    sql: enter!(
+        "UPDATE device_requests
+         SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
+         FROM found
+         WHERE device_requests.id = found.id
+           AND device_requests.status IN ('pending', 'authorizing') AND device_requests.expires_at > now()
+         RETURNING 1"
+    ),
+};
+
+/// `RATE_LIMIT_GUESSES`: wrong codes in a window; 0 sets no limit.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct GuessLimit(pub(super) u32);
+
+/// What an entered code turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entered<T> {
+    /// An undecided grant's: it is viewed, begun or denied.
+    Found(T),
+    Denied(GrantId),
+    /// Its grant is approved or delivered.
+    Used(GrantId),
+    /// Its grant has expired or was revoked.
+    Expired(GrantId),
+    Unknown,
+    /// The client has entered too many wrong codes, and this one was not looked up.
+    RateLimited {
+        retry_after: Duration,
+    },
+}
+
+/// An undecided grant as the person sees it before deciding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GrantView {
+    pub id: GrantId,
+    /// The address that it was opened from.
+    pub requester: Option<IpAddr>,
+    /// Since it was opened.
+    pub age: Duration,
+    /// Until it expires.
+    pub remaining: Duration,
+    pub terminal: Terminal,
+    /// Another browser than the viewer's has confirmed it.
+    pub several_browsers: bool,
+}
+
+#[derive(EnumString)]
+#[strum(serialize_all = "snake_case")]
+enum Outcome {
+    Found,
+    Denied,
+    Used,
+    Expired,
+    Unknown,
+    RateLimited,
+}
+
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+impl Store {
+    pub async fn view(
+        &self,
+        code: UserCode,
+        client: Option<IpAddr>,
+        browser: Option<&BrowserKey>,
+    ) -> Result<Entered<GrantView>, DatabaseError> {
+        self.enter(VIEW, code, client, browser, None, view).await
+    }
+
+    /// Begins the authorization in this browser; may be repeated.
+    pub async fn begin(
+        &self,
+        code: UserCode,
+        client: Option<IpAddr>,
+        browser: &BrowserKey,
+    ) -> Result<Entered<GrantId>, DatabaseError> {
+        let state = browser.state(code).digest();
+        self.enter(BEGIN, code, client, Some(browser), Some((&state, Type::BYTEA)), |row| row.field("id")).await
+    }
+
+    pub async fn deny(&self, code: UserCode, client: Option<IpAddr>) -> Result<Entered<GrantId>, DatabaseError> {
+        self.enter(DENY, code, client, None, None, |row| row.field("id")).await
+    }
+
+    async fn enter<T>(
+        &self,
+        statement: Statement,
+        code: UserCode,
+        client: Option<IpAddr>,
+        browser: Option<&BrowserKey>,
+        more: Option<Parameter<'_>>,
+        found: impl FnOnce(&Row) -> Result<T, DatabaseError>,
+    ) -> Result<Entered<T>, DatabaseError> {
+        let (networks, limits) = self.guess_limit.of(client);
+        let browser = browser.map(BrowserKey::digest);
+        let (window, inactive_after) = (WINDOW.as_secs_f64(), INACTIVE_AFTER.as_secs_f64());
+        let mut parameters: Vec<Parameter<'_>> = vec![
+            (&code, Type::TEXT),
+            (&networks, Type::TEXT_ARRAY),
+            (&limits, Type::INT4_ARRAY),
+            (&window, Type::FLOAT8),
+            (&browser, Type::BYTEA),
+            (&inactive_after, Type::FLOAT8),
+        ];
+        parameters.extend(more);
+        let rows = self.database.rows(statement, &parameters, TIMEOUT).await?;
+        let row = rows.first().ok_or(DatabaseError::Refused)?;
+        if row.field::<Option<bool>>("limit_reached")? == Some(true) {
+            info!(client = networks.first(), "a client is rate-limited: it entered too many wrong codes");
+        }
+        Ok(match word(row, "outcome")? {
+            Outcome::Found => Entered::Found(found(row)?),
+            Outcome::Denied => Entered::Denied(row.field("id")?),
+            Outcome::Used => Entered::Used(row.field("id")?),
+            Outcome::Expired => Entered::Expired(row.field("id")?),
+            Outcome::Unknown => Entered::Unknown,
+            Outcome::RateLimited => Entered::RateLimited { retry_after: row.field::<Seconds>("wait")?.0 },
+        })
+    }
+}
+
+impl GuessLimit {
+    /// The client's networks, its own first, and the limit of each. Clients without an address count as one.
+    fn of(self, client: Option<IpAddr>) -> (Vec<String>, Vec<i32>) {
+        if self.0 == 0 {
+            return (Vec::new(), Vec::new());
+        }
+        let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let names: Vec<_> = networks(client).map(|network| network.to_string()).collect();
+        let limits = GROWTH.iter().map(|growth| i32::try_from(self.0.saturating_mul(*growth)).unwrap_or(i32::MAX));
+        let limits = limits.take(names.len()).collect();
+        (names, limits)
+    }
+}
+
+fn view(row: &Row) -> Result<GrantView, DatabaseError> {
+    let requester: Option<&str> = row.field("requester")?;
+    Ok(GrantView {
+        id: row.field("id")?,
+        requester: requester.and_then(|address| address.parse().ok()),
+        age: row.field::<Seconds>("age")?.0,
+        remaining: row.field::<Seconds>("remaining")?.0,
+        terminal: word(row, "terminal")?,
+        several_browsers: row.field("several_browsers")?,
+    })
+}
