@@ -5,15 +5,13 @@
 //! the [`store`]; replicas share nothing else. [`http`] is where requests arrive, one file for each
 //! endpoint; [`app`] puts the parts together, [`commands`] is the command line.
 //!
-//! Imports go only downwards: `commands → app, demo → check, exporter → http, sweeper, feed → store,
+//! Imports go only downwards: `commands → app → check, exporter → http, sweeper, feed → store,
 //! postiz, waiters, limits, telemetry → grant, config, metrics → secret`.
 
 pub mod app;
 pub mod check;
 pub mod commands;
 pub mod config;
-#[cfg(feature = "demo")]
-pub mod demo;
 pub mod exporter;
 pub mod feed;
 pub mod grant;

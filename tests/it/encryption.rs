@@ -5,9 +5,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 
 use postiz_auth_server::config::Config;
-use postiz_auth_server::demo::Postgres;
 use postiz_auth_server::store::Store;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use stand_in::Postgres;
 use tokio::runtime::Handle;
 use url::Url;
 

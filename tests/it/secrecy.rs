@@ -1,7 +1,7 @@
 //! No secret in the database, in a log or on a page.
 
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
-use postiz_auth_server::demo::Fault;
+use stand_in::Fault;
 use url::Url;
 
 use crate::support::{Browser, CLIENT_SECRET, Poll, Stage};

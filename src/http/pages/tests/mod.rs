@@ -2,10 +2,15 @@
 
 mod every_page;
 mod next_step;
+#[path = "../../../../examples/gallery/samples.rs"]
+mod samples;
 
 use scraper::{ElementRef, Html, Selector};
 
-use super::{Confirm, Language, Page, PageContext, render, samples};
+use samples::samples;
+
+use super::{Confirm, Language, Page, PageContext, render};
+use crate::http::pages;
 
 fn english(page: &Page) -> Html {
     parse(page, Language::English)
