@@ -12,22 +12,27 @@ WORKDIR /build
 # the kernel has the call.
 ENV CARGO_BUILD_TARGET=host-tuple \
     RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\""
-# Everything that Cargo.lock names, compiled against an empty crate: this layer lasts until a dependency
-# changes. The manifest's own targets (benches, tests) have no files yet, so they are left out of it.
+# The server's dependencies, compiled for an empty crate: this layer is rebuilt only if a manifest changes. Cargo reads
+# the manifests of all members, because the lock file covers them all, and builds the server only.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' >src/main.rs \
-    && cp Cargo.toml full.toml \
-    && awk '/^\[/ { target = /^\[\[(bin|bench|example|test)\]\]/ } !target' full.toml >Cargo.toml \
-    && cargo build --release --locked \
-    && rm -r src full.toml
+COPY crates/bench/Cargo.toml crates/bench/
+COPY crates/demo/Cargo.toml crates/demo/
+COPY crates/stand-in/Cargo.toml crates/stand-in/
+RUN mkdir src crates/demo/src crates/stand-in/src \
+    && touch src/lib.rs crates/stand-in/src/lib.rs \
+    && echo 'fn main() {}' | tee src/main.rs >crates/demo/src/main.rs \
+    && cargo build --release --locked --package postiz-auth-server
 
 FROM dependencies AS build
-# Only the try-out in docker-compose.yml sets this, to `demo`.
-ARG FEATURES=""
-COPY . .
+COPY askama.toml openapi.yaml ./
+COPY assets assets
+COPY locales locales
+COPY migrations migrations
+COPY templates templates
+COPY src src
 # Newer than the empty crate, whatever the checkout's clock says: cargo compares times.
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --release --locked --features "${FEATURES}" --bin postiz-auth-server \
+    && cargo build --release --locked --package postiz-auth-server \
     && cp target/*/release/postiz-auth-server /postiz-auth-server
 
 # Brings the CA roots, /etc/passwd and /tmp; about 2 MB.

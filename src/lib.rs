@@ -15,8 +15,6 @@ pub mod cleanup;
 pub mod commands;
 pub mod config;
 pub mod db;
-#[cfg(feature = "demo")]
-pub mod demo;
 mod error_chain;
 pub mod exporter;
 pub mod flow;

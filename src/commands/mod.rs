@@ -1,8 +1,6 @@
 //! The command line.
 
 pub mod check;
-#[cfg(feature = "demo")]
-pub mod demo;
 pub mod healthcheck;
 pub mod revoke;
 pub mod serve;
@@ -18,13 +16,9 @@ use crate::store::Which;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Command {
     Serve,
-    Check {
-        json: bool,
-    },
+    Check { json: bool },
     Revoke(Which),
     Healthcheck,
-    #[cfg(feature = "demo")]
-    Demo(Vec<String>),
     Help,
     Version,
 }
@@ -40,7 +34,6 @@ Commands:
                nothing is wrong, 1 where something is, 78 where a variable can't be used
   revoke       end a login under way, by its user code or its reference, or all of them: --all-pending
   healthcheck  ask the server on this machine whether it is alive; exit code 0 or 1
-  demo         try a whole login without Postgres or a Postiz account (builds with --features demo)
   help         this text
   version      the version
 ";
@@ -55,8 +48,6 @@ pub async fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
         Some(Command::Check { json }) => check::run(json).await,
         Some(Command::Revoke(which)) => revoke::run(which).await,
         Some(Command::Healthcheck) => healthcheck::run().await,
-        #[cfg(feature = "demo")]
-        Some(Command::Demo(arguments)) => demo::run(&arguments).await,
         Some(Command::Help) => say(HELP),
         Some(Command::Version) => say(concat!("postiz-auth-server ", env!("CARGO_PKG_VERSION"), "\n")),
         None => {
@@ -87,8 +78,6 @@ fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Command> {
         }
         Some("revoke") => Command::Revoke(revoke::parse(&arguments.next()?)?),
         Some("healthcheck") => Command::Healthcheck,
-        #[cfg(feature = "demo")]
-        Some("demo") => return Some(Command::Demo(arguments.collect())),
         Some("help" | "--help" | "-h") => Command::Help,
         Some("version" | "--version" | "-V") => Command::Version,
         Some(_) => return None,

@@ -99,12 +99,6 @@ impl Config {
         variable("PORT").and_then(|port| port.into_string().ok()?.trim().parse().ok()).unwrap_or(DEFAULT)
     }
 
-    /// The database that the demo is given, if any; it brings one otherwise.
-    #[cfg(feature = "demo")]
-    pub fn database_url_from_env() -> Option<OsString> {
-        variable("DATABASE_URL").filter(|url| !url.is_empty())
-    }
-
     /// The redirection endpoint (RFC 6749 section 3.1.2), to be registered at Postiz.
     pub fn callback_url(&self) -> Url {
         self.server_url.join("/device/callback")

@@ -19,7 +19,7 @@ export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
 
 export async function openGallery() {
-  execFileSync('cargo', ['run', '--quiet', '--features', 'demo', '--example', 'gallery', '--', directory], { cwd: root, stdio: 'inherit' });
+  execFileSync('cargo', ['run', '--quiet', '--example', 'gallery', '--', directory], { cwd: root, stdio: 'inherit' });
   // First, so that a failure leaves no server open.
   const browser = await launch();
   const posts = [];

@@ -44,8 +44,8 @@ function run(command, args, environment) {
 
 let demo, server, browser;
 before(async () => {
-  demo = run('cargo', ['run', '--quiet', '--features', 'demo', '--', 'demo'], { PORT: '0', RUST_LOG: 'warn' });
-  server = await demo.heard(/POSTIZ_AUTH_SERVER=(\S+)/);
+  demo = run('cargo', ['run', '--quiet', '--package', 'demo'], { PORT: '0' });
+  server = await demo.heard(/--auth-server (\S+)/);
   browser = await launch();
 });
 after(async () => {

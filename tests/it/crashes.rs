@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postiz_auth_server::demo::Fault;
+use stand_in::Fault;
 use tokio::sync::Notify;
 
 use crate::support::{Browser, Page, Poll, Stage, held_on};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use postiz_auth_server::demo::Postgres;
 use serde_json::Value;
+use stand_in::Postgres;
 
 use crate::support::{Browser, Database, Poll, Replica, Stage, held_on};
 
@@ -89,7 +89,7 @@ async fn a_token_granted_while_postgres_is_away_is_stored_when_it_is_back() {
     stage.start_replica().await;
     let (login, browser, consent) = stage.at_consent().await;
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
-    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Hold(std::sync::Arc::clone(&release))]);
+    stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
     stage.postiz.exchange_begun(1).await;
     postgres.stop_fast().unwrap();
@@ -195,7 +195,7 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     stage.balancer.only(first.port());
     let (login, browser, consent) = stage.at_consent().await;
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
-    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Hold(std::sync::Arc::clone(&release))]);
+    stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
     stage.postiz.exchange_begun(1).await;
     first.signal("TERM");
@@ -210,7 +210,7 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
 async fn a_second_signal_ends_it_at_once() {
     let mut stage = Stage::new().await;
     let (_, browser, consent) = stage.at_consent().await;
-    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Stall]);
+    stage.postiz.next_exchanges([stand_in::Fault::Stall]);
     let approving = tokio::spawn(async move { browser.visit_only(&browser.approve_only(&consent).await).await.status });
     stage.postiz.exchange_begun(1).await;
     let replica = stage.replicas.pop().unwrap();

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use postiz_auth_server::config::Config;
 use postiz_auth_server::db::Database;
-use postiz_auth_server::demo::Postgres;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use stand_in::Postgres;
 use tokio::runtime::Handle;
 use url::Url;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postiz_auth_server::demo::Postgres;
+use stand_in::Postgres;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 

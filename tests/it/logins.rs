@@ -10,7 +10,7 @@ async fn a_login_ends_with_the_token_that_postiz_issued() {
     assert_eq!(done.status, 200, "{}", done.text);
     assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
     assert_eq!(stage.postiz.exchanges().len(), 1);
-    assert!(stage.postiz.exchanges()[0].verifier_fits, "PKCE and redirect_uri in both legs");
+    assert!(stage.postiz.exchanges()[0].verifier_matches, "PKCE and redirect_uri in both legs");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -108,7 +108,7 @@ async fn an_approval_in_the_last_second_is_still_delivered() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
-    stage.postiz.next_exchanges([postiz_auth_server::demo::Fault::Hold(std::sync::Arc::clone(&release))]);
+    stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
     stage.postiz.exchange_begun(1).await;
     // The time is over in the middle of the exchange.

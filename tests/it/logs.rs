@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use postiz_auth_server::demo::Fault;
 use serde_json::Value;
+use stand_in::Fault;
 use tokio::time::{sleep, timeout};
 
 use crate::support::{Browser, Login, PATIENCE, Stage};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use postiz_auth_server::demo::Fault;
+use stand_in::Fault;
 
 use crate::support::{Browser, CLIENT_SECRET, Poll, Replica, Stage, get};
 

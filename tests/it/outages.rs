@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postiz_auth_server::demo::{Fault, Postgres};
+use stand_in::{Fault, Postgres};
 use tokio::sync::Notify;
 use tokio::time::sleep_until;
 

@@ -1,7 +1,7 @@
 //! No secret in the database, in a log or on a page.
 
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD, Engine as _};
-use postiz_auth_server::demo::Fault;
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
+use stand_in::Fault;
 use url::Url;
 
 use crate::support::{Browser, CLIENT_SECRET, Poll, Stage};
@@ -12,12 +12,12 @@ pub fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![
         secret.to_owned(),
         hex(secret.as_bytes()),
-        BASE64_STANDARD_NO_PAD.encode(secret),
+        BASE64_NOPAD.encode(secret.as_bytes()),
         format!("{:?}", secret.as_bytes()),
     ];
     // What travels as base64url or hex is bytes inside.
-    if let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(secret) {
-        forms.extend([hex(&bytes), format!("{bytes:?}"), BASE64_STANDARD_NO_PAD.encode(bytes)]);
+    if let Ok(bytes) = BASE64URL_NOPAD.decode(secret.as_bytes()) {
+        forms.extend([hex(&bytes), format!("{bytes:?}"), BASE64_NOPAD.encode(&bytes)]);
     }
     forms
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use postiz_auth_server::demo::Fault;
+use stand_in::Fault;
 use tokio::task::JoinSet;
 
 use crate::support::{Poll, Stage};

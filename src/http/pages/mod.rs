@@ -9,8 +9,6 @@ mod language;
 mod message;
 mod page;
 mod render;
-#[cfg(any(test, feature = "demo"))]
-mod samples;
 mod templates;
 #[cfg(test)]
 mod tests;
@@ -20,5 +18,3 @@ pub use assets::{ASSET_CACHE_CONTROL, ASSETS_PATH, Asset, asset, assets};
 pub use language::Language;
 pub use page::{CodeProblem, Page, Retry};
 pub use render::{PageContext, render};
-#[cfg(any(test, feature = "demo"))]
-pub use samples::samples;

@@ -1,7 +1,7 @@
 //! The database, told by its cause.
 
-use postiz_auth_server::demo::Postgres;
 use rcgen::{CertificateParams, KeyPair};
+use stand_in::Postgres;
 
 use super::{check, free_port};
 use crate::encryption;

@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use postiz_auth_server::demo::{RegisteredApp, StandIn};
+use stand_in::{RegisteredApp, StandIn};
 
 use super::{answering, check, free_port};
 use crate::support::{CLIENT_SECRET, Stage};

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 
 use postiz_auth_server::config::Config;
 use postiz_auth_server::db;
-use postiz_auth_server::demo::Postgres;
 use postiz_auth_server::store::Store;
+use stand_in::Postgres;
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, Row};

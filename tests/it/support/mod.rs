@@ -15,7 +15,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postiz_auth_server::demo::{RegisteredApp, StandIn};
+use stand_in::{RegisteredApp, StandIn};
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use cli::{Cli, Login, Poll};

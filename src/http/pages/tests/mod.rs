@@ -1,10 +1,16 @@
 mod every_page;
 mod next_step;
+#[path = "../../../../examples/gallery/samples.rs"]
+mod samples;
 
 use scraper::{ElementRef, Html, Selector};
 
-use super::{Language, Page, PageContext, render, samples};
+use samples::samples;
+
+use super::{Language, Page, PageContext, render};
 use crate::flow::Confirmation;
+use crate::http::pages;
+use crate::{flow, grant, postiz};
 
 fn english(page: &Page) -> Html {
     parse(page, Language::English)

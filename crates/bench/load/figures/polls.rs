@@ -1,0 +1,128 @@
+//! Polls of logins that nobody has decided, answered at once: against the bare HTTP server, and against PostgreSQL alone.
+//!
+//! A login's first poll is looked up, those that follow are not: both are measured.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use tokio_postgres::types::Type;
+
+use crate::load::{Shares, once, open_logins, slice};
+use crate::scale::Scale;
+use crate::stage::{Database, Stage};
+use crate::stats::{Sample, Times, number};
+use crate::table::{Goal, Line};
+use crate::{login, machine, pgbench, wire};
+
+const CONNECTIONS: usize = 64;
+const CODES: usize = 2_000;
+const CLIENTS: usize = 32;
+/// First polls in one slice are no more than these.
+const FIRST: usize = 200_000;
+/// Logins, not statements.
+const LOOKED_UP: &str = "SELECT coalesce(sum(rows), 0) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
+const STATEMENTS: &str = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let database = stage.database().await;
+    let server = stage.replica(&database.url, &[("LONG_POLL_SECONDS", "0")]).await;
+    let idle = machine::resident(server.pid()).0;
+    let polls = Arc::new(open_logins(server.port, CODES).await.into_iter().map(|login| login.poll).collect::<Vec<_>>());
+    database.run(pgbench::LOOKED_UP).await;
+    let live = Arc::new(vec![wire::get("/health/live", "")]);
+
+    let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
+    let (mut bare_times, mut times, mut bare_shares, mut shares) =
+        (Times::default(), Times::default(), Shares::default(), Shares::default());
+    database.run("SELECT pg_stat_statements_reset()").await;
+    for _ in 0..scale.rounds {
+        let running = Shares::begin(stage, &server);
+        let done = slice(server.port, CONNECTIONS, scale.slice, &live, 200).await;
+        bare_shares.end(&running, stage, &server);
+        bare.add(done.per_second);
+        bare_times.append(done.times);
+
+        let running = Shares::begin(stage, &server);
+        let done = slice(server.port, CONNECTIONS, scale.slice, &polls, 400).await;
+        shares.end(&running, stage, &server);
+        polled.add(done.per_second);
+        times.append(done.times);
+
+        alone.add(pgbench::per_second(stage, &database, pgbench::LOOK_UP, CLIENTS, scale.slice).await);
+    }
+    let most = machine::resident(server.pid()).1;
+    let looked_up = database.number(LOOKED_UP).await;
+    let [to_bare, to_alone] = [&bare, &alone].map(|other| polled.over(other));
+    vec![
+        Line::new("pending polls/s, 64 connections, 2,000 codes", polled.to_string())
+            .against(format!("`/health/live`: {bare}"))
+            .goal(Goal::at_least(to_bare.median(), 0.65, "")),
+        Line::new("the same", format!("ratios {to_alone}"))
+            .against(format!("pgbench, 32 clients, one by one: {alone}"))
+            .goal(Goal::at_least(to_alone.median(), 0.8, "")),
+        Line::new("time of a poll", times.p50_and_p99()).against(format!(
+            "p99 is {} × p50; `/health/live`: {}",
+            number(times.p99_over_p50()),
+            bare_times.p50_and_p99()
+        )),
+        Line::new("polls for each login that was looked up", number(times.len() as f64 / looked_up)),
+        Line::new("processors under polls", shares.sentence())
+            .against(format!("`/health/live`: {}", bare_shares.sentence())),
+        Line::new("memory under polls", format!("{} MB", number(most)))
+            .against(format!("idle: {} MB", number(idle)))
+            .goal(Goal::at_most(most, 25.0, " MB")),
+    ]
+    .into_iter()
+    .chain(first_polls(stage, scale).await)
+    .collect()
+}
+
+/// Each poll is the first of its login at this replica, so each is looked up.
+async fn first_polls(stage: &Stage, scale: &Scale) -> Vec<Line> {
+    let database = stage.database().await;
+    let server = stage.replica(&database.url, &[("LONG_POLL_SECONDS", "0")]).await;
+    let live = Arc::new(vec![wire::get("/health/live", "")]);
+    let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
+    let (mut times, mut shares) = (Times::default(), Shares::default());
+    let count = FIRST.min(FIRST * scale.slice.as_millis() as usize / 3_000);
+    for _ in 0..scale.rounds {
+        database.run("TRUNCATE device_requests").await;
+        database.run(pgbench::LOOKED_UP).await;
+        let polls = Arc::new(undecided(&database, count).await);
+        database.run("SELECT pg_stat_statements_reset()").await;
+        bare.add(slice(server.port, CONNECTIONS, scale.slice, &live, 200).await.per_second);
+        let running = Shares::begin(stage, &server);
+        let done = once(server.port, CONNECTIONS, scale.slice, &polls, 400).await;
+        shares.end(&running, stage, &server);
+        polled.add(done.per_second);
+        times.append(done.times);
+        alone.add(pgbench::per_second(stage, &database, pgbench::LOOK_UP, CLIENTS, scale.slice).await);
+    }
+    let group = database.number(LOOKED_UP).await / database.number(STATEMENTS).await;
+    vec![
+        Line::new("first polls/s, 64 connections, each of another login", polled.to_string()).against(format!(
+            "{} × `/health/live`, {} × pgbench, one by one; {} logins in one look-up",
+            number(polled.over(&bare).median()),
+            number(polled.over(&alone).median()),
+            number(group)
+        )),
+        Line::new("time of a first poll", times.p50_and_p99()).against(format!(
+            "p99 is {} × p50; {}",
+            number(times.p99_over_p50()),
+            shares.sentence()
+        )),
+    ]
+}
+
+/// Logins that no replica has seen, each with its poll.
+async fn undecided(database: &Database, count: usize) -> Vec<Vec<u8>> {
+    let codes: Vec<[u8; 32]> = (0..count).map(|_| rand::random()).collect();
+    let ids: Vec<Vec<u8>> = codes.iter().map(|code| Sha256::digest(code).to_vec()).collect();
+    let insert = "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
+                  SELECT id, lpad(n::text, 8, 'Y'), sha256('k'), '127.0.0.1', now() + '900 s', now() + '960 s'
+                  FROM unnest($1) WITH ORDINALITY AS new (id, n)";
+    database.client.execute_typed(insert, &[(&ids, Type::BYTEA_ARRAY)]).await.unwrap();
+    database.run("ANALYZE device_requests").await;
+    let hex = |code: &[u8; 32]| code.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+    codes.iter().map(|code| login::poll_request(&hex(code))).collect()
+}

@@ -1,0 +1,26 @@
+//! Writes every page in every state and language to a directory, from which `tests/browser` serves them to Chromium.
+
+mod samples;
+
+use std::{env, fs, io, path::PathBuf};
+
+use postiz_auth_server::http::pages::{self, ASSETS_PATH, Language, PageContext, assets, render};
+use postiz_auth_server::{flow, grant, postiz};
+use samples::samples;
+
+fn main() -> io::Result<()> {
+    let directory = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "target/gallery".to_owned()));
+    let asset_directory = directory.join(ASSETS_PATH.trim_matches('/'));
+    fs::create_dir_all(&asset_directory)?;
+    for asset in assets() {
+        fs::write(asset_directory.join(&asset.name), asset.body)?;
+    }
+    for language in Language::ALL {
+        let context = PageContext { base_path: "", language, reference: Some("7f3a9c12") };
+        for (name, page) in samples() {
+            let file = format!("{name}.{}.html", language.tag());
+            fs::write(directory.join(file), render(&page, &context))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! Every page in every state, for the gallery and for the unit tests of `http::pages`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use super::flow::Confirmation;
+use super::grant::{GrantId, Proximity, Terminal, UserCode};
+use super::pages::{CodeProblem, Page, Retry};
+use super::postiz::Reason;
+
+const CODE: &str = "BCDF-GHJK";
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 23));
+const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 0x5678, 0x8a2e, 0x1370, 0x7334));
+
+#[allow(clippy::expect_used, reason = "the constant is a code")]
+fn code() -> UserCode {
+    CODE.parse().expect("a user code")
+}
+
+/// A file name without extension, and the page.
+type Sample = (&'static str, Page);
+
+pub(super) fn samples() -> Vec<Sample> {
+    let mut all = vec![(
+        "home",
+        Page::Home { cli_command: "POSTIZ_AUTH_SERVER=https://auth.example.com postiz auth:login".to_owned() },
+    )];
+    all.extend(codes());
+    all.extend(confirmations());
+    all.extend(outcomes());
+    all.extend(problems());
+    all
+}
+
+fn codes() -> Vec<Sample> {
+    let enter = |problem, typed: &str| Page::EnterCode { problem, typed: typed.to_owned() };
+    vec![
+        ("enter", enter(None, "")),
+        ("enter-malformed", enter(Some(CodeProblem::Malformed), "B0DF-GHJK")),
+        ("enter-unknown", enter(Some(CodeProblem::Unknown), "bcdf ghjl")),
+        ("enter-expired", enter(Some(CodeProblem::Expired), CODE)),
+        ("enter-used", enter(Some(CodeProblem::Used), CODE)),
+    ]
+}
+
+fn confirmations() -> Vec<Sample> {
+    let here = || Confirmation {
+        grant: GrantId::from_bytes([0; 32]),
+        user_code: code(),
+        prefilled: true,
+        age: Duration::from_secs(130),
+        remaining: Duration::from_secs(770),
+        requester: Some(HERE),
+        viewer: Some(HERE),
+        proximity: Proximity::SameNetwork,
+        terminal: Terminal::Waiting,
+        several_browsers: false,
+    };
+    let cannot_tell = || Confirmation { proximity: Proximity::CannotTell, ..here() };
+    let other =
+        || Confirmation { prefilled: false, proximity: Proximity::OtherNetwork, viewer: Some(ELSEWHERE), ..here() };
+    let worst =
+        Confirmation { requester: Some(LONGEST), several_browsers: true, terminal: Terminal::Inactive, ..other() };
+    [
+        ("confirm", here()),
+        ("confirm-two-families", Confirmation { requester: Some(LONGEST), ..cannot_tell() }),
+        ("confirm-other-network", Confirmation { prefilled: true, ..other() }),
+        ("confirm-no-address", Confirmation { requester: None, viewer: None, ..cannot_tell() }),
+        ("confirm-inactive", Confirmation { terminal: Terminal::Inactive, ..here() }),
+        ("confirm-several-browsers", Confirmation { several_browsers: true, ..here() }),
+        ("typed", other()),
+        ("typed-same-network", Confirmation { prefilled: false, ..here() }),
+        ("typed-worst", worst),
+    ]
+    .map(|(name, confirm)| (name, Page::Confirm(confirm)))
+    .into()
+}
+
+fn outcomes() -> Vec<Sample> {
+    let approve_again = |reason| Page::ApproveAgain { user_code: CODE.to_owned(), reason };
+    vec![
+        ("done-signed-in", Page::Done { terminal: Terminal::SignedIn }),
+        ("done-waiting", Page::Done { terminal: Terminal::Waiting }),
+        ("done-inactive", Page::Done { terminal: Terminal::Inactive }),
+        ("replaced", Page::Replaced),
+        ("denied", Page::Denied),
+        ("try-again-unreachable", Page::TryAgain { reason: Reason::Unreachable }),
+        ("try-again-slow", Page::TryAgain { reason: Reason::Slow }),
+        ("try-again-client-refused", Page::TryAgain { reason: Reason::ClientRefused }),
+        ("approve-again-failed", approve_again(Reason::Failed)),
+        ("approve-again-code-refused", approve_again(Reason::CodeRefused)),
+        ("approve-again-unreadable", approve_again(Reason::Unreadable)),
+        ("approve-again-client-refused", approve_again(Reason::ClientRefused)),
+    ]
+}
+
+fn problems() -> Vec<Sample> {
+    let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("deny".to_owned()) };
+    let overloaded = |retry| Page::Overloaded { retry, retry_after_seconds: 7 };
+    vec![
+        ("wrong-browser", Page::WrongBrowser),
+        ("wrong-browser-ended", Page::WrongBrowserEnded),
+        ("link-spent", Page::LinkSpent),
+        ("too-many-tries", Page::TooManyTries { retry_after_seconds: 712 }),
+        ("one-moment", Page::OneMoment { retry: Retry::Reload }),
+        ("one-moment-form", Page::OneMoment { retry: submit() }),
+        ("overloaded", overloaded(Retry::Reload)),
+        ("overloaded-form", overloaded(submit())),
+        ("cross-site", Page::CrossSite),
+        ("not-found", Page::NotFound),
+        ("method-not-allowed", Page::MethodNotAllowed),
+        ("bad-request", Page::BadRequest),
+        ("internal", Page::Internal),
+    ]
+}
