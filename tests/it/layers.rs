@@ -15,7 +15,7 @@ use source::Module;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The top modules from the top down: each may use its own parts and those on lower lines.
+/// The top modules from the top down: each may use its own parts and those on lower lines. ARCHITECTURE.md draws the same.
 const LAYERS: &[&[&str]] = &[
     &["main", "lib"],
     &["commands"],

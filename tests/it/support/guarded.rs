@@ -1,6 +1,7 @@
 //! Other people's programs, which end with us, however we end.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
@@ -41,12 +42,13 @@ impl Guarded {
         let mut guard = command.spawn().unwrap();
         let life = guard.stdin.take();
         let mut started = Self { guard, life };
+        let what = fmt::from_fn(|f| write!(f, "{program} on port {port}: {}", io::read_to_string(&printed).unwrap()));
         let listens = || {
             let ended = started.guard.try_wait().unwrap().is_some();
             assert!(!ended, "{program} does not start: {}", io::read_to_string(&printed).unwrap());
             async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }
         };
-        eventually(format!("{program} on port {port}"), listens).await;
+        eventually(what, listens).await;
         started
     }
 }
