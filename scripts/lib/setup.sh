@@ -8,17 +8,26 @@ homebrew=() # formulae of Homebrew
 export PATH=$PATH:/usr/sbin # where Debian has servers, and not everyone's path
 
 need_cargo() {
-    # rustup's default place, where a new shell would find it.
-    command -v cargo >/dev/null || export PATH=$HOME/.cargo/bin:$PATH
-    if ! command -v cargo >/dev/null; then
-        echo 'Missing: a Rust toolchain. Install it from https://rustup.rs and try again.' >&2
+    local oldest
+    oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    # rustup's default place: a new shell would find it, and a distribution's cargo may be too old.
+    is_cargo_since "$oldest" || export PATH=$HOME/.cargo/bin:$PATH
+    if ! is_cargo_since "$oldest"; then
+        echo "Missing: Rust $oldest or newer (here: $(cargo --version 2>/dev/null || echo none)). Install it from https://rustup.rs and try again." >&2
         exit 1
     fi
+    if [ ! -d target/debug ]; then echo 'The first build takes some minutes.' >&2; fi
     # Some dependencies compile C. On macOS, Homebrew has seen to it.
     if ! command -v cc >/dev/null; then
         missing+=('a C compiler (macOS: xcode-select --install)')
         debian+=(gcc libc6-dev)
     fi
+}
+
+is_cargo_since() {
+    local version
+    version=$(cargo --version 2>/dev/null | cut -d ' ' -f 2)
+    [ -n "$version" ] && [ "$(printf '%s\n' "$1" "$version" | sort -V | head -n 1)" = "$1" ]
 }
 
 need_postgres() {
@@ -114,6 +123,17 @@ find_chromium() {
     fi
 }
 
+# Sets CHROMIUM; it stays empty if there is none.
+find_or_install_chromium() {
+    local package=@sparticuz/chromium place=target/npm/chromium
+    CHROMIUM=$(find_chromium)
+    export CHROMIUM
+    if [ -n "$CHROMIUM" ]; then return; fi
+    echo 'Installing Chromium from npm ...' >&2
+    npm install --prefix "$place" "$package@147.0.0" --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null &&
+        CHROMIUM=$(cd "$place" && node -e "import('$package').then(async (it) => console.log(await it.default.executablePath()))")
+}
+
 need_cxx() {
     if command -v c++ >/dev/null; then return; fi
     missing+=('a C++ compiler (macOS: xcode-select --install)')
@@ -128,11 +148,12 @@ install_missing() {
     elif [ ${#homebrew[@]} -gt 0 ] && command -v brew >/dev/null && [ "$(id -u)" -ne 0 ]; then
         brew install "${homebrew[@]}"
     else
-        echo 'Install this and try again:' >&2
+        echo 'To install it:' >&2
         echo "  Debian, Ubuntu (as root): apt-get install ${debian[*]}" >&2
         if [ ${#homebrew[@]} -gt 0 ]; then echo "  macOS: brew install ${homebrew[*]}" >&2; fi
         exit 1
     fi
+    missing=() debian=() homebrew=()
 }
 
 may_be_root() {
@@ -160,6 +181,7 @@ install_cli() {
     local version=2.1.0
     local cli=target/npm/$version entry node
     if [ ! -f "$cli/node_modules/postiz/package.json" ]; then
+        echo 'Installing the CLI from npm ...' >&2
         npm install --prefix "$cli" "postiz@$version" --no-audit --no-fund --ignore-scripts --loglevel=error </dev/null
     fi
     entry=$(node -p 'const {bin} = require(process.argv[1]); typeof bin === "string" ? bin : Object.values(bin)[0]' \

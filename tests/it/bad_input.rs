@@ -4,16 +4,15 @@ use std::fmt::Write as _;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use crate::support::{PATIENCE, Poll, Replica, Stage};
+use crate::support::{Poll, Replica, Stage, in_time};
 
 /// Sends bytes as they are, and returns all that comes back until the server closes.
 async fn raw(replica: &Replica, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", replica.port())).await.unwrap();
     stream.write_all(request).await.unwrap();
     let mut answer = Vec::new();
-    timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("an answer in time").unwrap();
+    in_time("the server to close", stream.read_to_end(&mut answer)).await.unwrap();
     String::from_utf8(answer).expect("text")
 }
 
@@ -170,7 +169,7 @@ async fn who_sends_too_slowly_or_too_much_of_a_head_is_cut_off() {
             let mut stream = TcpStream::connect(("127.0.0.1", replica.port())).await.unwrap();
             let _ = stream.write_all(large.as_bytes()).await;
             let mut answer = Vec::new();
-            let _ = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("cut off in time");
+            let _ = in_time("the server to close", stream.read_to_end(&mut answer)).await;
             String::from_utf8_lossy(&answer).into_owned()
         }
     );

@@ -124,7 +124,7 @@ async fn closing_the_tab_in_mid_exchange_loses_nothing() {
     let release = Arc::new(Notify::new());
     stage.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
     let tab = tokio::spawn(async move { browser.approve(&consent).await });
-    stage.postiz.exchange_begun(1).await;
+    stage.exchange_begun(1).await;
     tab.abort();
     release.notify_one();
     assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
@@ -141,7 +141,7 @@ async fn a_replica_killed_in_mid_exchange_is_taken_over() {
         let (browser, callback) = (browser.clone(), callback.clone());
         async move { browser.visit_only(&callback).await }
     });
-    stage.postiz.exchange_begun(1).await;
+    stage.exchange_begun(1).await;
     stage.replicas[0].kill();
     tab.abort();
     stage.balancer.only(stage.replicas[1].port());

@@ -154,9 +154,10 @@ async fn the_server_describes_itself() {
 /// Schemathesis makes hundreds of requests from the description that the server serves, good and bad ones,
 /// and holds each answer against it. It can't make a code that is known: that is what the other tests are for.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs SCHEMATHESIS"]
 async fn every_answer_is_what_the_served_description_says() {
     #[allow(clippy::disallowed_methods, reason = "it is the tests' environment")]
-    let schemathesis = std::env::var_os("SCHEMATHESIS").expect("run the tests by scripts/test, which installs it");
+    let schemathesis = std::env::var_os("SCHEMATHESIS").expect("schemathesis' file in SCHEMATHESIS");
     let stage =
         Stage::with(1, &[("RATE_LIMIT_CODES", "0"), ("RATE_LIMIT_GUESSES", "100"), ("LONG_POLL_SECONDS", "1")]).await;
     let base = stage.balancer.url();

@@ -1,10 +1,11 @@
 //! The replicas' clocks are wrong; Postgres' is the only one that counts.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::{Browser, Login, Poll, Replica, Stage};
+use crate::support::{Browser, Login, Poll, Replica, Stage, eventually};
 
 /// Two replicas, five minutes fast and five minutes slow.
 struct Skewed {
@@ -35,7 +36,7 @@ impl Skewed {
 /// What makes a process see another time; its timers run as ever.
 fn fake(offset: &str) -> HashMap<&'static str, String> {
     let output = Command::new("faketime").args(["-f", "+0", "printenv", "LD_PRELOAD"]).output();
-    let library = output.expect("run the tests by scripts/test, which installs faketime").stdout;
+    let library = output.expect("faketime on the PATH").stdout;
     HashMap::from([
         ("LD_PRELOAD", String::from_utf8(library).unwrap().trim().to_owned()),
         ("FAKETIME", offset.to_owned()),
@@ -54,6 +55,7 @@ fn first_second(replica: &Replica) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs faketime"]
 async fn replicas_ten_minutes_apart_agree_on_every_expiry() {
     let Skewed { stage, fast, slow } = &Skewed::new().await;
     let pending = Poll::error("authorization_pending");
@@ -86,6 +88,7 @@ async fn replicas_ten_minutes_apart_agree_on_every_expiry() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs faketime"]
 async fn a_fast_clock_sweeps_nothing_away_too_soon() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
@@ -100,8 +103,7 @@ async fn a_fast_clock_sweeps_nothing_away_too_soon() {
     stage.variables().extend(fake("+300s"));
     // Its first act is a sweep.
     stage.start_replica().await;
-    let swept = async { while stage.database.count("device_requests").await > 1 {} };
-    tokio::time::timeout(crate::support::PATIENCE, swept).await.expect("swept");
+    eventually("the cleanup", async || stage.database.count("device_requests").await == 1).await;
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
 }
 
@@ -112,33 +114,41 @@ struct Turn {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs faketime"]
 async fn the_browser_and_the_terminal_see_one_moment_of_expiry() {
     let skewed = Skewed::new().await;
     let login = skewed.stage.cli().open().await;
     skewed.stage.database.run("UPDATE device_requests SET expires_at = now() + interval '2 seconds'").await;
     let (terminal, browser) = tokio::join!(
         async {
-            let (at, mut alive) = (login.at(&skewed.fast), Instant::now());
-            loop {
+            let (at, alive) = (login.at(&skewed.fast), Cell::new(Instant::now()));
+            let expired = async || {
                 // A held poll is answered at the expiry.
-                match at.poll().await {
-                    Poll::Error(error) if error == "expired_token" => return Turn { alive, over: Instant::now() },
-                    answer => assert_eq!(answer, Poll::error("authorization_pending")),
+                let answer = at.poll().await;
+                if answer == Poll::error("expired_token") {
+                    return true;
                 }
-                alive = Instant::now();
-            }
+                assert_eq!(answer, Poll::error("authorization_pending"));
+                alive.set(Instant::now());
+                false
+            };
+            eventually("the terminal to see the expiry", expired).await;
+            Turn { alive: alive.get(), over: Instant::now() }
         },
         async {
-            let mut alive = Instant::now();
-            loop {
+            let alive = Cell::new(Instant::now());
+            let expired = async || {
                 let asked = Instant::now();
                 let page = skewed.page_at(&skewed.slow, &login).await;
                 if page.says("This code has expired") {
-                    return Turn { alive, over: Instant::now() };
+                    return true;
                 }
                 assert_eq!(page.status, 200, "{}", page.text);
-                alive = asked;
-            }
+                alive.set(asked);
+                false
+            };
+            eventually("the browser to see the expiry", expired).await;
+            Turn { alive: alive.get(), over: Instant::now() }
         },
     );
     // Between `alive` and `over` lies the moment that each saw.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stand_in::Fault;
 use tokio::sync::Notify;
 
-use crate::support::{Browser, Page, Poll, Stage, held_on};
+use crate::support::{Browser, Page, Poll, Stage, eventually, held_on};
 
 /// The last thing that a replica does before it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,9 +115,9 @@ async fn in_mid_exchange(dying: &mut Dying, browser: &Browser, callback: String)
         let (browser, callback) = (browser.clone(), callback.clone());
         async move { browser.visit_only(&callback).await }
     });
-    dying.stage.postiz.exchange_begun(1).await;
-    while spent && dying.stage.postiz.tokens_issued().is_empty() {
-        tokio::task::yield_now().await;
+    dying.stage.exchange_begun(1).await;
+    if spent {
+        eventually("a token", async || !dying.stage.postiz.tokens_issued().is_empty()).await;
     }
     dying.has(dying.last);
     tab.abort();

@@ -1,11 +1,12 @@
 //! Postgres comes late, goes away, comes back; replicas stop.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use stand_in::Postgres;
 
-use crate::support::{Browser, Database, Poll, Replica, Stage, held_on};
+use crate::support::{Browser, Database, Poll, Replica, Stage, eventually, held_on};
 
 async fn own_cluster() -> Postgres {
     tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap()
@@ -91,7 +92,7 @@ async fn a_token_granted_while_postgres_is_away_is_stored_when_it_is_back() {
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
-    stage.postiz.exchange_begun(1).await;
+    stage.exchange_begun(1).await;
     postgres.stop_fast().unwrap();
     release.notify_one();
     let page = approving.await.unwrap();
@@ -101,6 +102,7 @@ async fn a_token_granted_while_postgres_is_away_is_stored_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs ps"]
 async fn a_connection_that_hangs_silently_holds_nobody_for_long() {
     let postgres = own_cluster().await;
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
@@ -140,15 +142,18 @@ async fn a_stop_is_announced_before_connections_are_refused() {
     let (http, url) = (crate::support::http().build().unwrap(), format!("{}/health", replica.url()));
     assert_eq!(http.get(&url).send().await.unwrap().status(), 200);
     replica.signal("TERM");
-    let mut announced = false;
-    while let Ok(answer) = http.get(&url).send().await {
+    let announced = Cell::new(false);
+    let refused = async || {
+        let Ok(answer) = http.get(&url).send().await else { return true };
         if answer.status() == 503 {
-            announced = true;
+            announced.set(true);
             assert_eq!(answer.headers()["connection"], "close", "what follows has to go elsewhere");
             assert_eq!(answer.text().await.unwrap(), r#"{"status":"stopping"}"#);
         }
-    }
-    assert!(announced);
+        false
+    };
+    eventually("the replica to refuse connections", refused).await;
+    assert!(announced.get());
     assert_eq!(replica.ended().await.code(), Some(0));
 }
 
@@ -197,7 +202,7 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
-    stage.postiz.exchange_begun(1).await;
+    stage.exchange_begun(1).await;
     first.signal("TERM");
     release.notify_one();
     assert_eq!(approving.await.unwrap().status, 200);
@@ -212,12 +217,13 @@ async fn a_second_signal_ends_it_at_once() {
     let (_, browser, consent) = stage.at_consent().await;
     stage.postiz.next_exchanges([stand_in::Fault::Stall]);
     let approving = tokio::spawn(async move { browser.visit_only(&browser.approve_only(&consent).await).await.status });
-    stage.postiz.exchange_begun(1).await;
+    stage.exchange_begun(1).await;
     let replica = stage.replicas.pop().unwrap();
     replica.signal("TERM");
     // It refuses new connections once it has heard.
     let port = replica.port();
-    while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok() {}
+    let refused = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err();
+    eventually("the replica to refuse connections", refused).await;
     let begun = Instant::now();
     replica.signal("TERM");
     assert_eq!(replica.ended().await.code(), Some(130));
@@ -241,6 +247,5 @@ async fn a_hundred_thousand_expired_rows_slow_nobody_down() {
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
     assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
-    let swept = async { while stage.database.count("device_requests").await > 1 {} };
-    tokio::time::timeout(Duration::from_secs(90), swept).await.expect("all are gone in time");
+    eventually("the cleanup", async || stage.database.count("device_requests").await == 1).await;
 }

@@ -11,7 +11,7 @@ use stand_in::Postgres;
 use tokio::runtime::Handle;
 use url::Url;
 
-use crate::support::connect;
+use crate::support::{connect, eventually};
 
 /// A PostgreSQL that offers TLS with this certificate and key, both PEM.
 pub async fn postgres(certificate: &str, key: &str) -> Postgres {
@@ -27,14 +27,11 @@ pub async fn postgres(certificate: &str, key: &str) -> Postgres {
     admin.simple_query("ALTER SYSTEM SET ssl = on").await.unwrap();
     admin.simple_query("SELECT pg_reload_conf()").await.unwrap();
     // The postmaster reads its settings when it gets to the signal.
-    while !admin
-        .simple_query("SHOW ssl")
-        .await
-        .unwrap()
-        .iter()
-        .any(|message| matches!(message, tokio_postgres::SimpleQueryMessage::Row(row) if row.get(0) == Some("on")))
-    {
-    }
+    let on = async || {
+        let shown = admin.query_typed("SHOW ssl", &[]).await.unwrap();
+        shown[0].get::<_, String>(0) == "on"
+    };
+    eventually("TLS in PostgreSQL", on).await;
     postgres
 }
 

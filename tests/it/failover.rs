@@ -8,7 +8,7 @@ use stand_in::Postgres;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::support::{Browser, Cli, Database, PATIENCE, Poll, Stage, connect, free_port};
+use crate::support::{Browser, Cli, Database, Poll, Stage, connect, eventually, free_port};
 
 /// The time between two sweeps.
 const SWEEP: Duration = Duration::from_secs(20);
@@ -32,8 +32,8 @@ impl Pair {
         admin.batch_execute("ALTER SYSTEM SET synchronous_standby_names = '*'").await.unwrap();
         admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
         let state = "SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'";
-        let synchronous = async { while admin.query_typed(state, &[]).await.unwrap().is_empty() {} };
-        timeout(PATIENCE, synchronous).await.expect("the standby follows");
+        let synchronous = async || !admin.query_typed(state, &[]).await.unwrap().is_empty();
+        eventually("a synchronous standby", synchronous).await;
         Self { primary, standby }
     }
 
@@ -99,8 +99,7 @@ async fn lose_the_primary(lose: impl FnOnce(&Postgres)) {
         })
         .collect();
     let before = stage.postiz.exchanges().len();
-    let some = async { stage.postiz.exchange_begun(before + 3).await };
-    timeout(PATIENCE, some).await.expect("logins are under way");
+    stage.exchange_begun(before + 3).await;
 
     lose(&pair.primary);
     for replica in &stage.replicas {
@@ -129,6 +128,7 @@ async fn every_approved_login_outlives_the_primary() {
 
 /// Its machine is gone from the network: connections to it neither break nor are refused.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs ps"]
 async fn every_approved_login_outlives_a_primary_that_falls_silent() {
     lose_the_primary(|primary| primary.pause().unwrap()).await;
 }

@@ -1,6 +1,6 @@
 //! Whole logins, over two replicas.
 
-use crate::support::{Browser, Poll, Stage};
+use crate::support::{Browser, Poll, Stage, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_ends_with_the_token_that_postiz_issued() {
@@ -110,7 +110,7 @@ async fn an_approval_in_the_last_second_is_still_delivered() {
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
-    stage.postiz.exchange_begun(1).await;
+    stage.exchange_begun(1).await;
     // The time is over in the middle of the exchange.
     stage.database.run("UPDATE device_requests SET expires_at = now() - interval '1 second'").await;
     let held = tokio::spawn({
@@ -137,7 +137,6 @@ async fn what_is_nobodys_any_more_is_swept_away() {
     // A fresh replica sweeps as its first act, in batches.
     let mut stage = stage;
     stage.start_replica().await;
-    let swept = async { while stage.database.count("device_requests").await > 1 {} };
-    tokio::time::timeout(crate::support::PATIENCE, swept).await.expect("swept");
+    eventually("the cleanup", async || stage.database.count("device_requests").await == 1).await;
     assert_eq!(login.at(&stage.replicas[1].url()).poll_form().await, Poll::error("authorization_pending"));
 }

@@ -1,15 +1,11 @@
 //! The log tells the story of a login, by a reference that the person and the terminal see too.
 
-use std::time::Duration;
+use std::fmt;
 
 use serde_json::Value;
 use stand_in::Fault;
-use tokio::time::{sleep, timeout};
 
-use crate::support::{Browser, Login, PATIENCE, Stage};
-
-/// Between two looks at the logs.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+use crate::support::{Browser, Login, Stage, eventually};
 
 /// The lines about one login, at the level of `info` and above, in the order of their times.
 fn story(stage: &Stage, reference: &str) -> Vec<String> {
@@ -26,12 +22,8 @@ fn story(stage: &Stage, reference: &str) -> Vec<String> {
 
 /// Fails unless this is the story, once all of it has been read.
 async fn tells(stage: &Stage, reference: &str, expected: &[&str]) {
-    let told = async {
-        while story(stage, reference).len() < expected.len() {
-            sleep(LOOK_AGAIN).await;
-        }
-    };
-    let _ = timeout(PATIENCE, told).await;
+    let what = fmt::from_fn(|f| write!(f, "{expected:?} in the log, which says {:?}", story(stage, reference)));
+    eventually(what, async || story(stage, reference).len() >= expected.len()).await;
     assert_eq!(story(stage, reference), expected);
 }
 

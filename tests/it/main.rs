@@ -16,6 +16,7 @@ mod clocks;
 mod configuration;
 mod crashes;
 mod databases;
+mod documents;
 mod encryption;
 mod failover;
 mod layers;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stand_in::Fault;
 
-use crate::support::{Browser, CLIENT_SECRET, Poll, Replica, Stage, get};
+use crate::support::{Browser, CLIENT_SECRET, Poll, Replica, Stage, eventually, get};
 
 const ON: &[(&str, &str)] = &[("METRICS_PORT", "0")];
 
@@ -97,7 +97,7 @@ async fn held_polls_and_limits_are_seen() {
         let login = login.clone();
         async move { login.decided().await }
     });
-    while scrape(replica).await["postiz_auth_polls_held"] < 1.0 {}
+    eventually("a held poll", async || scrape(replica).await["postiz_auth_polls_held"] >= 1.0).await;
     login.poll_form().await;
     assert_eq!(login.poll_form().await, Poll::error("slow_down"));
     assert!(scrape(replica).await["postiz_auth_limits_met_total{limit=\"pace\"}"] >= 1.0);
@@ -117,13 +117,12 @@ async fn what_nobody_ends_is_counted_and_said_when_it_is_swept() {
     stage.database.run("UPDATE device_requests SET purge_at = now() - interval '1 second'").await;
     // A fresh replica sweeps as its first act; the first one may be faster.
     stage.start_replica().await;
-    let swept = async { while stage.database.count("device_requests").await > 0 {} };
-    tokio::time::timeout(crate::support::PATIENCE, swept).await.expect("swept");
+    eventually("the cleanup", async || stage.database.count("device_requests").await == 0).await;
     let total = async |outcome: &str| {
         let (one, two) = (scrape(&stage.replicas[0]).await, scrape(&stage.replicas[1]).await);
         logins(&one, outcome) + logins(&two, outcome)
     };
-    while total("expired").await + total("unclaimed").await < 2.0 {}
+    eventually("two deletions in the metrics", async || total("expired").await + total("unclaimed").await >= 2.0).await;
     assert_eq!(vec![total("expired").await, total("unclaimed").await], [1.0, 1.0]);
     let log = stage.replicas.iter().map(Replica::log).collect::<String>();
     assert!(log.contains("nobody decided in time") && log.contains("did not fetch the token"), "{log}");

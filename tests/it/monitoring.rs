@@ -2,16 +2,11 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
 
-use crate::support::{PATIENCE, Replica, Stage, http};
-
-/// Between two looks at Prometheus.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+use crate::support::{Replica, Stage, eventually_some, http, in_time};
 
 fn docs(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/monitoring").join(file)
@@ -45,7 +40,7 @@ impl Prometheus {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .expect("run the tests by scripts/test, which brings Prometheus");
+            .expect("prometheus on the PATH");
         Self { url: format!("http://{free}"), directory, _process: process }
     }
 
@@ -60,16 +55,11 @@ impl Prometheus {
 
     /// What an expression gives, once it gives something.
     async fn evaluates(&self, expression: &str) -> Value {
-        let wait = async {
-            loop {
-                let found = self.get("query", &[("query", expression)]).await;
-                match found.filter(|found| found["result"].as_array().is_some_and(|result| !result.is_empty())) {
-                    Some(found) => return found["result"].clone(),
-                    None => sleep(LOOK_AGAIN).await,
-                }
-            }
+        let look = async || {
+            let found = self.get("query", &[("query", expression)]).await?;
+            Some(found["result"].clone()).filter(|result| result.as_array().is_some_and(|result| !result.is_empty()))
         };
-        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{expression} gives nothing"))
+        eventually_some(format!("Prometheus to answer {expression}"), look).await
     }
 }
 
@@ -88,6 +78,7 @@ fn expressions() -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs prometheus"]
 async fn prometheus_has_an_answer_to_everything_that_the_dashboard_asks() {
     let stage = Stage::with(1, &[("METRICS_PORT", "0")]).await;
     let prometheus = Prometheus::of(&stage.replicas[0]).await;
@@ -116,10 +107,11 @@ fn alerts() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs prometheus"]
 async fn each_alert_is_raised_by_its_fault_and_by_nothing_else() {
     for arguments in [["check", "rules", "alerts.yml"], ["test", "rules", "alerts_test.yml"]] {
         let run = Command::new("promtool").args(arguments).current_dir(docs("")).kill_on_drop(true).output();
-        let output = timeout(PATIENCE, run).await.unwrap().expect("run the tests by scripts/test");
+        let output = in_time("promtool", run).await.expect("promtool on the PATH");
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}");
     }

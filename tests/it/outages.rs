@@ -42,7 +42,7 @@ async fn ten_seconds_of_refusal_lose_no_login() {
         let (browser, callback) = (exchanged_in.clone(), callback.clone());
         async move { browser.visit(&callback).await }
     });
-    stage.postiz.exchange_begun(2).await;
+    stage.exchange_begun(2).await;
 
     postgres.stop_fast().unwrap();
     let since = Instant::now();

@@ -1,6 +1,6 @@
 //! What people meet on the code page.
 
-use crate::support::{Browser, PATIENCE, Poll, Stage};
+use crate::support::{Browser, Poll, Stage, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn looking_changes_nothing() {
@@ -173,8 +173,8 @@ async fn a_terminal_that_went_silent_is_told_from_one_that_still_asks() {
     let url = format!("{}?code={}", login.verification_uri, login.user_code);
     stage.database.run("UPDATE device_requests SET opened_at = opened_at - interval '3 minutes'").await;
     login.poll().await;
-    let heard = async { while stage.database.count("device_requests WHERE polled_at IS NOT NULL").await == 0 {} };
-    tokio::time::timeout(PATIENCE, heard).await.expect("noted");
+    let polled = "device_requests WHERE polled_at IS NOT NULL";
+    eventually("the poll to be noted", async || stage.database.count(polled).await > 0).await;
     assert!(!Browser::new().visit(&url).await.says("stopped waiting"));
 }
 

@@ -5,6 +5,7 @@
 use crate::support::{Database, PgBouncer, Poll, Replica, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs pgbouncer"]
 async fn four_replicas_make_the_schema_through_a_transaction_pooler() {
     let pgbouncer = PgBouncer::start().await;
     let mut stage = Stage::empty(Database::behind(&pgbouncer).await, &[]);

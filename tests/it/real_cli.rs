@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex};
 use postiz_auth_server::secret::Secret;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::timeout;
 
-use crate::support::{Browser, PATIENCE, Stage};
+use crate::support::{Browser, Stage, in_time};
 
 struct RealCli {
     home: PathBuf,
@@ -25,7 +24,7 @@ impl RealCli {
 
     fn run(&self, command: &str) -> Child {
         #[expect(clippy::disallowed_methods, reason = "the test's own setting")]
-        let cli = std::env::var("POSTIZ_CLI").expect("run the tests by scripts/test, which installs the CLI");
+        let cli = std::env::var("POSTIZ_CLI").expect("the CLI's file in POSTIZ_CLI");
         #[expect(clippy::disallowed_methods, reason = "where node is")]
         let path = std::env::var_os("PATH").unwrap();
         Command::new("node")
@@ -44,7 +43,7 @@ impl RealCli {
     }
 
     async fn output(&self, command: &str) -> String {
-        let output = timeout(PATIENCE, self.run(command).wait_with_output()).await.unwrap().unwrap();
+        let output = in_time(command, self.run(command).wait_with_output()).await.unwrap();
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
 
@@ -64,7 +63,7 @@ impl RealCli {
                 kept.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let code = timeout(PATIENCE, code).await.unwrap().unwrap_or_else(|_| panic!("{}", printed.lock().unwrap()));
+        let code = in_time("the CLI's user code", code).await.unwrap_or_else(|_| panic!("{}", printed.lock().unwrap()));
         (child, code, printed)
     }
 }
@@ -84,7 +83,7 @@ fn user_code(line: &str) -> Option<String> {
 }
 
 async fn finished(mut child: Child, printed: &Mutex<String>) -> (Option<i32>, String) {
-    let status = timeout(PATIENCE, child.wait()).await.expect("the CLI ends").unwrap();
+    let status = in_time("the CLI to end", child.wait()).await.unwrap();
     let mut errors = String::new();
     tokio::io::AsyncReadExt::read_to_string(&mut child.stderr.take().unwrap(), &mut errors).await.unwrap();
     let text = format!("{}{errors}", printed.lock().unwrap());
@@ -97,6 +96,7 @@ async fn consent(stage: &Stage, browser: &Browser, code: &str) -> crate::support
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
 async fn the_cli_signs_in_through_one_replica_with_the_browser_on_another() {
     let stage = Stage::with(2, &[]).await;
     stage.balancer.only(stage.replicas[1].port());
@@ -115,6 +115,7 @@ async fn the_cli_signs_in_through_one_replica_with_the_browser_on_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
 async fn the_cli_hears_of_a_denial() {
     let stage = Stage::new().await;
     let cli = RealCli::new(&stage.balancer.url());
@@ -128,6 +129,7 @@ async fn the_cli_hears_of_a_denial() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
 async fn the_cli_hears_of_a_revocation_in_a_sentence() {
     let mut stage = Stage::with(2, &[]).await;
     let cli = RealCli::new(&stage.replicas[0].url());

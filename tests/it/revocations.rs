@@ -5,15 +5,14 @@ use std::sync::Arc;
 use stand_in::Fault;
 use tokio::process::Command;
 use tokio::sync::Notify;
-use tokio::time::timeout;
 
-use crate::support::{Browser, Login, PATIENCE, Poll, Stage, held_on};
+use crate::support::{Browser, Login, Poll, Stage, held_on, in_time};
 
 /// Runs `revoke` beside the servers: its exit code, and what it said.
 pub async fn revoke(stage: &mut Stage, which: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
     let run = command.args(["revoke", which]).env_clear().envs(stage.variables()).kill_on_drop(true).output();
-    let output = timeout(PATIENCE, run).await.expect("it ends").unwrap();
+    let output = in_time("`revoke` to end", run).await.unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8(text).unwrap())
 }
@@ -78,7 +77,7 @@ async fn all_pending_logins_are_ended_and_those_that_are_done_are_not() {
     let (exchanging, browser, consent) = stage.at_consent().await;
     stage.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
-    stage.postiz.exchange_begun(3).await;
+    stage.exchange_begun(3).await;
 
     let (exit, said) = revoke(&mut stage, "--all-pending").await;
     assert_eq!((exit, said.contains("Logins revoked: 3.")), (Some(0), true), "{said}");

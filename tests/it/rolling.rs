@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::support::{Browser, Cli, Database, HaProxy, PATIENCE, Poll, Stage, free_port};
+use crate::support::{Browser, Cli, Database, HaProxy, Poll, Stage, eventually, free_port};
 
 /// Logins that are under way at any time.
 const AT_A_TIME: usize = 4;
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs haproxy"]
 async fn every_login_passes_a_rolling_restart() {
     let ports = [free_port(), free_port(), free_port()];
     // All of the crowd comes from one address.
@@ -80,12 +80,7 @@ impl Crowd {
     /// Returns when two more have logged in.
     async fn more(&self) {
         let goal = self.finished.load(Ordering::Relaxed) + 2;
-        let wait = async {
-            while self.finished.load(Ordering::Relaxed) < goal {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(PATIENCE, wait).await.expect("logins go on");
+        eventually("two more logins", async || self.finished.load(Ordering::Relaxed) >= goal).await;
     }
 
     async fn go_home(self) -> Vec<String> {

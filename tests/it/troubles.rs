@@ -1,14 +1,9 @@
 //! Postiz misbehaves at the exchange; the login survives.
 
-use std::time::{Duration, Instant};
-
 use stand_in::Fault;
 use tokio::task::JoinSet;
 
 use crate::support::{Poll, Stage};
-
-/// What a person sees within this time, whatever Postiz does.
-const SEEN_WITHIN: Duration = Duration::from_secs(12);
 
 /// Plays a case for each fault, all at the same time: most of it is waiting.
 async fn at_once<F: Future<Output = ()> + Send + 'static>(
@@ -37,9 +32,7 @@ async fn where_the_code_may_still_be_good_it_is_tried_again() {
         let callback = browser.approve_only(&consent).await;
         let name = format!("{fault:?}");
         stage.postiz.next_exchanges([fault]);
-        let begun = Instant::now();
         let page = browser.visit(&callback).await;
-        assert!(begun.elapsed() < SEEN_WITHIN, "{name}");
         assert_eq!(page.status, 502, "{name}: {}", page.text);
         assert!(page.says("Try again"), "{name}: {}", page.text);
         assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "{name}");
@@ -117,13 +110,11 @@ async fn odd_types_in_a_good_answer_do_no_harm() {
 
 /// Nobody listens at Postiz's address.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreachable_postiz_is_explained_within_twelve_seconds() {
+async fn an_unreachable_postiz_is_explained() {
     // A free port would do only until another test takes it.
     let stage = Stage::with(1, &[("POSTIZ_API_URL", "http://localhost:1/api")]).await;
     let (login, browser, consent) = stage.at_consent().await;
-    let begun = Instant::now();
     let page = browser.approve(&consent).await;
-    assert!(begun.elapsed() < SEEN_WITHIN);
     assert!(page.says("can’t be reached") && page.says("Try again"), "{}", page.text);
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
 }

@@ -1,9 +1,7 @@
 //! What waiting costs: nothing but a poll's way here and back.
 
-use tokio::time::timeout;
-
 use crate::metrics::scrape;
-use crate::support::{Browser, Login, PATIENCE, Poll, Replica, Stage};
+use crate::support::{Browser, Login, Poll, Replica, Stage, eventually};
 
 /// Polls are answered at once, and what they cost can be seen.
 const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0")];
@@ -14,18 +12,14 @@ async fn look_ups(replica: &Replica) -> f64 {
 
 /// Polls until ten polls in a row have needed no look-up.
 async fn until_known(login: &Login, replica: &Replica) {
-    let known = async {
-        loop {
-            let before = look_ups(replica).await;
-            for _ in 0..10 {
-                assert_eq!(login.poll().await, Poll::error("authorization_pending"));
-            }
-            if (look_ups(replica).await - before).abs() < f64::EPSILON {
-                return;
-            }
+    let known = async || {
+        let before = look_ups(replica).await;
+        for _ in 0..10 {
+            assert_eq!(login.poll().await, Poll::error("authorization_pending"));
         }
+        (look_ups(replica).await - before).abs() < f64::EPSILON
     };
-    timeout(PATIENCE, known).await.expect("a login that waits is known");
+    eventually("ten polls without a look-up", known).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,9 +10,8 @@ use std::net::TcpListener;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
-use tokio::time::timeout;
 
-use crate::support::{CLIENT_SECRET, Database, PATIENCE, Proxy, Stage};
+use crate::support::{CLIENT_SECRET, Database, Proxy, Stage, in_time};
 
 /// What `check --json` said.
 struct Report {
@@ -51,7 +50,7 @@ impl Report {
 async fn output(arguments: &[&str], variables: &HashMap<&'static str, String>) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
     let run = command.args(arguments).env_clear().envs(variables).kill_on_drop(true).output();
-    let output = timeout(PATIENCE, run).await.expect("check ends").unwrap();
+    let output = in_time("`check` to end", run).await.unwrap();
     assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }

@@ -4,10 +4,9 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderName, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use scraper::{Html, Selector};
-use tokio::time::timeout;
 use url::Url;
 
-use super::{Login, PATIENCE};
+use super::{Login, eventually_some};
 
 #[derive(Clone)]
 pub struct Browser {
@@ -76,29 +75,16 @@ impl Browser {
 
     /// Goes there again and again while the page says "one moment", as the page itself does.
     pub async fn visit_at_last(&self, url: &str) -> Page {
-        let wait = async {
-            loop {
-                let page = self.visit(url).await;
-                if page.status != 503 {
-                    return page;
-                }
-            }
-        };
-        timeout(PATIENCE, wait).await.expect("a page in time")
+        let look = async || Some(self.visit(url).await).filter(|page| page.status != 503);
+        eventually_some(format!("a page other than \"one moment\" at {url}"), look).await
     }
 
-    /// Confirms the code with the same patience.
+    /// Confirms the code, again and again while the page says "one moment".
     pub async fn confirm_at_last(&self, login: &Login) -> Page {
         let page = self.visit_at_last(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
-        let wait = async {
-            loop {
-                let next = self.press(&page, ("action", "continue"), &[]).await;
-                if next.status != 503 {
-                    return next;
-                }
-            }
-        };
-        timeout(PATIENCE, wait).await.expect("a page in time")
+        let press =
+            async || Some(self.press(&page, ("action", "continue"), &[]).await).filter(|next| next.status != 503);
+        eventually_some("Postiz's consent page", press).await
     }
 
     /// Presses Authorize on the consent page: ends on our last page.

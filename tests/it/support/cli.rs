@@ -1,16 +1,10 @@
 //! A terminal: speaks like the published CLI, or like a client of RFC 8628.
 
-use std::time::Duration;
-
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
 
-use super::PATIENCE;
-
-/// What this terminal leaves between a poll without an answer and the next one.
-const PACE: Duration = Duration::from_millis(50);
+use super::eventually_some;
 
 #[derive(Clone)]
 pub struct Cli {
@@ -64,13 +58,12 @@ impl Cli {
 
     /// Opens a login, again and again while the server has to refuse.
     pub async fn open_at_last(&self) -> Login {
-        loop {
+        let open = async || {
             let answer = self.send("/device/code", "application/json", String::new()).await;
-            if answer.status() == 200 {
-                return self.login(answer.json().await.unwrap());
-            }
-            assert_eq!(answer.status(), 503);
-        }
+            assert!(answer.status() == 200 || answer.status() == 503, "{}", answer.status());
+            Some(answer).filter(|answer| answer.status() == 200)
+        };
+        self.opened(eventually_some("a login to be opened", open).await).await
     }
 
     fn login(&self, answer: Value) -> Login {
@@ -86,7 +79,7 @@ impl Cli {
 
     pub async fn send(&self, path: &str, content_type: &str, body: String) -> Response {
         let request = self.http.post(format!("{}{path}", self.server)).header(CONTENT_TYPE, content_type).body(body);
-        timeout(PATIENCE, request.send()).await.expect("an answer in time").unwrap()
+        request.send().await.unwrap()
     }
 }
 
@@ -107,18 +100,11 @@ impl Login {
         let body = serde_json::json!({ "device_code": self.device_code }).to_string();
         let request = self.cli.http.post(format!("{}/device/token", self.cli.server));
         let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        let wait = async {
-            loop {
-                match request.try_clone().unwrap().send().await {
-                    Err(_) => sleep(PACE).await,
-                    Ok(answer) => match poll(answer).await {
-                        answer if answer == Poll::error("authorization_pending") => {}
-                        answer => return answer,
-                    },
-                }
-            }
+        let ask = async || match request.try_clone().unwrap().send().await {
+            Ok(answer) => decision(poll(answer).await),
+            Err(_) => None,
         };
-        timeout(2 * PATIENCE, wait).await.expect("a decision in time")
+        eventually_some("a decision", ask).await
     }
 
     /// One poll in RFC 8628's dialect.
@@ -132,17 +118,12 @@ impl Login {
 
     /// Polls until the login is decided.
     pub async fn decided(&self) -> Poll {
-        let pending = Poll::error("authorization_pending");
-        let wait = async {
-            loop {
-                match self.poll().await {
-                    answer if answer == pending => {}
-                    answer => return answer,
-                }
-            }
-        };
-        timeout(PATIENCE, wait).await.expect("a decision in time")
+        eventually_some("a decision", async || decision(self.poll().await)).await
     }
+}
+
+fn decision(poll: Poll) -> Option<Poll> {
+    Some(poll).filter(|poll| *poll != Poll::error("authorization_pending"))
 }
 
 async fn poll(answer: Response) -> Poll {

@@ -1,19 +1,21 @@
 //! Other people's programs, which end with us, however we end.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use super::{PATIENCE, cluster};
+use super::{cluster, eventually};
 
-/// Its own standard input is our sign of life.
-const GUARD: &str = r#""$@" </dev/null & read -r _; kill -KILL $!; wait; rm -rf "$0""#;
+/// Ends with the program, or ends the program when its own standard input closes.
+const GUARD: &str = r#"exec 3<&0; "$@" </dev/null 3<&- & program=$!
+    (read -r _ <&3; kill -KILL $program) & wait $program; kill $!; rm -rf "$0""#;
 
 /// A program that listens on a port, with a directory for its configuration.
 pub struct Guarded {
@@ -28,15 +30,26 @@ impl Guarded {
         fs::create_dir(&directory).unwrap();
         let file = directory.join("configuration");
         fs::write(&file, configuration).unwrap();
+        let output = File::create(directory.join("output")).unwrap();
+        // Opened before the guard can remove it.
+        let printed = File::open(directory.join("output")).unwrap();
         let mut command = Command::new("sh");
         command.args([OsStr::new("-c"), OsStr::new(GUARD), directory.as_os_str(), OsStr::new(program)]);
-        command.args(arguments).arg(&file).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(arguments).arg(&file).stdin(Stdio::piped()).stdout(output.try_clone().unwrap()).stderr(output);
+        // The account that it runs as may not be allowed into ours.
+        command.current_dir(&directory);
         become_someone(&mut command, [&directory, &file]);
         let mut guard = command.spawn().unwrap();
         let life = guard.stdin.take();
-        let answers = async { while TcpStream::connect(("127.0.0.1", port)).await.is_err() {} };
-        timeout(PATIENCE, answers).await.unwrap_or_else(|_| panic!("no {program}; scripts/test installs it"));
-        Self { guard, life }
+        let mut started = Self { guard, life };
+        let what = fmt::from_fn(|f| write!(f, "{program} on port {port}: {}", io::read_to_string(&printed).unwrap()));
+        let listens = || {
+            let ended = started.guard.try_wait().unwrap().is_some();
+            assert!(!ended, "{program} does not start: {}", io::read_to_string(&printed).unwrap());
+            async move { TcpStream::connect(("127.0.0.1", port)).await.is_ok() }
+        };
+        eventually(what, listens).await;
+        started
     }
 }
 

@@ -6,14 +6,15 @@ mod cli;
 mod database;
 mod guarded;
 mod haproxy;
+mod in_time;
 mod pgbouncer;
 mod proxy;
 mod replica;
 
 use std::collections::HashMap;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use stand_in::{RegisteredApp, StandIn};
 
@@ -22,16 +23,24 @@ pub(crate) use cli::{Cli, Login, Poll};
 pub(crate) use database::{Database, cluster, connect, store};
 pub(crate) use guarded::free_port;
 pub(crate) use haproxy::HaProxy;
+pub(crate) use in_time::{eventually, eventually_some, in_time};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use proxy::Proxy;
 pub(crate) use replica::Replica;
 
 use balancer::Balancer;
-
-/// Longer than anything here takes; a test that waits so long has failed.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use in_time::TIMEOUT;
 
 pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+
+/// The files of a folder and of the folders in it; a file is its own only one.
+pub fn files(place: &Path) -> Vec<PathBuf> {
+    if !place.is_dir() {
+        return vec![place.to_owned()];
+    }
+    let entries = std::fs::read_dir(place).unwrap();
+    entries.flat_map(|entry| files(&entry.unwrap().path())).collect()
+}
 
 /// A client that trusts nobody: reading the system's authorities takes longer than a whole login.
 pub fn http() -> reqwest::ClientBuilder {
@@ -40,7 +49,7 @@ pub fn http() -> reqwest::ClientBuilder {
         .unwrap()
         .with_root_certificates(rustls::RootCertStore::empty())
         .with_no_client_auth();
-    reqwest::Client::builder().tls_backend_preconfigured(tls).pool_max_idle_per_host(0)
+    reqwest::Client::builder().tls_backend_preconfigured(tls).pool_max_idle_per_host(0).timeout(TIMEOUT)
 }
 
 /// A GET by a program.
@@ -116,6 +125,11 @@ impl Stage {
         Cli::new(&self.balancer.url())
     }
 
+    /// Returns when Postiz has been asked to exchange so many codes.
+    pub async fn exchange_begun(&self, count: usize) {
+        in_time(format!("exchange {count}"), self.postiz.exchange_begun(count)).await;
+    }
+
     /// Opens a login and takes a fresh browser to Postiz's consent page for it.
     pub async fn at_consent(&self) -> (Login, Browser, Page) {
         let login = self.cli().open().await;
@@ -126,8 +140,8 @@ impl Stage {
     }
 }
 
-/// Returns when so many replicas ask what was settled: then polls are being held there.
+/// Returns when so many replicas ask what was settled: then polls are held there.
 pub async fn held_on(stage: &Stage, replicas: i64) {
     let looked = "pg_stat_activity WHERE query LIKE '%grants.settled_at%' AND datname = current_database()";
-    while stage.database.count(looked).await < replicas {}
+    eventually("a held poll", async || stage.database.count(looked).await >= replicas).await;
 }

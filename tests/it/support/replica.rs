@@ -1,17 +1,15 @@
 //! The real server as a process of its own.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, mpsc};
 
 use tokio::task::block_in_place;
-use tokio::time::{sleep, timeout};
 
-use super::PATIENCE;
-
-/// Between two looks at a log.
-const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
+use super::in_time::TIMEOUT;
+use super::{eventually, eventually_some};
 
 pub struct Replica {
     child: Child,
@@ -39,7 +37,7 @@ impl Replica {
                 kept.lock().unwrap().push_str(&(line + "\n"));
             }
         });
-        let port = block_in_place(|| port.recv_timeout(PATIENCE))
+        let port = block_in_place(|| port.recv_timeout(TIMEOUT))
             .unwrap_or_else(|_| panic!("not listening: {}", log.lock().unwrap()));
         Self { child, port, log }
     }
@@ -58,15 +56,9 @@ impl Replica {
 
     /// Returns the first line of the log that holds these words, once there is one.
     pub async fn logged(&self, words: &str) -> serde_json::Value {
-        let wait = async {
-            loop {
-                if let Some(line) = self.log().lines().find(|line| line.contains(words)) {
-                    return serde_json::from_str(line).unwrap();
-                }
-                sleep(LOOK_AGAIN).await;
-            }
-        };
-        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{words:?} is not in {}", self.log()))
+        let what = fmt::from_fn(|f| write!(f, "{words:?} in this log: {}", self.log()));
+        let look = async || Some(serde_json::from_str(self.log().lines().find(|line| line.contains(words))?).unwrap());
+        eventually_some(what, look).await
     }
 
     /// The status of `/health`.
@@ -79,10 +71,10 @@ impl Replica {
         self.health_is(200).await;
     }
 
-    /// Returns when `/health` has this status; asks without a pause, for the server answers from memory.
+    /// Returns when `/health` has this status.
     pub async fn health_is(&self, status: u16) {
-        let wait = async { while self.health().await != status {} };
-        timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("/health never was {status}: {}", self.log()));
+        let what = fmt::from_fn(|f| write!(f, "/health to be {status}; the log: {}", self.log()));
+        eventually(what, async || self.health().await == status).await;
     }
 
     /// Sends a signal by its name, `TERM` or `KILL`.
@@ -93,7 +85,7 @@ impl Replica {
 
     /// Waits for its end.
     pub async fn ended(mut self) -> ExitStatus {
-        tokio::task::spawn_blocking(move || self.child.wait().unwrap()).await.unwrap()
+        eventually_some("a replica to end", || std::future::ready(self.child.try_wait().unwrap())).await
     }
 
     pub fn kill(&mut self) {
