@@ -8,7 +8,7 @@
 //! | [`token`] | `POST /device/token`: the terminal polls |
 //! | [`health`] | `/health`, `/health/live`: load balancers |
 //! | [`docs`] | `/docs`, `/openapi.yaml`: all of this, described |
-//! | [`mirror`] | `/health/mirror`: our own `check`, from outside in |
+//! | [`self_check`] | `/health/mirror`: our own `check` |
 //! | [`metadata`] | `/.well-known/oauth-authorization-server`, `/` |
 //!
 //! Two enums are the only failures that a handler can answer with: [`errors::ClientError`] for
@@ -25,12 +25,12 @@ pub mod headers;
 pub mod health;
 pub mod lean;
 pub mod metadata;
-pub mod mirror;
 pub mod own_form;
 pub mod pages;
 pub mod params;
 pub mod poll;
 pub mod routes;
+pub mod self_check;
 pub mod token;
 pub mod trace;
 pub mod typing;
@@ -54,7 +54,7 @@ use crate::waiters::Waiters;
 
 use client_ip::ClientIp;
 use health::Health;
-use mirror::MirrorKey;
+use self_check::SelfCheckKey;
 use typing::Typing;
 
 /// What the handlers need; filled by the app, shared by all workers.
@@ -78,8 +78,7 @@ pub struct Deps {
     pub typing: Typing,
     /// Who a request comes from.
     pub client_ip: ClientIp,
-    /// By which `check` and this server know each other.
-    pub mirror_key: MirrorKey,
+    pub self_check_key: SelfCheckKey,
     /// Where people and terminals reach us.
     pub server_url: BaseUrl,
     /// Where people see Postiz: the one foreign place that our forms may lead to.
@@ -107,7 +106,7 @@ impl Deps {
             limits: Arc::new(Limits::new(config.rate_limit_codes)),
             typing: Typing::new(config),
             client_ip: ClientIp::new(config),
-            mirror_key: MirrorKey::new(&config.client_secret),
+            self_check_key: SelfCheckKey::new(&config.client_secret),
             store,
             postiz,
             waiters,

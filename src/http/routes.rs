@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 use crate::http::errors::ClientError;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
-use crate::http::{callback, code, docs, health, lean, metadata, mirror, token, verify};
+use crate::http::{callback, code, docs, health, lean, metadata, self_check, token, verify};
 
 /// Registers the addresses, at the root and below the path of `SERVER_URL`: a proxy may strip that
 /// path or leave it on.
@@ -53,7 +53,7 @@ fn endpoints(config: &mut ServiceConfig) {
         .service(page("/openapi.yaml").route(get().to(docs::openapi)).route(head().to(docs::openapi)))
         .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
         .service(page("/health/live").route(get().to(health::live)).route(head().to(health::live)))
-        .service(page(mirror::PATH).route(get().to(mirror::mirror)))
+        .service(page(self_check::PATH).route(get().to(self_check::self_check)))
         .service(page(&format!("{ASSETS_PATH}{{name}}")).route(get().to(asset)));
 }
 

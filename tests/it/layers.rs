@@ -98,7 +98,7 @@ fn secrets_are_revealed_in_few_places() {
         "grant/browser.rs",
         "grant/codes.rs",
         "grant/sealing.rs",
-        "http/mirror.rs",
+        "http/self_check.rs",
         "http/token.rs",
         "http/typing.rs",
         "postiz/exchange.rs",
