@@ -30,7 +30,7 @@ pub async fn run(arguments: &[String]) -> ExitCode {
     };
     let Some(postiz_listen) = postiz_listen else {
         complain(USAGE);
-        return ExitCode::from(64);
+        return ExitCode::from(2);
     };
     match start(postiz_listen).await {
         Ok(demo) => demo.run().await,
@@ -102,7 +102,7 @@ impl Demo {
              The first opens {0}/device/verify in your browser. Each step shows up below; Ctrl-C ends the demo.\n\n",
             self.url
         ));
-        let stop = signals::wish_to_stop();
+        let stop = signals::stop_signal();
         tokio::pin!(stop);
         loop {
             tokio::select! {
