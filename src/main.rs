@@ -4,5 +4,5 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    postiz_auth_server::commands::run(std::env::args().skip(1)).await
+    postiz_auth_server::commands::run(std::env::args_os()).await
 }

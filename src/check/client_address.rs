@@ -1,17 +1,17 @@
-//! Whether the server can tell its clients apart, judged by what a request through the proxy looked like.
+//! Whether the server sees its clients' addresses, judged by a request that came through the proxy.
 
 use std::net::IpAddr;
 
 use crate::check::report::Finding;
 use crate::check::server_url::CLAIMED;
 use crate::config::{ClientIpSource, Config, Platform};
-use crate::http::mirror::Reflection;
+use crate::http::self_check::ObservedRequest;
 
 const CHECK: &str = "server_url.client_address";
 const WHY: &str =
-    "People compare the address of the terminal with their own before they approve, and limits count by it.";
+    "People compare the terminal's address with their own before they approve, and rate limits count by it.";
 
-/// Headers that one proxy writes, and the source that reads each, the most telling first.
+/// Headers that hold a single address, and the source that reads each; the most specific first.
 const SINGLE: [(&str, ClientIpSource); 3] = [
     ("fly-client-ip", ClientIpSource::FlyClientIp),
     ("cf-connecting-ip", ClientIpSource::CfConnectingIp),
@@ -19,37 +19,41 @@ const SINGLE: [(&str, ClientIpSource); 3] = [
 ];
 
 /// The request claimed to come from [`CLAIMED`], as a client might.
-pub(super) fn finding(config: &Config, seen: &Reflection) -> Finding {
+pub(super) fn finding(config: &Config, seen: &ObservedRequest) -> Finding {
     let Some(client) = seen.client else {
-        return Finding::unknown(CHECK, "The connection had no address.");
+        return Finding::skipped(CHECK, "The connection had no address.");
     };
     if client == IpAddr::V4(CLAIMED) {
         return believed(config, seen);
     }
     if seen.peer != Some(client) {
-        return Finding::right(CHECK, format!("CLIENT_IP_SOURCE={} tells clients apart.", config.client_ip_source));
+        return Finding::ok(CHECK, format!("CLIENT_IP_SOURCE={} gives the client's address.", config.client_ip_source));
     }
     match better(config, seen, client) {
-        Some(mend) => Finding::wrong(CHECK, format!("Every client looks like {client}, the proxy."), WHY, mend),
-        None if config.server_url.is_https() => Finding::wrong(
+        Some(fix) => {
+            Finding::fail(CHECK, format!("Every client seems to have the address {client}, the proxy's."), WHY, fix)
+        }
+        None if config.server_url.is_https() => Finding::fail(
             CHECK,
-            format!("Every client looks like {client}: the proxy that ends TLS does not name its client."),
+            format!(
+                "Every client seems to have the address {client}: the proxy that ends TLS does not pass the client's on."
+            ),
             WHY,
-            "Let the proxy append the client to X-Forwarded-For; nginx: proxy_set_header X-Forwarded-For \
+            "Let the proxy append the client's address to X-Forwarded-For. nginx: proxy_set_header X-Forwarded-For \
              $proxy_add_x_forwarded_for;",
         ),
         None => {
-            Finding::right(CHECK, format!("No proxy was met; clients are known by their connection, here {client}."))
+            Finding::ok(CHECK, format!("No proxy in between; the client's address is its connection's, here {client}."))
         }
     }
 }
 
-/// What would tell the clients apart that all look like the proxy.
-fn better(config: &Config, seen: &Reflection, proxy: IpAddr) -> Option<String> {
+/// The setting that would give the client's address instead of the proxy's.
+fn better(config: &Config, seen: &ObservedRequest, proxy: IpAddr) -> Option<String> {
     let single = SINGLE.iter().find(|(header, _)| written(seen, header)).map(|(_, source)| *source);
     let chain = written(seen, "x-forwarded-for");
     match single {
-        // Where both are there, the chain is what most proxies keep right.
+        // If both are there, most proxies maintain X-Forwarded-For correctly.
         Some(source) if !chain || source != ClientIpSource::XRealIp => Some(format!("Set CLIENT_IP_SOURCE={source}.")),
         _ if !chain => None,
         _ if config.client_ip_source != ClientIpSource::Auto => Some("Set CLIENT_IP_SOURCE=Auto.".to_owned()),
@@ -57,25 +61,25 @@ fn better(config: &Config, seen: &Reflection, proxy: IpAddr) -> Option<String> {
     }
 }
 
-/// Whether a proxy has had a hand in this header.
-fn written(seen: &Reflection, header: &str) -> bool {
+/// Whether a proxy has written this header.
+fn written(seen: &ObservedRequest, header: &str) -> bool {
     seen.forwarded.get(header).is_some_and(|value| *value != CLAIMED.to_string())
 }
 
-/// The header that holds a client's own claim is taken at its word.
-fn believed(config: &Config, seen: &Reflection) -> Finding {
+/// The address that the client claimed was believed.
+fn believed(config: &Config, seen: &ObservedRequest) -> Finding {
     let header = match (config.client_ip_source, config.platform) {
         (ClientIpSource::XRealIp, _) | (ClientIpSource::Auto, Some(Platform::Railway)) => "X-Real-IP",
         _ => "X-Forwarded-For",
     };
-    // A chain that only private addresses were appended to: this check itself runs behind the proxy.
+    // Only private addresses were appended: this check itself runs behind the proxy.
     if written(seen, &header.to_ascii_lowercase()) {
-        return Finding::right(CHECK, "The proxy appends its client to X-Forwarded-For.");
+        return Finding::ok(CHECK, "The proxy appends the client's address to X-Forwarded-For.");
     }
-    Finding::wrong(
+    Finding::fail(
         CHECK,
-        format!("A client can choose its own address: the proxy passes {header} on as it comes."),
+        format!("A client can choose its own address: the proxy passes {header} on unchanged."),
         WHY,
-        format!("Let the proxy write {header} itself: X-Forwarded-For appended to, X-Real-IP replaced."),
+        format!("Let the proxy write {header} itself: append to X-Forwarded-For, replace X-Real-IP."),
     )
 }

@@ -1,48 +1,41 @@
-//! The variables: each problem, or what is doubtful about those that can be used.
+//! The variables.
 
 use crate::check::report::{Finding, Report};
 use crate::config::{Config, Problems, Variable};
 
 const CHECK: &str = "configuration";
 
-/// The report where the variables can't be used; then nothing else can be looked at.
+/// The report if a variable can't be used; then nothing else can be checked.
 pub fn problems(problems: &Problems) -> Report {
-    Report::new(
-        problems
-            .all()
-            .iter()
-            .map(|problem| {
-                let Variable { name, description, allowed, example, .. } = problem.variable;
-                let found = problem.found.as_ref().map(|found| format!(": {found:?}")).unwrap_or_default();
-                Finding::wrong(
-                    CHECK,
-                    format!("{name} {}{found}.", problem.why),
-                    format!("{description} The server does not start without it."),
-                    format!("Allowed: {allowed}. Example: {name}={example}"),
-                )
-            })
-            .collect(),
-    )
+    let findings = problems.all().iter().map(|problem| {
+        let Variable { name, description, allowed, example, .. } = problem.variable;
+        let found = problem.found.as_ref().map(|found| format!(": {found:?}")).unwrap_or_default();
+        let consequence = if problem.variable.is_required() {
+            "The server does not start without it."
+        } else {
+            "The server does not start until it is fixed or removed."
+        };
+        let fix = format!("Allowed: {allowed}. Example: {name}={example}");
+        Finding::fail(CHECK, format!("{name} {}{found}.", problem.why), format!("{description} {consequence}"), fix)
+    });
+    Report::new(findings.collect())
 }
 
-/// What the start warns of.
-pub(super) fn doubts(config: &Config) -> Vec<Finding> {
-    let mut findings: Vec<_> = config
-        .warnings
-        .iter()
-        // Looked at more closely by the checks of that name.
-        .filter(|warning| !warning.starts_with("SERVER_URL"))
+pub(super) fn warnings(config: &Config) -> Vec<Finding> {
+    // Those about SERVER_URL have checks of their own, which look more closely.
+    let warnings = config.warnings.iter().filter(|warning| !warning.starts_with("SERVER_URL"));
+    let mut findings: Vec<_> = warnings
         .map(|warning| {
-            Finding::doubtful(
+            Finding::warn(
                 CHECK,
                 format!("{warning}."),
-                "The server starts with it, and it is hardly what is meant.",
-                "Set the variable as README.md and .env.example describe it.",
+                "The server starts with it, but it is probably not what you want.",
+                "Set the variable as .env.example describes it.",
             )
         })
         .collect();
     if findings.is_empty() {
-        findings.push(Finding::right(CHECK, format!("All {} variables can be used.", Config::VARIABLES.len())));
+        findings.push(Finding::ok(CHECK, format!("All {} variables can be used.", Config::VARIABLES.len())));
     }
     findings
 }

@@ -1,7 +1,7 @@
-//! What is right and wrong with a set-up, found out without a person: for `check`, and in the log at start.
+//! Checks a set-up without a person: for the command `check`, and in the log at start.
 //!
-//! Nothing is changed anywhere: Postgres is only read, Postiz is asked what it tells anyone, and the
-//! authorization code that the client secret is tried with is made up.
+//! Nothing is changed anywhere: Postgres is only read, Postiz is asked for what it tells anyone, and the client secret is
+//! tried with a made-up authorization code.
 
 mod client_address;
 mod configuration;
@@ -24,36 +24,35 @@ use crate::store;
 pub use configuration::problems;
 pub use report::{Finding, Report, Verdict};
 
-/// A database that starts together with this server is given so long.
-const DATABASE_STARTS: Duration = Duration::from_secs(30);
-/// A load balancer takes a while to send requests to a new replica: until then `SERVER_URL` seems broken.
+/// For a database that starts together with this server.
+const DATABASE_START: Duration = Duration::from_secs(30);
+/// A load balancer takes a while to send requests to a new replica; until then `SERVER_URL` seems broken.
 const TRIES: usize = 4;
-const BETWEEN_TRIES: Duration = Duration::from_secs(15);
+const RETRY_DELAY: Duration = Duration::from_secs(15);
 
-/// Looks at everything; takes at most about ten seconds.
+/// Takes ten seconds at most.
 pub async fn run(config: &Config) -> Result<Report, SetupError> {
     let http = outbound::client()?;
-    let ((neighbours, database), reached) = tokio::join!(neighbours(config, &http), server_url::reach(config, &http));
-    let findings = [configuration::doubts(config), server_url::findings(config, &reached, database), neighbours];
+    let ((backends, database), reached) = tokio::join!(backends(config, &http), server_url::reach(config, &http));
+    let findings = [configuration::warnings(config), server_url::findings(config, &reached, database), backends];
     Ok(Report::new(findings.concat()))
 }
 
-/// Looks at everything once the server serves, and says in the log what is not right. Delays nothing
-/// and stops nothing.
+/// Runs all checks in the background once the server serves, and logs warnings and failures.
 pub async fn at_start(config: Config, database: Database, http: reqwest::Client, stopping: CancellationToken) {
     let work = async {
-        let _ = timeout(DATABASE_STARTS, database.migrated()).await;
-        let (neighbours, database) = neighbours(&config, &http).await;
-        Report::new(neighbours).log("Postgres and Postiz");
+        let _ = timeout(DATABASE_START, database.migrated()).await;
+        let (backends, database) = backends(&config, &http).await;
+        Report::new(backends).log("Postgres and Postiz");
         let mut tries = 1;
         loop {
             let reached = server_url::reach(&config, &http).await;
             let report = Report::new(server_url::findings(&config, &reached, database));
-            if report.verdict != Verdict::Wrong || tries == TRIES {
+            if report.verdict != Verdict::Fail || tries == TRIES {
                 return report.log("SERVER_URL");
             }
             tries += 1;
-            sleep(BETWEEN_TRIES).await;
+            sleep(RETRY_DELAY).await;
         }
     };
     tokio::select! {
@@ -62,10 +61,10 @@ pub async fn at_start(config: Config, database: Database, http: reqwest::Client,
     }
 }
 
-/// Postgres and Postiz; and what tells our database from others.
-async fn neighbours(config: &Config, http: &reqwest::Client) -> (Vec<Finding>, Option<i64>) {
+/// Postgres and Postiz; and the fingerprint of our database.
+async fn backends(config: &Config, http: &reqwest::Client) -> (Vec<Finding>, Option<i64>) {
     let postiz = Postiz::new(config, http.clone());
-    let (looked, answers) = tokio::join!(db::inspect(&config.database, store::TABLES), postiz::ask(&postiz));
-    let findings = [postgres::findings(config, &looked), postiz::findings(config, &answers)].concat();
-    (findings, looked.ok().and_then(|found| found.fingerprint))
+    let (inspected, answers) = tokio::join!(db::inspect(&config.database, store::TABLES), postiz::ask(&postiz));
+    let findings = [postgres::findings(config, &inspected), postiz::findings(config, &answers)].concat();
+    (findings, inspected.ok().and_then(|found| found.fingerprint))
 }

@@ -1,135 +1,125 @@
-//! What was found, for people and for machines.
-
-use std::fmt;
+//! The findings, for people and for machines.
 
 use serde::Serialize;
+use textwrap::{Options, WordSplitter};
 use tracing::{error, info, warn};
 
-/// How something is.
+/// Ordered by severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
-    /// As it should be.
-    Right,
-    /// Could not be told, because something else is wrong.
-    Unknown,
-    /// Works, and is hardly what the operator wants.
-    Doubtful,
+    Ok,
+    /// Not checked, because something else has to work first.
+    Skipped,
+    /// Works, but is probably not what the operator wants.
+    Warn,
     /// Keeps logins from working, or from being safe.
-    Wrong,
+    Fail,
 }
 
-/// One thing that was looked at.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
-    /// What was looked at, for machines: `postgres.tls`.
+    /// For machines: `postgres.tls`.
     pub check: &'static str,
-    /// How it is.
     pub verdict: Verdict,
-    /// What was found, in one sentence.
+    /// One sentence.
     pub what: String,
-    /// Why that matters.
+    /// Why it matters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// How to mend it.
+    /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<String>,
+    pub fix: Option<String>,
 }
 
 impl Finding {
-    /// All is well.
-    pub fn right(check: &'static str, what: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Right, what: what.into(), why: None, mend: None }
+    pub fn ok(check: &'static str, what: impl Into<String>) -> Self {
+        Self { check, verdict: Verdict::Ok, what: what.into(), why: None, fix: None }
     }
 
-    /// Nothing can be said as long as something else is wrong.
-    pub fn unknown(check: &'static str, what: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Unknown, ..Self::right(check, what) }
+    pub fn skipped(check: &'static str, what: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Skipped, ..Self::ok(check, what) }
     }
 
-    /// It works, and should be looked at.
-    pub fn doubtful(
-        check: &'static str,
-        what: impl Into<String>,
-        why: impl Into<String>,
-        mend: impl Into<String>,
-    ) -> Self {
-        Self { verdict: Verdict::Doubtful, ..Self::wrong(check, what, why, mend) }
+    pub fn warn(check: &'static str, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Warn, ..Self::fail(check, what, why, fix) }
     }
 
-    /// It has to be mended.
-    pub fn wrong(
-        check: &'static str,
-        what: impl Into<String>,
-        why: impl Into<String>,
-        mend: impl Into<String>,
-    ) -> Self {
-        let (why, mend) = (Some(why.into()), Some(mend.into()));
-        Self { check, verdict: Verdict::Wrong, what: what.into(), why, mend }
+    pub fn fail(check: &'static str, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
+        let (why, fix) = (Some(why.into()), Some(fix.into()));
+        Self { check, verdict: Verdict::Fail, what: what.into(), why, fix }
+    }
+
+    /// Lines of at most `width` columns, except for words that are longer, such as URLs.
+    fn to_text(&self, width: usize) -> String {
+        const INDENT: usize = 8;
+        const HEADING: usize = 5;
+        let verdict = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Skipped => "skipped",
+            Verdict::Warn => "warn",
+            Verdict::Fail => "FAIL",
+        };
+        let wrapped = |first: &str, text: &str, indent: usize| {
+            let rest = " ".repeat(indent);
+            let options = Options::new(width).initial_indent(first).subsequent_indent(&rest).break_words(false);
+            textwrap::fill(text, options.word_splitter(WordSplitter::NoHyphenation))
+        };
+        let mut lines = vec![wrapped(&format!("{verdict:<INDENT$}{:<25} ", self.check), &self.what, INDENT)];
+        for (heading, text) in [("why:", &self.why), ("fix:", &self.fix)] {
+            if let Some(text) = text {
+                let first = format!("{:INDENT$}{heading:<HEADING$}", "");
+                lines.push(wrapped(&first, text, INDENT + HEADING));
+            }
+        }
+        lines.join("\n")
     }
 }
 
-/// All that was looked at. Holds no secret.
+/// Holds no secret.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The worst verdict.
     pub verdict: Verdict,
-    /// Each of them, in the order in which they are to be read.
     pub findings: Vec<Finding>,
 }
 
 impl Report {
-    /// Takes them together.
     pub fn new(findings: Vec<Finding>) -> Self {
-        let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Right);
+        let verdict = findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok);
         Self { verdict, findings }
     }
 
-    /// Says in the log what is not right; that `subject` is, where all of it is.
+    /// Logs each warning and failure; if everything is ok, one line that says so of `subject`.
     pub fn log(&self, subject: &str) {
-        for Finding { check, verdict, what, why, mend } in &self.findings {
-            let (why, mend) = (why.as_deref(), mend.as_deref());
+        for Finding { check, verdict, what, why, fix } in &self.findings {
+            let (why, fix) = (why.as_deref(), fix.as_deref());
             match verdict {
-                Verdict::Right | Verdict::Unknown => {}
-                Verdict::Doubtful => warn!(check, why, mend, "{what}"),
-                Verdict::Wrong => error!(check, why, mend, "{what}"),
+                Verdict::Ok | Verdict::Skipped => {}
+                Verdict::Warn => warn!(check, why, fix, "{what}"),
+                Verdict::Fail => error!(check, why, fix, "{what}"),
             }
         }
-        if self.verdict == Verdict::Right {
-            info!("checked {subject}: all is right");
+        if self.verdict == Verdict::Ok {
+            info!("checked {subject}: ok");
         }
     }
-}
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verdict = match self.verdict {
-            Verdict::Right => "right",
-            Verdict::Unknown => "?",
-            Verdict::Doubtful => "doubt",
-            Verdict::Wrong => "WRONG",
-        };
-        write!(f, "{verdict:<6} {:<20} {}", self.check, self.what)?;
-        for (heading, text) in [("why:", &self.why), ("mend:", &self.mend)] {
-            if let Some(text) = text {
-                write!(f, "\n{:<27} {heading:<5} {text}", "")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// For people; `width` is the terminal's, in columns.
+    pub fn to_text(&self, width: usize) -> String {
+        let mut text = String::new();
         for finding in &self.findings {
-            writeln!(f, "{finding}")?;
+            text.push_str(&finding.to_text(width));
+            text.push('\n');
         }
         let count = |verdict| self.findings.iter().filter(|finding| finding.verdict == verdict).count();
-        match (count(Verdict::Wrong), count(Verdict::Doubtful)) {
-            (0, 0) if self.verdict == Verdict::Right => writeln!(f, "\nAll is right."),
-            (0, doubts) => writeln!(f, "\nNothing is wrong; doubtful: {doubts}."),
-            (wrong, doubts) => writeln!(f, "\nWrong: {wrong}; doubtful: {doubts}."),
-        }
+        let counted = [(Verdict::Fail, "failed"), (Verdict::Warn, "warnings"), (Verdict::Skipped, "skipped")];
+        let counted = counted.map(|(verdict, word)| (count(verdict), word)).into_iter().filter(|(count, _)| *count > 0);
+        let summary: Vec<_> = counted.map(|(count, word)| format!("{word}: {count}")).collect();
+        text.push('\n');
+        text.push_str(&if summary.is_empty() { "Everything is ok.".to_owned() } else { summary.join(", ") });
+        text.push('\n');
+        text
     }
 }
 
@@ -139,10 +129,36 @@ mod tests {
 
     #[test]
     fn the_worst_finding_is_the_reports_verdict() {
-        let right = || Finding::right("a", "");
-        assert_eq!(Report::new(vec![right()]).verdict, Verdict::Right);
-        assert_eq!(Report::new(vec![right(), Finding::unknown("b", "")]).verdict, Verdict::Unknown);
-        let findings = vec![Finding::wrong("c", "", "", ""), right(), Finding::doubtful("d", "", "", "")];
-        assert_eq!(Report::new(findings).verdict, Verdict::Wrong);
+        let ok = || Finding::ok("a", "");
+        assert_eq!(Report::new(vec![ok()]).verdict, Verdict::Ok);
+        assert_eq!(Report::new(vec![ok(), Finding::skipped("b", "")]).verdict, Verdict::Skipped);
+        let findings = vec![Finding::fail("c", "", "", ""), ok(), Finding::warn("d", "", "", "")];
+        assert_eq!(Report::new(findings).verdict, Verdict::Fail);
+    }
+
+    #[test]
+    fn the_text_is_wrapped_at_the_width_and_ends_with_a_summary() {
+        let url = format!("https://{}.example.com", "long-".repeat(20));
+        let findings = vec![
+            Finding::fail(
+                "server_url.client_address",
+                "It answers slowly. ".repeat(9),
+                "Reason. ".repeat(20),
+                url.clone(),
+            ),
+            Finding::warn("a", "b", "c", "d"),
+            Finding::skipped("e", "f"),
+        ];
+        let text = Report::new(findings).to_text(80);
+        assert!(text.starts_with("FAIL    server_url.client_address It answers slowly."), "{text}");
+        let long: Vec<_> = text.lines().filter(|line| line.len() > 80).map(str::trim).collect();
+        assert_eq!(long, [format!("fix: {url}")], "only words that can't be broken are longer: {text}");
+        assert!(text.contains("fix: d"), "{text}");
+        assert!(text.ends_with("\nfailed: 1, warnings: 1, skipped: 1\n"), "{text}");
+    }
+
+    #[test]
+    fn a_report_without_complaints_says_so() {
+        assert!(Report::new(vec![Finding::ok("a", "b")]).to_text(80).ends_with("\n\nEverything is ok.\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! `SERVER_URL`, from outside in: whether it leads to this very server, and what the proxy says of clients.
+//! `SERVER_URL`, from outside: whether it leads to this server, and whether the proxy passes the client's address on.
 
 use std::net::Ipv4Addr;
 
@@ -10,39 +10,40 @@ use tokio::net::TcpStream;
 use crate::check::client_address;
 use crate::check::report::Finding;
 use crate::config::{Config, ServerUrlSource};
-use crate::http::mirror::{self, MirrorKey, Question, Reflection};
+use crate::http::self_check::{self, Challenge, ObservedRequest, SelfCheckKey};
 use crate::outbound;
 
 const REACH: &str = "server_url.reach";
 const HTTPS: &str = "server_url.https";
-/// Sent along as if it were a client's own claim: an address that nobody has (RFC 5737).
+/// Sent in `X-Forwarded-For`, as a client might; reserved for documentation (RFC 5737).
 pub(super) const CLAIMED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 
 /// What answers at `SERVER_URL`.
 #[derive(Debug)]
 pub(super) enum Reached {
-    /// This server or a sibling.
-    Ourselves(Reflection),
-    /// A server like this one, which does not know us, by what it calls itself.
-    AnotherOne(String),
+    /// This server or another replica.
+    Ourselves(ObservedRequest),
+    /// An auth server with another client secret, by its issuer.
+    OtherServer(String),
     /// Something else, by its status.
     SomethingElse(u16),
-    /// A redirect, to there.
+    /// To this location.
     Redirect(String),
-    /// A proxy that does not reach its server.
+    /// A proxy that does not reach its server, by its status.
     Gateway(u16),
-    /// Nobody; and whether a server listens on this machine's `PORT`.
-    Nobody { cause: String, runs_here: bool },
+    /// `runs_here`: whether a server listens on this machine's `PORT`.
+    NoAnswer { cause: String, runs_here: bool },
 }
 
-/// Whether anything stands between the world and this server; where it does not, no header is looked at.
+/// Whether a proxy may be in front of this server.
 pub(super) fn is_outside(config: &Config) -> bool {
     config.server_url.is_https() || !config.server_url.is_loopback()
 }
 
 pub(super) async fn reach(config: &Config, http: &reqwest::Client) -> Reached {
-    let (key, question) = (MirrorKey::new(&config.client_secret), Question::random());
-    let mut request = http.get(config.server_url.join(mirror::PATH)).header(mirror::QUESTION, key.ask(&question));
+    let (key, challenge) = (SelfCheckKey::new(&config.client_secret), Challenge::random());
+    let url = config.server_url.join(self_check::PATH);
+    let mut request = http.get(url).header(self_check::HEADER, key.header(&challenge));
     if is_outside(config) {
         request = request.header("X-Forwarded-For", CLAIMED.to_string()).header("X-Real-IP", CLAIMED.to_string());
     }
@@ -50,26 +51,26 @@ pub(super) async fn reach(config: &Config, http: &reqwest::Client) -> Reached {
         Ok(answer) => answer,
         Err(error) => {
             let runs_here = TcpStream::connect(("localhost", config.port)).await.is_ok();
-            return Reached::Nobody { cause: outbound::cause(error), runs_here };
+            return Reached::NoAnswer { cause: outbound::cause(error), runs_here };
         }
     };
     let status = answer.status();
     if status.is_redirection() {
         let to = answer.headers().get(LOCATION).and_then(|to| to.to_str().ok()).unwrap_or("nowhere");
-        // Its query would be ours.
+        // Its query may repeat ours.
         return Reached::Redirect(to.split('?').next().unwrap_or_default().to_owned());
     }
     if matches!(status.as_u16(), 502..=504) {
         return Reached::Gateway(status.as_u16());
     }
-    match json::<Reflection>(answer).await {
-        Some(reflection) if key.recognises(&question, &reflection) => Reached::Ourselves(reflection),
-        _ => stranger(config, http).await.map_or(Reached::SomethingElse(status.as_u16()), Reached::AnotherOne),
+    match json::<ObservedRequest>(answer).await {
+        Some(observed) if key.verifies(&challenge, &observed) => Reached::Ourselves(observed),
+        _ => issuer(config, http).await.map_or(Reached::SomethingElse(status.as_u16()), Reached::OtherServer),
     }
 }
 
-/// What a server that is not this one calls itself, if it is one of its kind (RFC 8414).
-async fn stranger(config: &Config, http: &reqwest::Client) -> Option<String> {
+/// The issuer of the auth server that answers there, if it is one (RFC 8414).
+async fn issuer(config: &Config, http: &reqwest::Client) -> Option<String> {
     #[derive(Deserialize)]
     struct Metadata {
         issuer: String,
@@ -84,11 +85,11 @@ async fn json<T: DeserializeOwned>(answer: reqwest::Response) -> Option<T> {
     serde_json::from_slice(&outbound::body(answer).await.ok()?).ok()
 }
 
-/// What was found, in sentences; `database` tells the database at `DATABASE_URL` from others.
+/// `database` is the fingerprint of the database at `DATABASE_URL`.
 pub(super) fn findings(config: &Config, reached: &Reached, database: Option<i64>) -> Vec<Finding> {
     let mut findings = vec![https(config), leads_here(config, reached, database)];
-    if let (Reached::Ourselves(reflection), true) = (reached, is_outside(config)) {
-        findings.push(client_address::finding(config, reflection));
+    if let (Reached::Ourselves(observed), true) = (reached, is_outside(config)) {
+        findings.push(client_address::finding(config, observed));
     }
     findings
 }
@@ -96,18 +97,20 @@ pub(super) fn findings(config: &Config, reached: &Reached, database: Option<i64>
 fn https(config: &Config) -> Finding {
     let url = &config.server_url;
     match (config.server_url_source, config.platform) {
-        (ServerUrlSource::Default, Some(platform)) => Finding::wrong(
+        (ServerUrlSource::Default, Some(platform)) => Finding::fail(
             HTTPS,
             format!("SERVER_URL is {url}, the default, although this runs on {platform}."),
-            "Terminals would send people to their own machines.",
+            "Terminals would send people to localhost, which is their own machine.",
             "Set SERVER_URL to the service's public https:// address.",
         ),
-        _ if url.is_https() => Finding::right(HTTPS, format!("{url} is encrypted.")),
-        _ if url.is_loopback() => Finding::right(HTTPS, format!("{url} is this machine: for trying out.")),
-        _ => Finding::wrong(
+        _ if url.is_https() => Finding::ok(HTTPS, format!("{url} uses https.")),
+        _ if url.is_loopback() => {
+            Finding::ok(HTTPS, format!("{url} is on this machine, which is fine for trying out."))
+        }
+        _ => Finding::fail(
             HTTPS,
             format!("SERVER_URL is {url}, without https."),
-            "Whoever is on the way can read the token and take over a login.",
+            "Anyone on the network path can read the token and take over a login.",
             "Put a proxy with a certificate in front (deploy/), and set SERVER_URL to its https:// address.",
         ),
     }
@@ -115,60 +118,60 @@ fn https(config: &Config) -> Finding {
 
 fn leads_here(config: &Config, reached: &Reached, database: Option<i64>) -> Finding {
     let url = &config.server_url;
-    let why = "Terminals and people go there, and Postiz sends people back to it.";
+    let why = "Terminals and browsers use this address, and Postiz sends people back to it.";
     match reached {
-        Reached::Ourselves(reflection) => match (reflection.database, database) {
-            (Some(theirs), Some(ours)) if theirs != ours => Finding::wrong(
+        Reached::Ourselves(observed) => match (observed.database, database) {
+            (Some(theirs), Some(ours)) if theirs != ours => Finding::fail(
                 REACH,
                 format!("{url} leads to a server with the same client secret and another database."),
-                "An older installation still has the name: what is set here is used by nobody.",
+                "An older installation still has the name: nobody reaches this one.",
                 "Point the name, or the proxy, to this installation; stop the other one.",
             ),
-            _ => Finding::right(REACH, format!("{url} leads to this very server.")),
+            _ => Finding::ok(REACH, format!("{url} leads to this server.")),
         },
-        Reached::AnotherOne(issuer) => Finding::wrong(
+        Reached::OtherServer(issuer) => Finding::fail(
             REACH,
-            format!("{url} leads to another server of this kind, which calls itself {issuer}."),
+            format!("{url} leads to another auth server, with the issuer {issuer}."),
             why,
-            "Point the name, or the proxy, here. A server that runs with older variables has to be restarted first.",
+            "Point the name, or the proxy, here. If the variables have changed, restart the server first.",
         ),
-        Reached::SomethingElse(status) => Finding::wrong(
+        Reached::SomethingElse(status) => Finding::fail(
             REACH,
-            format!("{url} leads to something else: it answers with status {status}."),
+            format!("{url} leads to something else, which answers with status {status}."),
             why,
-            "Set SERVER_URL to this server's address with its path; let the proxy pass every path below it on, \
-             /health/mirror too.",
+            "Set SERVER_URL to this server's address with its path. Let the proxy pass all paths below it on, \
+             including /health/mirror.",
         ),
-        Reached::Redirect(to) => Finding::wrong(
+        Reached::Redirect(to) => Finding::fail(
             REACH,
             format!("{url} redirects to {to}."),
             "A redirect turns the CLI's POST into a GET.",
-            "Set SERVER_URL to where it redirects to, and give the CLI that address.",
+            "Set SERVER_URL to the address that it redirects to, and give the CLI that address.",
         ),
-        Reached::Gateway(status) => Finding::wrong(
+        Reached::Gateway(status) => Finding::fail(
             REACH,
-            format!("A proxy answers at {url}, and does not reach its server (status {status})."),
+            format!("A proxy answers at {url}, but it does not reach its server (status {status})."),
             why,
             format!("Start the server; let the proxy send requests to its port, {}.", config.port),
         ),
-        Reached::Nobody { cause, runs_here: false } if is_outside(config) => Finding::wrong(
+        Reached::NoAnswer { cause, runs_here: false } if is_outside(config) => Finding::fail(
             REACH,
-            format!("Nobody answers at {url} ({cause}), and no server runs on port {} of this machine.", config.port),
+            format!("No answer from {url} ({cause}), and no server runs on port {} of this machine.", config.port),
             why,
-            "Start the server and check again. If it runs elsewhere, look at DNS, firewall and proxy.",
+            "Start the server and check again. If it runs elsewhere, check DNS, firewall and proxy.",
         ),
-        Reached::Nobody { runs_here: false, .. } => Finding::doubtful(
+        Reached::NoAnswer { runs_here: false, .. } => Finding::warn(
             REACH,
             format!("No server runs on port {} of this machine.", config.port),
-            "Whether SERVER_URL leads to it can only be seen while it runs.",
-            "Start it, and check again.",
+            "Whether SERVER_URL leads to it can only be checked while it runs.",
+            "Start it and check again.",
         ),
-        Reached::Nobody { cause, runs_here: true } => Finding::wrong(
+        Reached::NoAnswer { cause, runs_here: true } => Finding::fail(
             REACH,
-            format!("Nobody answers at {url}: {cause}."),
+            format!("No answer from {url}: {cause}."),
             why,
-            "Look at DNS, firewall, certificate and proxy. Where this machine can't reach its own public address, check \
-             from another one.",
+            "Check DNS, firewall, certificate and proxy. If this machine can't reach its own public address, run the \
+             check on another one.",
         ),
     }
 }

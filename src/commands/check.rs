@@ -1,4 +1,4 @@
-//! `check`: what is right and wrong with the set-up.
+//! `check`: whether the set-up works.
 
 use std::process::ExitCode;
 
@@ -6,15 +6,17 @@ use crate::check::{self, Report, Verdict};
 use crate::commands::{complain, say};
 use crate::config::{Config, Problems};
 
-/// Looks at everything that the environment describes, and prints it: text, or JSON for machines.
-///
-/// Exit codes: 0 where nothing is wrong, 1 where something is, 78 where a variable can't be used.
-pub async fn run(json: bool) -> ExitCode {
+pub(super) const HELP: &str = "\
+Reads the same variables as the server, changes nothing and prints no secret.
+Exit codes: 0 nothing failed (there may be warnings), 1 something failed,
+78 a variable can't be used.";
+
+pub(super) async fn run(json: bool) -> ExitCode {
     let (report, code) = match Config::from_env() {
         Err(problems) => (check::problems(&problems), Problems::EXIT_CODE),
         Ok(config) => match check::run(&config).await {
             Ok(report) => {
-                let code = u8::from(report.verdict == Verdict::Wrong);
+                let code = u8::from(report.verdict == Verdict::Fail);
                 (report, code)
             }
             Err(error) => {
@@ -23,7 +25,7 @@ pub async fn run(json: bool) -> ExitCode {
             }
         },
     };
-    say(&if json { to_json(&report) } else { report.to_string() });
+    say(&if json { to_json(&report) } else { report.to_text(textwrap::termwidth()) });
     ExitCode::from(code)
 }
 

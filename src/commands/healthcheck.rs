@@ -1,4 +1,4 @@
-//! `healthcheck`: for container engines, whose images have no shell and no curl.
+//! `healthcheck`: for container engines, because the image has no shell and no curl.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tokio::time::timeout;
 use crate::commands::complain;
 use crate::config::Config;
 
-const LIMIT: Duration = Duration::from_secs(4);
+const TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Asks `/health/live` on this machine: a restart by the engine would not bring a database back.
-pub async fn run() -> ExitCode {
+/// Asks `/health/live`, which does not depend on the database: restarting the server would not bring a database back.
+pub(super) async fn run() -> ExitCode {
     let port = Config::port_from_env();
-    match timeout(LIMIT, is_alive(port)).await {
+    match timeout(TIMEOUT, is_alive(port)).await {
         Ok(Ok(true)) => ExitCode::SUCCESS,
         _ => {
             complain(&format!("no healthy server on port {port}\n"));

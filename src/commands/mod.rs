@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line. A line that can't be understood ends with exit code 2, as is usual.
 
 pub mod check;
 pub mod healthcheck;
@@ -6,58 +6,66 @@ pub mod revoke;
 pub mod serve;
 pub mod signals;
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use crate::config::{Config, Problems};
-use crate::store::Which;
+use clap::{Parser, Subcommand};
 
-/// What the program can be asked to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+use crate::config::{Config, Problems};
+
+/// The auth server behind `postiz auth:login`
+#[derive(Debug, Parser)]
+#[command(
+    name = "postiz-auth-server",
+    version,
+    after_help = "Configured by environment variables, which .env.example lists.\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong command line, 78 a variable can't be used."
+)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
 enum Command {
+    /// Serve logins until SIGTERM or Ctrl-C (the default)
     Serve,
-    Check { json: bool },
-    Revoke(Which),
+    /// Check the set-up: variables, database, Postiz, public address
+    #[command(after_help = check::HELP)]
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End logins that are in progress
+    Revoke(revoke::Arguments),
+    /// Ask the server on this machine whether it is alive
     Healthcheck,
-    Help,
+    /// Print the version
     Version,
 }
 
-const HELP: &str = "\
-The auth server behind `postiz auth:login`.
-
-Usage: postiz-auth-server [COMMAND]
-
-Commands:
-  serve        answer logins (the default); configured by the environment, see .env.example
-  check        say what is right and wrong with the set-up; --json for machines; exit code 0 where
-               nothing is wrong, 1 where something is, 78 where a variable can't be used
-  revoke       end a login under way, by its user code or its reference, or all of them: --all-pending
-  healthcheck  ask the server on this machine whether it is alive; exit code 0 or 1
-  help         this text
-  version      the version
-";
-
-/// Exit code for a command line that can't be understood (`EX_USAGE`).
-const USAGE: u8 = 64;
-
-/// Runs what the arguments ask for.
-pub async fn run(arguments: impl IntoIterator<Item = String>) -> ExitCode {
-    match parse(arguments) {
-        Some(Command::Serve) => serve::run().await,
-        Some(Command::Check { json }) => check::run(json).await,
-        Some(Command::Revoke(which)) => revoke::run(which).await,
-        Some(Command::Healthcheck) => healthcheck::run().await,
-        Some(Command::Help) => say(HELP),
-        Some(Command::Version) => say(concat!("postiz-auth-server ", env!("CARGO_PKG_VERSION"), "\n")),
-        None => {
-            complain(HELP);
-            ExitCode::from(USAGE)
+/// `arguments` begin with the program's name.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let command = match CommandLine::try_parse_from(arguments) {
+        Ok(line) => line.command.unwrap_or(Command::Serve),
+        Err(answer) => {
+            // `--help` and `--version` come here too, with exit code 0.
+            let _ = answer.print();
+            return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
+    };
+    match command {
+        Command::Serve => serve::run().await,
+        Command::Check { json } => check::run(json).await,
+        Command::Revoke(arguments) => revoke::run(arguments).await,
+        Command::Healthcheck => healthcheck::run().await,
+        Command::Version => say(concat!("postiz-auth-server ", env!("CARGO_PKG_VERSION"), "\n")),
     }
 }
 
-/// The configuration in the environment; where it has problems they are told, and the exit code is the error.
+/// The configuration in the environment. If it has problems, they are printed and the exit code is the error.
 fn configuration() -> Result<Config, ExitCode> {
     Config::from_env().map_err(|problems| {
         complain(&format!("{problems}\n"));
@@ -65,27 +73,7 @@ fn configuration() -> Result<Config, ExitCode> {
     })
 }
 
-fn parse(arguments: impl IntoIterator<Item = String>) -> Option<Command> {
-    let mut arguments = arguments.into_iter();
-    let command = match arguments.next().as_deref() {
-        None | Some("serve") => Command::Serve,
-        Some("check") => {
-            return match (arguments.next().as_deref(), arguments.next()) {
-                (None, _) => Some(Command::Check { json: false }),
-                (Some("--json"), None) => Some(Command::Check { json: true }),
-                _ => None,
-            };
-        }
-        Some("revoke") => Command::Revoke(revoke::parse(&arguments.next()?)?),
-        Some("healthcheck") => Command::Healthcheck,
-        Some("help" | "--help" | "-h") => Command::Help,
-        Some("version" | "--version" | "-V") => Command::Version,
-        Some(_) => return None,
-    };
-    arguments.next().is_none().then_some(command)
-}
-
-/// Writes to standard output; a reader that went away is no failure.
+/// Writes to standard output; a reader that has closed it is not a failure.
 fn say(text: &str) -> ExitCode {
     let _ = io::stdout().lock().write_all(text.as_bytes());
     ExitCode::SUCCESS
@@ -98,24 +86,21 @@ fn complain(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
-    fn parsed(line: &str) -> Option<Command> {
-        parse(line.split_whitespace().map(str::to_owned))
+    #[test]
+    fn the_definition_is_consistent() {
+        CommandLine::command().debug_assert();
     }
 
     #[test]
-    fn without_a_command_it_serves() {
-        assert_eq!(parsed(""), Some(Command::Serve));
-        assert_eq!(parsed("serve"), Some(Command::Serve));
-    }
-
-    #[test]
-    fn what_it_does_not_know_it_refuses() {
+    fn wrong_lines_are_refused() {
         for line in [
             "revoke",
             "revoke nonsense",
-            "revoke --all-pending x",
+            "revoke --all-pending bcdfbcdf",
             "check --yaml",
             "check --json x",
             "serve now",
@@ -123,7 +108,9 @@ mod tests {
             "--port 80",
             "healthcheck x",
         ] {
-            assert_eq!(parsed(line), None, "{line}");
+            let arguments = format!("postiz-auth-server {line}");
+            let error = CommandLine::try_parse_from(arguments.split(' ')).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
         }
     }
 }

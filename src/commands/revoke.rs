@@ -1,4 +1,4 @@
-//! `revoke`: end logins that are under way.
+//! `revoke`: end logins that are in progress.
 
 use std::process::ExitCode;
 
@@ -10,19 +10,29 @@ use crate::flow::RevokeOutcome;
 use crate::grant::{GrantId, UserCode};
 use crate::store::Which;
 
-/// What an argument means: a login's reference is eight hex digits in lower case, as pages and logs
-/// write it; anything else is a user code, as people type it.
-pub(super) fn parse(argument: &str) -> Option<Which> {
-    if argument == "--all-pending" {
-        return Some(Which::AllPending);
-    }
-    let reference = GrantId::parse_reference(argument).map(Which::Reference);
-    reference.or_else(|| argument.parse::<UserCode>().ok().map(Which::UserCode))
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// User code, or the reference that pages and logs show
+    #[arg(value_name = "CODE|REFERENCE", value_parser = parse, required_unless_present = "all_pending")]
+    which: Option<Which>,
+    /// End all logins that are not finished
+    #[arg(long, conflicts_with = "which")]
+    all_pending: bool,
 }
 
-/// Ends them, by the database in the environment. Exit codes: 0 where it did, 1 where there was no such login or no
-/// database, 78 where a variable can't be used.
-pub async fn run(which: Which) -> ExitCode {
+/// A reference is eight hex digits in lower case, as pages and logs write it. In capitals it is one too, unless it can
+/// be a user code.
+fn parse(argument: &str) -> Result<Which, &'static str> {
+    let reference = |text: &str| GrantId::parse_reference(text).map(Which::Reference);
+    reference(argument)
+        .or_else(|| argument.parse::<UserCode>().ok().map(Which::UserCode))
+        .or_else(|| reference(&argument.to_ascii_lowercase()))
+        .ok_or("neither a user code (like BCDF-GHJK) nor a reference (eight hex digits)")
+}
+
+/// Exit codes: 1 if there is no such login or no database, 78 if a variable can't be used.
+pub(super) async fn run(arguments: Arguments) -> ExitCode {
+    let which = arguments.which.unwrap_or(Which::AllPending);
     let config = match configuration() {
         Ok(config) => config,
         Err(code) => return code,
@@ -39,14 +49,14 @@ pub async fn run(which: Which) -> ExitCode {
             for grant in &revoked {
                 say(&format!("revoked {}\n", grant.reference()));
             }
-            say(&format!("Logins revoked: {}. Their terminals hear of it within a poll.\n", revoked.len()))
+            say(&format!("Logins revoked: {}. Their terminals are told at their next poll.\n", revoked.len()))
         }
         RevokeOutcome::NotFound => {
             complain("No login under way has this code or reference.\n");
             ExitCode::FAILURE
         }
         RevokeOutcome::Failed(error) => {
-            complain(&format!("Nothing was revoked: {error}. `postiz-auth-server check` says more.\n"));
+            complain(&format!("Nothing was revoked: {error}. Run `postiz-auth-server check` for details.\n"));
             ExitCode::FAILURE
         }
     }
@@ -58,14 +68,15 @@ mod tests {
 
     #[test]
     fn a_reference_is_told_from_a_user_code_by_its_form() {
-        let code = |text: &str| Some(Which::UserCode(text.parse().unwrap()));
-        assert_eq!(parse("1a2b3c4d"), Some(Which::Reference([0x1a, 0x2b, 0x3c, 0x4d])));
-        assert_eq!(parse("bcdfbcdf"), Some(Which::Reference([0xbc, 0xdf, 0xbc, 0xdf])));
+        let code = |text: &str| Ok(Which::UserCode(text.parse().unwrap()));
+        assert_eq!(parse("1a2b3c4d"), Ok(Which::Reference([0x1a, 0x2b, 0x3c, 0x4d])));
+        assert_eq!(parse("1A2B3C4D"), Ok(Which::Reference([0x1a, 0x2b, 0x3c, 0x4d])));
+        assert_eq!(parse("12345678"), Ok(Which::Reference([0x12, 0x34, 0x56, 0x78])));
+        assert_eq!(parse("bcdfbcdf"), Ok(Which::Reference([0xbc, 0xdf, 0xbc, 0xdf])));
         assert_eq!(parse("BCDFBCDF"), code("BCDF-BCDF"));
         assert_eq!(parse("bcdf-bcdf"), code("BCDF-BCDF"));
-        assert_eq!(parse("--all-pending"), Some(Which::AllPending));
-        for nothing in ["", "--all", "abc", "1a2b3c4", "1a2b3c4de"] {
-            assert_eq!(parse(nothing), None, "{nothing}");
+        for text in ["", "all", "abc", "1a2b3c4", "1a2b3c4de"] {
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `serve`: answer logins until told to stop.
+//! `serve`: the server, until SIGTERM or SIGINT.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,8 +11,7 @@ use crate::commands::{configuration, signals};
 use crate::config::{Config, ServerUrlSource};
 use crate::telemetry;
 
-/// Serves with the configuration in the environment.
-pub async fn run() -> ExitCode {
+pub(super) async fn run() -> ExitCode {
     let config = match configuration() {
         Ok(config) => config,
         Err(code) => return code,
@@ -27,12 +26,11 @@ pub async fn run() -> ExitCode {
         }
     };
     introduce(&config, running.address());
-    signals::wish_to_stop().await;
+    signals::stop_signal().await;
     running.stop().await;
     ExitCode::SUCCESS
 }
 
-/// What an operator wants to read first.
 fn introduce(config: &Config, address: SocketAddr) {
     info!(version = env!("CARGO_PKG_VERSION"), %address, "listening");
     let chosen = match config.server_url_source {
@@ -40,10 +38,10 @@ fn introduce(config: &Config, address: SocketAddr) {
         ServerUrlSource::Platform(platform) => format!("announced by {platform}"),
         ServerUrlSource::Default => "the default".to_owned(),
     };
-    info!(server_url = %config.server_url, chosen, "people and terminals reach this server here");
+    info!(server_url = %config.server_url, chosen, "public address of this server");
     info!(callback_url = %config.callback_url(), "register this callback URL with the app at Postiz");
-    info!(frontend_url = %config.frontend_url, api_url = %config.api_url, "Postiz");
-    info!(database = %config.database, tls = ?config.database.tls.mode, "database");
+    info!(frontend_url = %config.frontend_url, api_url = %config.api_url, "addresses of Postiz");
+    info!(database = %config.database, tls = %config.database.tls.mode, "database");
     for warning in &config.warnings {
         warn!("{warning}");
     }

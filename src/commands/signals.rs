@@ -1,25 +1,25 @@
-//! The wish to stop: SIGTERM and SIGINT alike.
+//! SIGTERM and SIGINT: both stop the server.
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::warn;
 
-/// Exit code of a process that was told twice to stop.
-const IMPATIENT: i32 = 130;
+/// As a shell reports a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
-/// Returns at the first signal; a second one, whenever it comes, ends the process at once.
-pub async fn wish_to_stop() {
-    one().await;
+/// Returns at the first signal; a second one ends the process at once.
+pub async fn stop_signal() {
+    next().await;
     tokio::spawn(async {
-        one().await;
-        warn!("told twice to stop: ending at once");
-        std::process::exit(IMPATIENT);
+        next().await;
+        warn!("second stop signal: ending at once");
+        std::process::exit(INTERRUPTED);
     });
 }
 
-async fn one() {
+async fn next() {
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
-        // Without them the system's own handling ends the process.
+        // Without handlers of ours, the system's default ends the process.
         return std::future::pending().await;
     };
     tokio::select! {

@@ -1,4 +1,4 @@
-//! A base URL: where a server is reached, and what its paths are appended to.
+//! The address of a server, to which paths are appended.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,7 +22,7 @@ impl BaseUrl {
         self.0.as_str().trim_end_matches('/')
     }
 
-    /// The path that ours are appended to: empty, or `/like/this`.
+    /// Empty, or `/like/this`.
     pub fn base_path(&self) -> &str {
         self.0.path().trim_end_matches('/')
     }
@@ -32,12 +32,11 @@ impl BaseUrl {
         self.0.origin().ascii_serialization()
     }
 
-    /// Whether what is sent there is encrypted.
     pub fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 
-    /// Whether only this machine is meant: `localhost`, `*.localhost`, `127.0.0.0/8` or `::1`.
+    /// `localhost`, `*.localhost`, `127.0.0.0/8` or `::1`.
     pub fn is_loopback(&self) -> bool {
         match self.0.host() {
             Some(Host::Domain(name)) => {
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_at_the_end_goes_and_the_path_stays() {
+    fn a_trailing_slash_is_removed_and_the_path_is_kept() {
         assert_eq!(base("https://example.com/").to_string(), "https://example.com");
         assert_eq!(base("HTTPS://Example.com/api//").to_string(), "https://example.com/api");
         assert_eq!(base("http://[::1]:3111").to_string(), "http://[::1]:3111");
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_is_told_from_others() {
+    fn loopback_names_and_addresses_are_recognised() {
         for text in ["http://localhost", "http://a.localhost:1", "http://127.8.0.1", "http://[::1]:3111"] {
             assert!(base(text).is_loopback(), "{text}");
         }
@@ -123,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused_with_the_reason() {
+    fn other_text_is_refused_with_the_reason() {
         for (text, reason) in [
             ("example.com", "begin with"),
             ("localhost:3111", "begin with"),

@@ -1,155 +1,150 @@
-//! From variables to a [`Config`]: clean, map with envy, collect every problem, assemble.
+//! From the environment to a [`Config`]: clean, fill in defaults, map with envy, parse, warn.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::time::Duration;
 
-use secrecy::SecretString;
-use serde::Deserialize;
+use strsim::levenshtein;
 
-use super::base_url::BaseUrl;
-use super::client_ip_source::ClientIpSource;
-use super::database_url::DatabaseUrl;
-use super::field::{Field, bare};
-use super::platform::Platform;
 use super::problems::Problems;
-use super::spelling::is_slip;
-use super::values::{LogFormat, Networks, Visible, Within};
-use super::{Config, server_url, variables as v};
+use super::server_url;
+use super::table::{Presence, Variable};
+use super::variables::{self, ALL, Config, Raw};
 
-/// The variables as envy maps them. A test holds the names against the table.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Raw {
-    database_url: Field<DatabaseUrl>,
-    postiz_oauth_client_id: Field<Visible>,
-    postiz_oauth_client_secret: Field<Visible>,
-    port: Field<Within<0, 65_535>>,
-    metrics_port: Field<Within<0, 65_535>>,
-    server_url: Field<BaseUrl>,
-    postiz_frontend_url: Field<BaseUrl>,
-    postiz_api_url: Field<BaseUrl>,
-    long_poll_seconds: Field<Within<0, 55>>,
-    device_code_ttl: Field<Within<1, 3600>>,
-    database_pool_size: Field<Within<1, 100>>,
-    drain_seconds: Field<Within<0, 300>>,
-    log_format: Field<LogFormat>,
-    rust_log: Field<String>,
-    otel_exporter_otlp_endpoint: Field<BaseUrl>,
-    client_ip_source: Field<ClientIpSource>,
-    trusted_proxies: Field<Networks>,
-    rate_limit_guesses: Field<Within<0, 100_000>>,
-    rate_limit_codes: Field<Within<0, 100_000>>,
-}
+/// The environment, as far as it is UTF-8.
+pub(super) type Vars = BTreeMap<String, String>;
 
-/// Reads all variables before it gives up, so that one start shows all problems.
 pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
+    let (vars, not_unicode) = unicode(vars);
     let mut problems = Problems::default();
-    let vars = unicode(vars, &mut problems);
-    let slips = slips(&vars);
-    let platform = Platform::recognise(&vars);
-    let raw = map(&vars);
-
-    let database = raw.database_url.take(&v::DATABASE_URL, &mut problems);
-    let client_id = raw.postiz_oauth_client_id.take(&v::CLIENT_ID, &mut problems);
-    let client_secret = raw.postiz_oauth_client_secret.take(&v::CLIENT_SECRET, &mut problems);
-    let port = raw.port.take(&v::PORT, &mut problems);
-    let metrics_port = raw.metrics_port.take(&v::METRICS_PORT, &mut problems);
-    let server_url = raw.server_url.take(&v::SERVER_URL, &mut problems);
-    let frontend_url = raw.postiz_frontend_url.take(&v::FRONTEND_URL, &mut problems);
-    let api_url = raw.postiz_api_url.take(&v::API_URL, &mut problems);
-    let long_poll = raw.long_poll_seconds.take(&v::LONG_POLL_SECONDS, &mut problems);
-    let device_code_ttl = raw.device_code_ttl.take(&v::DEVICE_CODE_TTL, &mut problems);
-    let pool_size = raw.database_pool_size.take(&v::DATABASE_POOL_SIZE, &mut problems);
-    let drain = raw.drain_seconds.take(&v::DRAIN_SECONDS, &mut problems);
-    let log_format = raw.log_format.take(&v::LOG_FORMAT, &mut problems);
-    let log_filter = raw.rust_log.take(&v::RUST_LOG, &mut problems);
-    let otlp_endpoint = raw.otel_exporter_otlp_endpoint.take(&v::OTLP_ENDPOINT, &mut problems);
-    let client_ip_source = raw.client_ip_source.take(&v::CLIENT_IP_SOURCE, &mut problems);
-    let trusted_proxies = raw.trusted_proxies.take(&v::TRUSTED_PROXIES, &mut problems);
-    let guesses = raw.rate_limit_guesses.take(&v::RATE_LIMIT_GUESSES, &mut problems);
-    let codes = raw.rate_limit_codes.take(&v::RATE_LIMIT_CODES, &mut problems);
-
-    // Nothing is absent here unless it is a problem already.
-    let assemble = || {
-        let port = u16::try_from(port?.0).ok()?;
-        let database = database?;
-        let (server_url, server_url_source) = server_url::choose(server_url, platform, &vars, port)?;
-        let mut warnings = database.warnings.clone();
-        warnings.extend(server_url::doubts(&server_url, server_url_source, platform));
-        warnings.extend(slips.iter().map(|(found, meant)| format!("{found} is passed over: is {meant} meant?")));
-        if otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
-            warnings
-                .push("OTEL_EXPORTER_OTLP_ENDPOINT is passed over: this build has no traces (feature otlp)".to_owned());
+    for variable in ALL.iter().filter(|variable| not_unicode.iter().any(|name| name == variable.name)) {
+        problems.not_unicode(variable);
+    }
+    let misspelt = misspelt(&vars);
+    match variables::parse(map(&vars), &vars, &mut problems) {
+        Some(mut config) if problems.is_empty() => {
+            config.warnings = warnings(&config, &misspelt);
+            Ok(config)
         }
-        Some(Config {
-            database,
-            client_id: client_id?.0,
-            client_secret: SecretString::from(client_secret?.0),
-            port,
-            metrics_port: metrics_port.and_then(|port| u16::try_from(port.0).ok()),
-            server_url,
-            frontend_url: frontend_url?,
-            api_url: api_url?,
-            long_poll: Duration::from_secs(long_poll?.0.into()),
-            device_code_ttl: Duration::from_secs(device_code_ttl?.0.into()),
-            database_pool_size: usize::try_from(pool_size?.0).ok()?,
-            drain: Duration::from_secs(drain?.0.into()),
-            log_format: log_format.unwrap_or_else(LogFormat::of_stderr),
-            log_filter,
-            otlp_endpoint,
-            client_ip_source: client_ip_source?,
-            trusted_proxies: trusted_proxies.map(|networks| networks.0).unwrap_or_default(),
-            rate_limit_guesses: guesses?.0,
-            rate_limit_codes: codes?.0,
-            platform,
-            server_url_source,
-            warnings,
-        })
-    };
-    match assemble() {
-        Some(config) if problems.is_empty() => Ok(config),
         _ => {
-            for (found, meant) in &slips {
-                problems.explain_missing(meant, &format!("{found} is set: is it meant?"));
+            for (found, meant) in &misspelt {
+                problems.explain_missing(meant, &format!("{found} is set: did you mean {meant}?"));
             }
             Err(problems)
         }
     }
 }
 
-/// Keeps what is UTF-8. Anything else only matters where the variable is ours.
-fn unicode(vars: impl IntoIterator<Item = (OsString, OsString)>, problems: &mut Problems) -> BTreeMap<String, String> {
-    let mut kept = BTreeMap::new();
-    for (name, value) in vars {
-        let Ok(name) = name.into_string() else {
-            continue;
-        };
+/// Also returns the names of variables whose value is not UTF-8: they matter only if the server reads them.
+pub(super) fn unicode(vars: impl IntoIterator<Item = (OsString, OsString)>) -> (Vars, Vec<String>) {
+    let mut kept = Vars::new();
+    let mut not_unicode = Vec::new();
+    for (name, value) in vars.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value))) {
         match value.into_string() {
             Ok(value) => drop(kept.insert(name, value)),
-            Err(_) => v::ALL
-                .iter()
-                .filter(|variable| variable.name == name)
-                .for_each(|variable| problems.not_unicode(variable)),
+            Err(_) => not_unicode.push(name),
         }
     }
-    kept
+    (kept, not_unicode)
 }
 
-/// Maps our variables, with the table's defaults in the gaps. envy lowers all names: only those in capitals are handed to
-/// it, or `port` beside `PORT` would be a duplicate.
-fn map(vars: &BTreeMap<String, String>) -> Raw {
-    let ours = v::ALL.iter().filter_map(|variable| {
-        let set = vars.get(variable.name).filter(|value| bare(value) != Ok(""));
-        let value = set.map(String::as_str).or(variable.default)?;
-        Some((variable.name.to_owned(), value.to_owned()))
-    });
-    // Cannot fail: a `Field` keeps its problem to itself. If it did, the required variables would be missing.
-    envy::from_iter(ours).unwrap_or_default()
+/// Removes surrounding white space and quotes: `docker run --env-file` keeps the quotes of `NAME="value"`.
+pub(super) fn bare(raw: &str) -> Result<&str, &'static str> {
+    let value = raw.trim();
+    match value.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            value[1..].strip_suffix(quote).map(str::trim).ok_or("begins with a quotation mark that is never closed")
+        }
+        _ => Ok(value),
+    }
 }
 
-/// Pairs of a variable that nobody reads and the unset one of ours that it looks like.
-fn slips(vars: &BTreeMap<String, String>) -> Vec<(String, &'static str)> {
-    let unset = v::ALL.iter().map(|variable| variable.name).filter(|&name| !vars.contains_key(name));
-    unset.filter_map(|meant| Some((vars.keys().find(|found| is_slip(found, meant))?.clone(), meant))).collect()
+/// The value without quotes, if there is one: an empty variable counts as missing.
+pub(super) fn value<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
+    bare(vars.get(name)?).ok().filter(|value| !value.is_empty())
+}
+
+/// The port that the server listens on; the default if it can't be read.
+pub(super) fn port(vars: &Vars) -> u16 {
+    let texts = [value(vars, variables::PORT.name), variables::PORT.default()];
+    texts.into_iter().flatten().find_map(|port| port.parse().ok()).unwrap_or_default()
+}
+
+/// Keyed by field, not by variable: envy lowers all names, and `port` beside `PORT` would be a duplicate.
+fn map(vars: &Vars) -> Raw {
+    let text = |variable: &Variable| {
+        let set = vars.get(variable.name).filter(|raw| bare(raw) != Ok("")).cloned();
+        set.or_else(|| match variable.presence {
+            Presence::Default(text) => Some(text.to_owned()),
+            Presence::Derived(derive) => Some(derive(vars)),
+            Presence::Required | Presence::Optional => None,
+        })
+    };
+    let texts = ALL.iter().filter_map(|variable| Some((variable.field.to_owned(), text(variable)?)));
+    // Cannot fail: every field is text. If it did, the required variables would be missing.
+    envy::from_iter(texts).unwrap_or_default()
+}
+
+fn warnings(config: &Config, misspelt: &[(&str, &str)]) -> Vec<String> {
+    let mut warnings = config.database.warnings.clone();
+    warnings.extend(server_url::warnings(config));
+    warnings.extend(misspelt.iter().map(|(found, meant)| format!("{found} is ignored: its name looks like {meant}")));
+    warnings.extend_from_slice(&config.log_filter.warnings);
+    if config.otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
+        warnings.push("OTEL_EXPORTER_OTLP_ENDPOINT is ignored: this build has no traces (feature otlp)".to_owned());
+    }
+    warnings
+}
+
+/// Pairs of a variable that the server doesn't read and the unset one that it looks like.
+fn misspelt(vars: &Vars) -> Vec<(&str, &'static str)> {
+    let unset = ALL.iter().map(|variable| variable.name).filter(|&name| !vars.contains_key(name));
+    unset.filter_map(|meant| Some((vars.keys().find(|found| is_misspelt(found, meant))?.as_str(), meant))).collect()
+}
+
+/// Whether `found` is `meant` in other capitals, or with one or two wrong characters.
+fn is_misspelt(found: &str, meant: &str) -> bool {
+    /// Shorter names are too easily alike (`PORT`, `HOST`).
+    const COMPARABLE: usize = 8;
+    let capitals = found.to_uppercase();
+    found != meant && (capitals == meant || meant.len() >= COMPARABLE && levenshtein(&capitals, meant) <= 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_and_quotes_around_a_value_are_removed() {
+        for raw in ["3111", " 3111\n", "\"3111\"", "'3111'", " \" 3111 \" "] {
+            assert_eq!(bare(raw), Ok("3111"), "{raw:?}");
+        }
+        for raw in ["", "  ", "\t\n", "\"\"", "' '"] {
+            assert_eq!(bare(raw), Ok(""), "{raw:?}");
+        }
+        for raw in ["\"", "'", "\"3111", "'3111\""] {
+            assert!(bare(raw).is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn misspelt_names_are_recognised_and_others_left_alone() {
+        for (found, meant) in [
+            ("DATABSE_URL", "DATABASE_URL"),
+            ("DATABASE_ULR", "DATABASE_URL"),
+            ("Database_Url", "DATABASE_URL"),
+            ("port", "PORT"),
+            ("POSTIZ_OAUTH_CLIENTID", "POSTIZ_OAUTH_CLIENT_ID"),
+        ] {
+            assert!(is_misspelt(found, meant), "{found}");
+        }
+        for (found, meant) in [
+            ("DATABASE_URL", "DATABASE_URL"),
+            ("HOST", "PORT"),
+            ("POSTIZ_API_KEY", "POSTIZ_API_URL"),
+            ("POSTIZ_AUTH_SERVER", "POSTIZ_API_URL"),
+            ("DIRECT_DATABASE_URL", "DATABASE_URL"),
+        ] {
+            assert!(!is_misspelt(found, meant), "{found}");
+        }
+    }
 }

@@ -1,29 +1,26 @@
-//! The hosting platforms that say in variables of their own where a service is reached.
+//! The hosting platforms that announce a service's public address in variables of their own.
 //!
 //! - Fly.io: <https://fly.io/docs/machines/runtime-environment/>
 //! - Railway: <https://docs.railway.com/reference/variables>
 //! - Render: <https://render.com/docs/environment-variables>
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 use super::base_url::BaseUrl;
+use super::load::{Vars, value};
 
-/// A hosting platform that is recognised by its own variables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Platform {
-    /// Fly.io, which sets `FLY_APP_NAME`.
+    /// Sets `FLY_APP_NAME`.
+    #[strum(to_string = "Fly.io")]
     Fly,
-    /// Railway, which sets `RAILWAY_PROJECT_ID`, and `RAILWAY_PUBLIC_DOMAIN` once the service has a domain.
+    /// Sets `RAILWAY_PROJECT_ID`, and `RAILWAY_PUBLIC_DOMAIN` once the service has a domain.
     Railway,
-    /// Render, which sets `RENDER=true`, and `RENDER_EXTERNAL_URL` for a web service.
+    /// Sets `RENDER=true`, and `RENDER_EXTERNAL_URL` for a web service.
     Render,
 }
 
 impl Platform {
-    /// The platform that these variables come from.
-    pub(super) fn recognise(vars: &BTreeMap<String, String>) -> Option<Self> {
-        let has = |name: &str| vars.get(name).is_some_and(|value| !value.trim().is_empty());
+    pub(super) fn recognise(vars: &Vars) -> Option<Self> {
+        let has = |name| value(vars, name).is_some();
         if has("FLY_APP_NAME") {
             Some(Self::Fly)
         } else if has("RAILWAY_PROJECT_ID") || has("RAILWAY_PUBLIC_DOMAIN") {
@@ -35,36 +32,23 @@ impl Platform {
         }
     }
 
-    /// The public URL that the platform announces, if it announces one that can be used.
-    pub(super) fn public_url(self, vars: &BTreeMap<String, String>) -> Option<BaseUrl> {
-        let value = |name: &str| vars.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+    /// The public URL that the platform announces, if there is one and it can be used.
+    pub(super) fn public_url(self, vars: &Vars) -> Option<BaseUrl> {
         let url = match self {
-            Self::Fly => format!("https://{}.fly.dev", value("FLY_APP_NAME")?),
-            Self::Railway => format!("https://{}", value("RAILWAY_PUBLIC_DOMAIN")?),
-            Self::Render => value("RENDER_EXTERNAL_URL")?.to_owned(),
+            Self::Fly => format!("https://{}.fly.dev", value(vars, "FLY_APP_NAME")?),
+            Self::Railway => format!("https://{}", value(vars, "RAILWAY_PUBLIC_DOMAIN")?),
+            Self::Render => value(vars, "RENDER_EXTERNAL_URL")?.to_owned(),
         };
         url.parse().ok()
     }
 
-    /// What the operator can do where no public URL is announced.
+    /// What to do if the platform announces no public URL.
     pub(super) fn advice(self) -> &'static str {
         match self {
             Self::Fly => "FLY_APP_NAME does not make a host name: set SERVER_URL",
-            Self::Railway => {
-                "RAILWAY_PUBLIC_DOMAIN is not there: generate a domain for this service, or set SERVER_URL"
-            }
-            Self::Render => "RENDER_EXTERNAL_URL is not there: make this a web service, or set SERVER_URL",
+            Self::Railway => "RAILWAY_PUBLIC_DOMAIN is not set: generate a domain for this service, or set SERVER_URL",
+            Self::Render => "RENDER_EXTERNAL_URL is not set: make this a web service, or set SERVER_URL",
         }
-    }
-}
-
-impl fmt::Display for Platform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Fly => "Fly.io",
-            Self::Railway => "Railway",
-            Self::Render => "Render",
-        })
     }
 }
 

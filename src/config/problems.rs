@@ -1,20 +1,19 @@
-//! What is wrong with the configuration, all of it at once.
+//! All problems of a configuration at once.
 
 use std::fmt;
 
-use super::variables::Variable;
+use super::table::Variable;
 
-/// How much of a bad value is shown: enough to recognise it.
+/// Enough of a bad value to recognise it.
 const SHOWN_CHARS: usize = 80;
 
 /// One variable that keeps the server from starting.
 #[derive(Debug)]
 pub struct Problem {
-    /// The variable.
     pub variable: &'static Variable,
     /// Completes the sentence that begins with the variable's name; holds nothing of a secret.
     pub why: String,
-    /// The value that was found, shortened; none for secrets and for what might hold one.
+    /// The value, shortened; none if it is a secret or might hold one.
     pub found: Option<String>,
 }
 
@@ -25,7 +24,7 @@ impl fmt::Display for Problem {
         if let Some(found) = &self.found {
             write!(f, ": {found:?}")?;
         }
-        write!(f, "\n  What it is: {description}\n  Allowed:    {allowed}\n  Example:    {name}={example}")
+        write!(f, "\n  Meaning: {description}\n  Allowed: {allowed}\n  Example: {name}={example}")
     }
 }
 
@@ -34,10 +33,9 @@ impl fmt::Display for Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
-    /// What the process exits with: `EX_CONFIG` of sysexits.h.
+    /// `EX_CONFIG` of sysexits.h.
     pub const EXIT_CODE: u8 = 78;
 
-    /// Each of them.
     pub fn all(&self) -> &[Problem] {
         &self.0
     }
@@ -55,13 +53,13 @@ impl Problems {
     }
 
     pub(super) fn bad(&mut self, variable: &'static Variable, raw: &str, why: String) {
-        // An @ may end a password: somebody's DATABASE_URL, pasted one line too low.
+        // Text with an @ may hold a password: a DATABASE_URL that was pasted one line too low.
         let shown = !variable.secret && !raw.contains('@');
         let found = shown.then(|| raw.chars().take(SHOWN_CHARS).collect());
         self.push(Problem { variable, why, found });
     }
 
-    /// Adds what may explain a missing variable.
+    /// Adds a hint to the problem of a missing variable, if there is one.
     pub(super) fn explain_missing(&mut self, name: &str, hint: &str) {
         let missing = |problem: &&mut Problem| problem.variable.name == name && problem.why == "is missing";
         if let Some(problem) = self.0.iter_mut().find(missing) {

@@ -1,47 +1,41 @@
-//! Which `SERVER_URL` holds, and who decided it.
+//! `SERVER_URL`, and where it comes from if it is not set.
 
-use std::collections::BTreeMap;
-
-use super::base_url::BaseUrl;
+use super::Config;
+use super::load::{Vars, port, value};
 use super::platform::Platform;
 
-/// Who decided `SERVER_URL`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerUrlSource {
-    /// The operator.
+    /// `SERVER_URL` is set.
     Set,
-    /// The platform, by its own variables.
+    /// The platform announces it in its own variables.
     Platform(Platform),
-    /// Nobody.
+    /// `http://localhost` and the port.
     Default,
 }
 
-/// The operator's word, else the platform's, else this machine.
-pub(super) fn choose(
-    set: Option<BaseUrl>,
-    platform: Option<Platform>,
-    vars: &BTreeMap<String, String>,
-    port: u16,
-) -> Option<(BaseUrl, ServerUrlSource)> {
-    let announced = || platform.and_then(|platform| Some((platform.public_url(vars)?, platform)));
-    if let Some(url) = set {
-        Some((url, ServerUrlSource::Set))
-    } else if let Some((url, platform)) = announced() {
-        Some((url, ServerUrlSource::Platform(platform)))
-    } else {
-        let url = format!("http://localhost:{port}").parse().ok()?;
-        Some((url, ServerUrlSource::Default))
+pub(super) fn source(vars: &Vars) -> ServerUrlSource {
+    let announced = Platform::recognise(vars).filter(|platform| platform.public_url(vars).is_some());
+    match value(vars, "SERVER_URL") {
+        Some(_) => ServerUrlSource::Set,
+        None => announced.map_or(ServerUrlSource::Default, ServerUrlSource::Platform),
     }
 }
 
-/// What works, and still is hardly what the operator wants.
-pub(super) fn doubts(server_url: &BaseUrl, source: ServerUrlSource, platform: Option<Platform>) -> Vec<String> {
-    let mut doubts = Vec::new();
-    if let (ServerUrlSource::Default, Some(platform)) = (source, platform) {
-        doubts.push(format!("SERVER_URL is {server_url} although this runs on {platform}: {}", platform.advice()));
+/// The URL that the platform announces, or this machine's.
+pub(super) fn derived(vars: &Vars) -> String {
+    let announced = Platform::recognise(vars).and_then(|platform| platform.public_url(vars));
+    announced.map_or_else(|| format!("http://localhost:{}", port(vars)), |url| url.to_string())
+}
+
+pub(super) fn warnings(config: &Config) -> Vec<String> {
+    let url = &config.server_url;
+    let mut warnings = Vec::new();
+    if let (ServerUrlSource::Default, Some(platform)) = (config.server_url_source, config.platform) {
+        warnings.push(format!("SERVER_URL is {url} although this runs on {platform}: {}", platform.advice()));
     }
-    if !server_url.is_https() && !server_url.is_loopback() {
-        doubts.push(format!("SERVER_URL is {server_url}: without https, whoever is on the way can take over a login"));
+    if !url.is_https() && !url.is_loopback() {
+        warnings.push(format!("SERVER_URL is {url}: without https, anyone on the network path can take over a login"));
     }
-    doubts
+    warnings
 }

@@ -1,166 +1,195 @@
-//! The table of variables: what the problems, `.env.example` and the documentation say comes from here.
+//! The table of variables. See [`super::table`] for what an entry generates.
 
-/// A variable of the environment that the server reads.
-#[derive(Debug)]
-pub struct Variable {
-    /// Its name, always in capitals.
-    pub name: &'static str,
-    /// Whether the server refuses to start without it.
-    pub required: bool,
-    /// What holds where it is not set, as it would be written; none where nothing fixed holds.
-    pub default: Option<&'static str>,
-    /// What it decides, in one sentence.
-    pub description: &'static str,
-    /// Which values it may have.
-    pub allowed: &'static str,
-    /// A value that it could have.
-    pub example: &'static str,
-    /// Whether its value must never be shown.
-    pub secret: bool,
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::base_url::BaseUrl;
+use super::client_ip_source::ClientIpSource;
+use super::database_url::DatabaseUrl;
+use super::load::Vars;
+use super::log_filter::LogFilter;
+use super::log_format::{self, LogFormat};
+use super::platform::Platform;
+use super::problems::Problems;
+use super::server_url::{self, ServerUrlSource};
+use super::table::{Presence, Variable, take, variables};
+use super::values::{networks, number, one_of, seconds, visible_ascii};
+
+variables! {
+    DATABASE_URL {
+        field: database: DatabaseUrl,
+        presence: Required,
+        parse: DatabaseUrl::parse,
+        secret: true,
+        description: "The PostgreSQL database that holds the logins in progress.",
+        allowed: "a PostgreSQL URL with user, host and database; reserved characters in a password are percent-encoded (@ as %40)",
+        example: "postgres://postiz_auth:change-me@localhost:5432/postiz_auth",
+    }
+    POSTIZ_OAUTH_CLIENT_ID {
+        field: client_id: String,
+        presence: Required,
+        parse: visible_ascii,
+        secret: true,
+        description: "The client ID of the OAuth app that you made in Postiz.",
+        allowed: "the client ID as Postiz shows it",
+        example: "pca_0123456789abcdef",
+    }
+    POSTIZ_OAUTH_CLIENT_SECRET {
+        field: client_secret: SecretString,
+        presence: Required,
+        parse: visible_ascii,
+        secret: true,
+        description: "The client secret of that OAuth app.",
+        allowed: "the client secret as Postiz showed it once",
+        example: "change-me-0123456789abcdef",
+    }
+    PORT {
+        field: port: u16,
+        presence: Default("3111"),
+        parse: number::<u16>(0..=65_535),
+        secret: false,
+        description: "The TCP port that the server listens on.",
+        allowed: "a port, 1 to 65535; 0 lets the system pick a free one",
+        example: "3111",
+    }
+    METRICS_PORT {
+        field: metrics_port: Option<u16>,
+        presence: Optional,
+        parse: number::<u16>(0..=65_535),
+        secret: false,
+        description: "The TCP port that serves /metrics to Prometheus; if it is not set, there are no metrics.",
+        allowed: "a port, 1 to 65535; 0 lets the system pick a free one",
+        example: "9464",
+    }
+    SERVER_URL {
+        field: server_url: BaseUrl,
+        presence: Derived(server_url::derived),
+        parse: str::parse::<BaseUrl>,
+        secret: false,
+        description: "Where browsers and the CLI reach this server. By default the public URL that Fly.io, Railway or Render \
+                      announces, elsewhere http://localhost with the port above.",
+        allowed: "an https:// URL, or http:// for trying out; a path is kept",
+        example: "https://auth.example.com",
+    }
+    POSTIZ_FRONTEND_URL {
+        field: frontend_url: BaseUrl,
+        presence: Default("https://platform.postiz.com"),
+        parse: str::parse::<BaseUrl>,
+        secret: false,
+        description: "The address of Postiz in a browser.",
+        allowed: "an https:// or http:// URL",
+        example: "https://postiz.example.com",
+    }
+    POSTIZ_API_URL {
+        field: api_url: BaseUrl,
+        presence: Default("https://api.postiz.com"),
+        parse: str::parse::<BaseUrl>,
+        secret: false,
+        description: "The address of Postiz's API; a self-hosted Postiz has it at /api.",
+        allowed: "an https:// or http:// URL",
+        example: "https://postiz.example.com/api",
+    }
+    LONG_POLL_SECONDS {
+        field: long_poll: Duration,
+        presence: Default("20"),
+        parse: seconds(0..=55),
+        secret: false,
+        description: "Seconds for which a poll for the token may be held open.",
+        allowed: "0 to 55; 0 answers every poll at once",
+        example: "20",
+    }
+    DEVICE_CODE_TTL {
+        field: device_code_ttl: Duration,
+        presence: Default("900"),
+        parse: seconds(1..=3600),
+        secret: false,
+        description: "Seconds after which a login that was not approved expires.",
+        allowed: "1 to 3600",
+        example: "900",
+    }
+    DATABASE_POOL_SIZE {
+        field: database_pool_size: usize,
+        presence: Default("8"),
+        parse: number::<usize>(1..=100),
+        secret: false,
+        description: "The largest number of database connections of one replica.",
+        allowed: "1 to 100",
+        example: "8",
+    }
+    DRAIN_SECONDS {
+        field: drain: Duration,
+        presence: Default("0"),
+        parse: seconds(0..=300),
+        secret: false,
+        description: "Seconds to keep serving after SIGTERM while /health already answers 503.",
+        allowed: "0 to 300; 0 stops at once",
+        example: "10",
+    }
+    LOG_FORMAT {
+        field: log_format: LogFormat,
+        presence: Derived(log_format::derived),
+        parse: one_of::<LogFormat>,
+        secret: false,
+        description: "How log lines are written. By default text on a terminal, json elsewhere.",
+        allowed: "json or text",
+        example: "json",
+    }
+    RUST_LOG {
+        field: log_filter: LogFilter,
+        presence: Optional,
+        parse: LogFilter::parse,
+        secret: false,
+        description: "Which log lines are written, by level or by module; info if it is not set.",
+        allowed: "a level (error, warn, info, debug, trace) or a list such as info,hyper=warn",
+        example: "info",
+    }
+    OTEL_EXPORTER_OTLP_ENDPOINT {
+        field: otlp_endpoint: Option<BaseUrl>,
+        presence: Optional,
+        parse: str::parse::<BaseUrl>,
+        secret: false,
+        description: "The OpenTelemetry collector that traces are sent to, in builds with the feature otlp. OpenTelemetry's \
+                      other variables apply too.",
+        allowed: "an https:// or http:// URL, to which /v1/traces is appended",
+        example: "http://localhost:4318",
+    }
+    CLIENT_IP_SOURCE {
+        field: client_ip_source: ClientIpSource,
+        presence: Default("Auto"),
+        parse: one_of::<ClientIpSource>,
+        secret: false,
+        description: "Where the client's address is taken from, for rate limits and for the address that the pages show.",
+        allowed: "Auto, Connection, RightmostXForwardedFor, XRealIp, FlyClientIp or CfConnectingIp",
+        example: "RightmostXForwardedFor",
+    }
+    TRUSTED_PROXIES {
+        field: trusted_proxies: Vec<IpNet>,
+        presence: Optional,
+        parse: networks,
+        secret: false,
+        description: "Proxies in front of the server whose X-Forwarded-For is trusted, besides private addresses.",
+        allowed: "networks and addresses, separated by commas",
+        example: "203.0.113.0/24,2001:db8::/32",
+    }
+    RATE_LIMIT_GUESSES {
+        field: rate_limit_guesses: u32,
+        presence: Default("10"),
+        parse: number::<u32>(0..=100_000),
+        secret: false,
+        description: "Wrong codes that a client may enter in 15 minutes, counted over all replicas.",
+        allowed: "0 to 100000; 0 sets no limit",
+        example: "10",
+    }
+    RATE_LIMIT_CODES {
+        field: rate_limit_codes: u32,
+        presence: Default("60"),
+        parse: number::<u32>(0..=100_000),
+        secret: false,
+        description: "Logins that a client may start in a minute, counted by each replica.",
+        allowed: "0 to 100000; 0 sets no limit",
+        example: "60",
+    }
 }
-
-impl Variable {
-    const fn required(name: &'static str, description: &'static str) -> Self {
-        Self { name, required: true, default: None, description, allowed: "", example: "", secret: true }
-    }
-
-    const fn optional(name: &'static str, default: Option<&'static str>, description: &'static str) -> Self {
-        Self { name, required: false, default, description, allowed: "", example: "", secret: false }
-    }
-
-    const fn allowed(self, allowed: &'static str, example: &'static str) -> Self {
-        Self { allowed, example, ..self }
-    }
-}
-
-pub(super) const DATABASE_URL: Variable = Variable::required(
-    "DATABASE_URL",
-    "The PostgreSQL database that keeps the logins under way.",
-)
-.allowed(
-    "a PostgreSQL URL with user, host and database; reserved characters in a password are percent-encoded (@ as %40)",
-    "postgres://postiz_auth:change-me@localhost:5432/postiz_auth",
-);
-
-pub(super) const CLIENT_ID: Variable =
-    Variable::required("POSTIZ_OAUTH_CLIENT_ID", "The client ID of the OAuth app that you made in Postiz.")
-        .allowed("the client ID as Postiz shows it", "pca_0123456789abcdef");
-
-pub(super) const CLIENT_SECRET: Variable =
-    Variable::required("POSTIZ_OAUTH_CLIENT_SECRET", "The client secret of that OAuth app.")
-        .allowed("the client secret as Postiz showed it once", "change-me-0123456789abcdef");
-
-pub(super) const PORT: Variable = Variable::optional("PORT", Some("3111"), "The TCP port that the server listens on.")
-    .allowed("a port, 1 to 65535; 0 lets the system pick a free one", "3111");
-
-pub(super) const METRICS_PORT: Variable =
-    Variable::optional("METRICS_PORT", None, "The TCP port for Prometheus, apart from the public one.")
-        .allowed("a port, 1 to 65535; 0 lets the system pick a free one; without it there is none", "9464");
-
-pub(super) const SERVER_URL: Variable = Variable::optional(
-    "SERVER_URL",
-    None,
-    "Where people reach this server. By default the public URL that Fly.io, Railway or Render announces, elsewhere \
-     http://localhost with the port above.",
-)
-.allowed("an https:// URL, or http:// for trying out; a path is kept", "https://auth.example.com");
-
-pub(super) const FRONTEND_URL: Variable = Variable::optional(
-    "POSTIZ_FRONTEND_URL",
-    Some("https://platform.postiz.com"),
-    "Where people see Postiz; its page for granting access is below it.",
-)
-.allowed("an https:// or http:// URL", "https://postiz.example.com");
-
-pub(super) const API_URL: Variable = Variable::optional(
-    "POSTIZ_API_URL",
-    Some("https://api.postiz.com"),
-    "Where the API of Postiz is; a self-hosted Postiz has it at /api.",
-)
-.allowed("an https:// or http:// URL", "https://postiz.example.com/api");
-
-pub(super) const LONG_POLL_SECONDS: Variable =
-    Variable::optional("LONG_POLL_SECONDS", Some("20"), "How long a poll for the token may be held open, in seconds.")
-        .allowed("0 to 55; 0 never holds one", "20");
-
-pub(super) const DEVICE_CODE_TTL: Variable =
-    Variable::optional("DEVICE_CODE_TTL", Some("900"), "How long a login may take, in seconds.")
-        .allowed("1 to 3600", "900");
-
-pub(super) const DATABASE_POOL_SIZE: Variable =
-    Variable::optional("DATABASE_POOL_SIZE", Some("8"), "How many database connections a replica may hold.")
-        .allowed("1 to 100", "8");
-
-pub(super) const DRAIN_SECONDS: Variable = Variable::optional(
-    "DRAIN_SECONDS",
-    Some("0"),
-    "How long everything is still served after the wish to stop, while /health already says 503, in seconds.",
-)
-.allowed("0 to 300; 0 stops at once", "10");
-
-pub(super) const LOG_FORMAT: Variable =
-    Variable::optional("LOG_FORMAT", None, "How log lines are written; text on a terminal, json elsewhere.")
-        .allowed("json or text", "json");
-
-pub(super) const RUST_LOG: Variable =
-    Variable::optional("RUST_LOG", None, "Which log lines are written, by level or by module.")
-        .allowed("a level (error, warn, info, debug, trace) or a list such as info,hyper=warn", "info");
-
-pub(super) const OTLP_ENDPOINT: Variable = Variable::optional(
-    "OTEL_EXPORTER_OTLP_ENDPOINT",
-    None,
-    "The OpenTelemetry collector that traces are sent to, in builds with the feature otlp; OpenTelemetry's other variables \
-     hold too.",
-)
-.allowed("an https:// or http:// URL, to which /v1/traces is appended", "http://localhost:4318");
-
-pub(super) const CLIENT_IP_SOURCE: Variable = Variable::optional(
-    "CLIENT_IP_SOURCE",
-    Some("Auto"),
-    "Which part of a request says who the client is, for the limits and for the page on which people compare addresses.",
-)
-.allowed("Auto, Connection, RightmostXForwardedFor, XRealIp, FlyClientIp or CfConnectingIp", "RightmostXForwardedFor");
-
-pub(super) const TRUSTED_PROXIES: Variable = Variable::optional(
-    "TRUSTED_PROXIES",
-    None,
-    "The proxies in front of the server whose X-Forwarded-For is believed, besides private addresses.",
-)
-.allowed("networks and addresses, separated by commas", "203.0.113.0/24,2001:db8::/32");
-
-pub(super) const RATE_LIMIT_GUESSES: Variable = Variable::optional(
-    "RATE_LIMIT_GUESSES",
-    Some("10"),
-    "How many wrong codes a client may enter in 15 minutes, counted over all replicas.",
-)
-.allowed("0 to 100000; 0 sets no limit", "10");
-
-pub(super) const RATE_LIMIT_CODES: Variable = Variable::optional(
-    "RATE_LIMIT_CODES",
-    Some("60"),
-    "How many logins a client may start in a minute, counted by each replica.",
-)
-.allowed("0 to 100000; 0 sets no limit", "60");
-
-/// Every variable that the server reads from its operator, the required ones first.
-pub(super) const ALL: &[Variable] = &[
-    DATABASE_URL,
-    CLIENT_ID,
-    CLIENT_SECRET,
-    PORT,
-    METRICS_PORT,
-    SERVER_URL,
-    FRONTEND_URL,
-    API_URL,
-    LONG_POLL_SECONDS,
-    DEVICE_CODE_TTL,
-    DATABASE_POOL_SIZE,
-    DRAIN_SECONDS,
-    LOG_FORMAT,
-    RUST_LOG,
-    OTLP_ENDPOINT,
-    CLIENT_IP_SOURCE,
-    TRUSTED_PROXIES,
-    RATE_LIMIT_GUESSES,
-    RATE_LIMIT_CODES,
-];

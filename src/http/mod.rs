@@ -8,7 +8,7 @@
 //! | [`token`] | `POST /device/token`: the terminal polls |
 //! | [`health`] | `/health`, `/health/live`: load balancers |
 //! | [`openapi`] | `/openapi.yaml`: the API, described |
-//! | [`mirror`] | `/health/mirror`: our own `check`, from outside |
+//! | [`self_check`] | `/health/mirror`: our own `check`, from outside |
 //! | [`metadata`] | `/.well-known/oauth-authorization-server`, `/` |
 //!
 //! A handler fails with one of two enums: [`errors::ClientError`] for programs, [`pages::Page`] for people.
@@ -24,12 +24,12 @@ pub mod headers;
 pub mod health;
 pub mod lean;
 pub mod metadata;
-pub mod mirror;
 pub mod openapi;
 pub mod own_form;
 pub mod pages;
 pub mod params;
 pub mod routes;
+pub mod self_check;
 pub mod token;
 pub mod trace;
 pub mod verify;
@@ -40,7 +40,7 @@ use crate::flow::DeviceFlow;
 
 use client_ip::ClientIp;
 use health::Health;
-use mirror::MirrorKey;
+use self_check::SelfCheckKey;
 
 /// What the handlers need; shared by all workers.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub struct Deps {
     pub flow: DeviceFlow,
     pub health: Health,
     pub client_ip: ClientIp,
-    pub mirror_key: MirrorKey,
+    pub self_check_key: SelfCheckKey,
     pub server_url: BaseUrl,
     /// The one foreign origin that a form of ours may lead to.
     pub frontend_url: BaseUrl,
@@ -61,7 +61,7 @@ impl Deps {
         Self {
             health: Health::new(flow.store().database().clone(), flow.stopping().clone()),
             client_ip: ClientIp::new(config),
-            mirror_key: MirrorKey::new(&config.client_secret),
+            self_check_key: SelfCheckKey::new(&config.client_secret),
             server_url: config.server_url.clone(),
             frontend_url: config.frontend_url.clone(),
             api_url: config.api_url.clone(),

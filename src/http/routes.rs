@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 use crate::http::errors::ClientError;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
-use crate::http::{callback, code, health, lean, metadata, mirror, openapi, token, verify};
+use crate::http::{callback, code, health, lean, metadata, openapi, self_check, token, verify};
 
 /// Registers the addresses at the root and below the path of `SERVER_URL`: a proxy may strip that path or keep it.
 pub fn configure(base_path: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
@@ -51,7 +51,7 @@ fn endpoints(config: &mut ServiceConfig) {
         .service(page("/openapi.yaml").route(get().to(openapi::openapi)).route(head().to(openapi::openapi)))
         .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
         .service(page("/health/live").route(get().to(health::live)).route(head().to(health::live)))
-        .service(page(mirror::PATH).route(get().to(mirror::mirror)))
+        .service(page(self_check::PATH).route(get().to(self_check::self_check)))
         .service(page(&format!("{ASSETS_PATH}{{name}}")).route(get().to(asset)));
 }
 

@@ -10,10 +10,10 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, RowExt as _, Statement};
-use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, SealingKey, State, Terminal, UserCode};
+use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, State, Terminal, UserCode};
 use crate::secret::Digest;
-use crate::store::Store;
 use crate::store::codec::word;
+use crate::store::{Lease, LeaseHolder, Store};
 
 /// After this the person sees a page that tries again.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -62,26 +62,6 @@ const CLAIM: Statement = Statement {
                  END AS outcome
           FROM device_requests WHERE state = $1",
 };
-
-/// Tells one callback's attempts from another's: a random number for each callback.
-#[derive(Debug, Clone)]
-pub struct LeaseHolder(pub(super) [u8; 16]);
-
-impl LeaseHolder {
-    pub fn random() -> Self {
-        Self(rand::random())
-    }
-}
-
-/// The right to exchange one authorization code for one grant.
-#[derive(Debug, Clone)]
-pub struct Lease {
-    pub grant: GrantId,
-    pub user_code: UserCode,
-    pub sealing_key: SealingKey,
-    pub(super) code: Digest,
-    pub(super) holder: LeaseHolder,
-}
 
 /// What a callback with an authorization code finds.
 #[derive(Debug, Clone)]

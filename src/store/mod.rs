@@ -11,6 +11,7 @@ mod deliver;
 mod deny;
 mod enter;
 mod feed;
+mod lease;
 mod lookup;
 mod open;
 mod release;
@@ -26,12 +27,13 @@ use crate::grant::GrantId;
 use crate::metrics::BatchMetrics;
 
 pub use approve::Approval;
-pub use claim::{Claim, Lease, LeaseHolder};
+pub use claim::Claim;
 pub use cleanup::DeletedBecause;
 pub use deliver::Delivery;
 pub use deny::Denial;
 pub use enter::{Entered, GrantView};
 pub use feed::DecisionFeed;
+pub use lease::{Lease, LeaseHolder};
 pub use lookup::{Paced, Standing};
 pub use revoke::Which;
 

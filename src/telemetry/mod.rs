@@ -1,37 +1,41 @@
-//! Logging: sentences with handles, as text for a terminal or JSON for machines; and traces, where they are built in.
+//! Logs, as text for a terminal or JSON for machines; and traces, in builds with the feature `otlp`.
 
 #[cfg(feature = "otlp")]
 pub(crate) mod traces;
 
-use tracing_subscriber::filter::{Directive, LevelFilter};
-use tracing_subscriber::layer::SubscriberExt as _;
+use std::io::IsTerminal as _;
+
+use tracing::Subscriber;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer as _, fmt, registry};
+use tracing_subscriber::{Layer as _, fmt, registry};
 
-use crate::config::{Config, LogFormat};
+use crate::config::{Config, LogFilter, LogFormat};
 
-/// Crates that print what passes through them, and the level above which they do. No `RUST_LOG`
-/// raises them: a trace of ours must be safe to hand to anyone.
-const QUIET: [&str; 15] = [
-    "tokio_postgres=info",
-    "postgres_protocol=info",
-    "deadpool=info",
-    "deadpool_postgres=info",
-    "actix_http=info",
-    // Calls each malformed request of a client an error; nobody has to act on one.
-    "actix_http::h1::dispatcher=off",
-    "actix_web=info",
-    "actix_server=warn",
-    "hyper=info",
-    "hyper_util=info",
-    "reqwest=info",
-    "rustls=info",
-    "mio=info",
-    "opentelemetry_sdk=warn",
-    "opentelemetry-otlp=warn",
+/// Crates that log what passes through them, and the most verbose level that is shown of each. No `RUST_LOG` raises
+/// it: a trace of this server must be safe to hand to anyone.
+const QUIET: [(&str, LevelFilter); 15] = [
+    ("tokio_postgres", LevelFilter::INFO),
+    ("postgres_protocol", LevelFilter::INFO),
+    ("deadpool", LevelFilter::INFO),
+    ("deadpool_postgres", LevelFilter::INFO),
+    ("actix_http", LevelFilter::INFO),
+    // Logs each malformed request of a client as an error, which nobody has to act on.
+    ("actix_http::h1::dispatcher", LevelFilter::OFF),
+    ("actix_web", LevelFilter::INFO),
+    ("actix_server", LevelFilter::WARN),
+    ("hyper", LevelFilter::INFO),
+    ("hyper_util", LevelFilter::INFO),
+    ("reqwest", LevelFilter::INFO),
+    ("rustls", LevelFilter::INFO),
+    ("mio", LevelFilter::INFO),
+    ("opentelemetry_sdk", LevelFilter::WARN),
+    ("opentelemetry-otlp", LevelFilter::WARN),
 ];
 
-/// Logging and traces; to be dropped when all is said.
+/// Sends the remaining traces when it is dropped.
 #[derive(Debug)]
 pub struct Telemetry {
     #[cfg(feature = "otlp")]
@@ -40,19 +44,20 @@ pub struct Telemetry {
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(config: &Config) -> Telemetry {
-    let filter = filter(config.log_filter.as_deref());
+    let filter = filter(&config.log_filter);
     // Standard output belongs to what a command prints.
     let logger = fmt::layer().with_writer(std::io::stderr);
     let logger = match config.log_format {
         LogFormat::Json => logger.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
-        LogFormat::Text => logger.with_target(false).with_filter(filter).boxed(),
+        LogFormat::Text if std::io::stderr().is_terminal() => logger.with_target(false).with_filter(filter).boxed(),
+        LogFormat::Text => logger.with_target(false).with_ansi(false).with_filter(filter).boxed(),
     };
     let registry = registry().with(logger);
     #[cfg(feature = "otlp")]
     let traces = config.otlp_endpoint.as_ref().and_then(traces::provider);
     #[cfg(feature = "otlp")]
     let registry = registry.with(traces.as_ref().map(traces::layer));
-    // Tests start several servers in one process; the first has set it up.
+    // Tests start several servers in one process; the first one has set it up.
     drop(registry.try_init());
     Telemetry {
         #[cfg(feature = "otlp")]
@@ -62,7 +67,7 @@ pub fn init(config: &Config) -> Telemetry {
 
 #[cfg(feature = "otlp")]
 impl Drop for Telemetry {
-    /// Sends what has not been sent yet; waits for the collector, for some seconds at most.
+    /// Waits for the collector, for some seconds at most.
     fn drop(&mut self) {
         if let Some(traces) = self.traces.take() {
             let _ = traces.shutdown();
@@ -70,28 +75,74 @@ impl Drop for Telemetry {
     }
 }
 
-fn filter(wanted: Option<&str>) -> EnvFilter {
-    let info: Directive = LevelFilter::INFO.into();
-    let filter = EnvFilter::builder().with_default_directive(info).parse_lossy(wanted.unwrap_or_default());
-    QUIET.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive)
+/// Two filters that must both let a line pass, because in one `EnvFilter` a more specific directive of the operator's
+/// would win over ours.
+fn filter<S>(wanted: &LogFilter) -> impl Filter<S> + use<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(&wanted.directives);
+    wanted.and(Targets::new().with_default(LevelFilter::TRACE).with_targets(QUIET))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{debug, debug_span, info, info_span, trace, warn};
+
     use super::*;
 
-    #[test]
-    fn no_setting_makes_the_talkative_crates_talk() {
-        for wanted in [None, Some("trace"), Some("tokio_postgres=trace,hyper=debug")] {
-            let filter = filter(wanted).to_string();
-            for directive in QUIET {
-                assert!(filter.contains(directive), "{wanted:?}: {filter}");
+    /// The messages that are logged with this `RUST_LOG`.
+    fn logged(directives: &str) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(text)
             }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let wanted = LogFilter::parse(directives).unwrap();
+        let logger = fmt::layer().with_writer(move || writer.clone()).with_filter(filter(&wanted));
+        tracing::subscriber::with_default(registry().with(logger), || {
+            let _ours = info_span!("request").entered();
+            let _theirs = debug_span!(target: "tokio_postgres", "span").entered();
+            trace!(target: "tokio_postgres::prepare", "secret");
+            debug!(target: "tokio_postgres", "secret");
+            debug!(target: "hyper_util::client", "secret");
+            warn!(target: "actix_http::h1::dispatcher", "secret");
+            info!(target: "opentelemetry-otlp", "secret");
+            info!(target: "tokio_postgres", "notice of the database");
+            info!("info of ours");
+            trace!("trace of ours");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn no_rust_log_makes_a_quiet_crate_verbose() {
+        for directives in [
+            "trace",
+            "tokio_postgres=trace,hyper_util=debug",
+            "tokio_postgres::prepare=trace,hyper_util::client=trace,actix_http::h1::dispatcher=trace",
+            "tokio_postgres[span]=trace,[request]=trace,[span]=trace",
+            "opentelemetry-otlp=trace,trace",
+        ] {
+            assert!(!logged(directives).contains("secret"), "{directives}");
         }
     }
 
     #[test]
-    fn nonsense_in_rust_log_does_not_stop_the_server() {
-        assert!(filter(Some("==,;nonsense=7")).to_string().contains("info"));
+    fn other_lines_follow_rust_log() {
+        for (directives, shown) in [("", [true, true, false]), ("trace", [true; 3]), ("warn", [false; 3])] {
+            let text = logged(directives);
+            let messages = ["notice of the database", "info of ours", "trace of ours"];
+            assert_eq!(messages.map(|message| text.contains(message)), shown, "{directives:?}: {text}");
+        }
     }
 }

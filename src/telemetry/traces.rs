@@ -1,7 +1,7 @@
 //! Traces by OpenTelemetry, in builds with the feature `otlp`: a span for each request, and below it
 //! one for each statement and each exchange at Postiz.
 //!
-//! Spans hold what the log holds: patterns of routes, names of statements, references of logins.
+//! Spans hold what the log holds: patterns of routes, names of statements, references of grants.
 
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
@@ -23,7 +23,7 @@ const SERVICE: &str = "postiz-auth-server";
 
 /// Sends spans to the collector at `endpoint`, in batches, from a thread of its own.
 pub(super) fn provider(endpoint: &BaseUrl) -> Option<SdkTracerProvider> {
-    // A blocking client starts a runtime, which none but a thread of its own may do.
+    // A blocking client starts a runtime, which is forbidden on a thread of another runtime.
     let client = std::thread::spawn(outbound::blocking_client).join().ok()?;
     let exporter = client.map_err(|error| error.to_string()).and_then(|client| {
         let exporter = SpanExporter::builder().with_http().with_http_client(client);
@@ -37,13 +37,13 @@ pub(super) fn provider(endpoint: &BaseUrl) -> Option<SdkTracerProvider> {
                 .build(),
         ),
         Err(error) => {
-            warn!(error, "there are no traces: their exporter can't be set up");
+            warn!(error, "no traces: the exporter can't be set up");
             None
         }
     }
 }
 
-/// Turns our spans into OpenTelemetry's, whatever the log shows.
+/// Turns our spans into OpenTelemetry's, independently of `RUST_LOG`.
 pub(super) fn layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
@@ -75,15 +75,14 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> Extractor for Headers<'a, F> {
     }
 }
 
-/// Makes a request's span part of its caller's trace, and names it as others name theirs.
+/// Makes a request's span part of its caller's trace, and names it by OpenTelemetry's conventions.
 pub(crate) fn begin<'a>(span: &Span, name: String, header: impl Fn(&str) -> Option<&'a str>) {
     let caller = TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(header));
-    // Refused where the span is not recorded at all.
+    // Fails if the span is not recorded at all.
     let _ = span.set_parent(caller);
     span.context().span().update_name(name);
 }
 
-/// Notes how a request was answered.
 pub(crate) fn end(span: &Span, status: u16) {
     span.set_attribute("http.response.status_code", i64::from(status));
 }

@@ -1,23 +1,37 @@
-//! What an operator hears of a set-up that can't work, and of one that can.
+//! What the command line and a start tell an operator.
 
-use std::process::Command;
+use std::net::{Ipv6Addr, TcpListener};
+use std::process::{Command, Output};
 
 use postiz_auth_server::config::Config;
 
 use crate::support::Stage;
 
+/// Runs the server's program without any other variables.
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
+    command.args(arguments).env_clear().envs(variables.iter().copied()).output().unwrap()
+}
+
+const REQUIRED: [(&str, &str); 3] = [
+    ("DATABASE_URL", "postgres://user:hunter2@localhost:1/auth"),
+    ("POSTIZ_OAUTH_CLIENT_ID", "pca_tests"),
+    ("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2"),
+];
+
 #[test]
 fn every_problem_is_reported_at_once_and_no_secret_is_shown() {
-    let output = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"))
-        .env_clear()
-        .env("DATABASE_URL", "postgres://user:hunter2@/nothing?sslmode=sometimes")
-        .env("POSTIZ_OAUTH_CLIENT_SECRET", "   ")
-        .env("PORT", "http")
-        .env("SERVER_URL", "example.com")
-        .env("LONG_POLL_SECONDS", "-1")
-        .env("CLIENT_IP_SOURCE", "Whatever")
-        .output()
-        .unwrap();
+    let output = run(
+        &[],
+        &[
+            ("DATABASE_URL", "postgres://user:hunter2@/nothing?sslmode=sometimes"),
+            ("POSTIZ_OAUTH_CLIENT_SECRET", "   "),
+            ("PORT", "http"),
+            ("SERVER_URL", "example.com"),
+            ("LONG_POLL_SECONDS", "-1"),
+            ("CLIENT_IP_SOURCE", "Anything"),
+        ],
+    );
     assert_eq!(output.status.code(), Some(78));
     let text = String::from_utf8(output.stderr).unwrap();
     for name in [
@@ -34,6 +48,49 @@ fn every_problem_is_reported_at_once_and_no_secret_is_shown() {
     assert!(!text.contains("hunter2") && !text.contains("panicked"), "{text}");
 }
 
+#[test]
+fn a_command_line_that_can_not_be_understood_ends_with_2_and_a_suggestion() {
+    for (line, said) in [
+        ("srve", "'serve'"),
+        ("check --jsn", "'--json'"),
+        ("revoke", "CODE|REFERENCE"),
+        ("revoke 1A2B3C", "neither a user code"),
+        ("revoke --all-pending BCDF-BCDF", "cannot be used with"),
+    ] {
+        let output = run(&line.split(' ').collect::<Vec<_>>(), &[]);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), text.contains(said)), (Some(2), true), "{line}: {text}");
+        assert!(output.stdout.is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn help_and_version_are_printed() {
+    for (line, said) in [
+        ("--help", "revoke"),
+        ("help", "78 a variable can't be used"),
+        ("check --help", "Exit codes: 0 nothing failed"),
+        ("help revoke", "--all-pending"),
+        ("--version", env!("CARGO_PKG_VERSION")),
+        ("version", env!("CARGO_PKG_VERSION")),
+    ] {
+        let output = run(&line.split(' ').collect::<Vec<_>>(), &[]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!((output.status.code(), text.contains(said)), (Some(0), true), "{line}: {text}");
+        assert!(text.lines().all(|line| line.len() <= 80), "{line}: {text}");
+    }
+}
+
+#[test]
+fn text_logs_in_a_pipe_have_no_colour_codes() {
+    let taken = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output = run(&[], &[&REQUIRED[..], &[("LOG_FORMAT", "text"), ("PORT", &port)]].concat());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), text.contains("ERROR the server can't start")), (Some(1), true), "{text}");
+    assert!(!text.contains('\u{1b}'), "{text:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_says_what_an_operator_wants_to_know() {
     let stage = Stage::new().await;
@@ -47,12 +104,9 @@ async fn a_start_says_what_an_operator_wants_to_know() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_healthcheck_tells_a_server_from_none() {
     let stage = Stage::new().await;
-    let check = |port: u16| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
-        command.arg("healthcheck").env_clear().env("PORT", port.to_string()).output().unwrap().status.code()
-    };
+    let check = |port: u16| run(&["healthcheck"], &[("PORT", &port.to_string())]).status.code();
     assert_eq!(check(stage.replicas[0].port()), Some(0));
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     assert_eq!(check(free), Some(1));
 }
 

@@ -28,6 +28,7 @@ mod model;
 mod monitoring;
 mod outages;
 mod people;
+mod platforms;
 mod poolers;
 mod real_cli;
 mod revocations;

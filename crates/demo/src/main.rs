@@ -94,7 +94,7 @@ impl Demo {
 
     async fn run(mut self) {
         print(&self.guide.ready());
-        let stop = signals::wish_to_stop();
+        let stop = signals::stop_signal();
         tokio::pin!(stop);
         let mut signed_in = false;
         loop {

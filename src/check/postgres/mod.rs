@@ -10,22 +10,21 @@ use crate::db::{InspectError, Inspection};
 
 /// PostgreSQL 13, in the notation of `server_version_num`.
 const OLDEST: i32 = 130_000;
-/// Log lines further apart can't be read side by side.
-const CLOCK: f64 = 5.0;
-/// Each step of a login is one round trip, and the page waits for a few.
-const FAR: Duration = Duration::from_millis(50);
-/// PostgreSQL keeps some for superusers, and replicas overlap while they are exchanged.
+/// In seconds. Log lines further apart can't be read side by side.
+const CLOCK_TOLERANCE: f64 = 5.0;
+/// Each step of a login is one round trip, and the page waits for several.
+const HIGH_LATENCY: Duration = Duration::from_millis(50);
+/// PostgreSQL reserves some for superusers, and replicas overlap during a deploy.
 const RESERVED: i64 = 3;
 
 const REACH: &str = "postgres.reach";
 const TLS: &str = "postgres.tls";
 const RIGHTS: &str = "postgres.rights";
 
-/// What was found, in sentences.
-pub(super) fn findings(config: &Config, looked: &Result<Inspection, InspectError>) -> Vec<Finding> {
-    match looked {
+pub(super) fn findings(config: &Config, inspected: &Result<Inspection, InspectError>) -> Vec<Finding> {
+    match inspected {
         Ok(found) => vec![
-            Finding::right(REACH, format!("{} answers.", config.database)),
+            Finding::ok(REACH, format!("{} answers.", config.database)),
             encryption(config, found),
             version(found),
             writable(found),
@@ -41,36 +40,24 @@ pub(super) fn findings(config: &Config, looked: &Result<Inspection, InspectError
 fn encryption(config: &Config, found: &Inspection) -> Finding {
     match (&found.tls_version, config.database.tls.mode) {
         (Some(version), SslMode::VerifyCa | SslMode::VerifyFull) => {
-            Finding::right(TLS, format!("{version}; the server has proved who it is."))
+            Finding::ok(TLS, format!("{version}; the server's certificate is verified."))
         }
-        (Some(version), _) => Finding::right(TLS, format!("{version}; the server's certificate is not verified.")),
-        (None, mode) => Finding::right(
+        (Some(version), _) => Finding::ok(TLS, format!("{version}; the server's certificate is not verified.")),
+        (None, mode) => Finding::ok(
             TLS,
             format!(
-                "PostgreSQL sees no TLS, which sslmode={} allows; fine on one machine or a private network.",
-                name(mode)
+                "PostgreSQL sees no TLS, which sslmode={mode} allows. That is fine on one machine or a private network."
             ),
         ),
-    }
-}
-
-fn name(mode: SslMode) -> &'static str {
-    match mode {
-        SslMode::Disable => "disable",
-        SslMode::Allow => "allow",
-        SslMode::Prefer => "prefer",
-        SslMode::Require => "require",
-        SslMode::VerifyCa => "verify-ca",
-        SslMode::VerifyFull => "verify-full",
     }
 }
 
 fn version(found: &Inspection) -> Finding {
     let what = format!("PostgreSQL {}.", found.version);
     if found.version_number >= OLDEST {
-        return Finding::right("postgres.version", what);
+        return Finding::ok("postgres.version", what);
     }
-    Finding::wrong(
+    Finding::fail(
         "postgres.version",
         what,
         "The server's statements need PostgreSQL 13.",
@@ -81,60 +68,60 @@ fn version(found: &Inspection) -> Finding {
 fn writable(found: &Inspection) -> Finding {
     const CHECK: &str = "postgres.writable";
     if found.standby {
-        return Finding::wrong(
+        return Finding::fail(
             CHECK,
-            "It is a standby: it follows another server and takes no changes.",
-            "Every step of a login is a change.",
-            "Name the primary in DATABASE_URL; with several hosts, add target_session_attrs=read-write.",
+            "It is a standby, which can't be written to.",
+            "Every step of a login writes.",
+            "Name the primary in DATABASE_URL. With several hosts, add target_session_attrs=read-write.",
         );
     }
     if found.read_only {
-        return Finding::wrong(
+        return Finding::fail(
             CHECK,
             "Its transactions are read-only.",
-            "Every step of a login is a change.",
-            "Look for default_transaction_read_only at the role, the database and in DATABASE_URL's options; some \
+            "Every step of a login writes.",
+            "Look for default_transaction_read_only at the role, the database and in DATABASE_URL's options. Some \
              providers set it when the disk is full.",
         );
     }
-    Finding::right(CHECK, "It takes changes.")
+    Finding::ok(CHECK, "It can be written to.")
 }
 
 fn rights(config: &Config, found: &Inspection) -> Finding {
     let role = &found.role;
     let Some(schema) = &found.schema else {
-        return Finding::wrong(
+        return Finding::fail(
             RIGHTS,
-            format!("The search path of role {role} leads to no schema."),
-            "The server has nowhere to make its tables.",
-            "CREATE SCHEMA, or ALTER ROLE .. SET search_path to one that is there.",
+            format!("The search path of role {role} names no schema that exists."),
+            "The server has no place for its tables.",
+            "CREATE SCHEMA, or ALTER ROLE .. SET search_path to one that exists.",
         );
     };
     if found.lacking.is_empty() {
-        return Finding::right(RIGHTS, format!("Role {role} may do all that is needed in schema {schema}."));
+        return Finding::ok(RIGHTS, format!("Role {role} has all rights that are needed in schema {schema}."));
     }
     let grants: Vec<_> = found.lacking.iter().map(|right| format!("GRANT {right} TO {role};")).collect();
     let database = config.database.config.get_dbname().unwrap_or_default();
-    Finding::wrong(
+    Finding::fail(
         RIGHTS,
         format!("Role {role} lacks rights in database {database}: {}.", found.lacking.join(", ")),
-        "The server makes its tables itself when it starts, and writes to them at each step. Since PostgreSQL 15 the \
-         schema public lets only its owner make tables.",
-        format!("As its owner: {}", grants.join(" ")),
+        "The server creates its tables when it starts, and writes to them at each step. Since PostgreSQL 15, only its \
+         owner can create tables in the schema public.",
+        format!("As the owner: {}", grants.join(" ")),
     )
 }
 
 fn clock(found: &Inspection) -> Finding {
     const CHECK: &str = "postgres.clock";
     let ahead = found.clock_ahead;
-    if ahead.abs() < CLOCK {
-        return Finding::right(CHECK, format!("Its clock and this machine's are {:.1} s apart.", ahead.abs()));
+    if ahead.abs() < CLOCK_TOLERANCE {
+        return Finding::ok(CHECK, format!("Its clock and this machine's are {:.1} s apart.", ahead.abs()));
     }
     let where_it_is = if ahead > 0.0 { "ahead of" } else { "behind" };
-    Finding::doubtful(
+    Finding::warn(
         CHECK,
         format!("Its clock is {:.0} s {where_it_is} this machine's.", ahead.abs()),
-        "Logins go by the database's clock alone and are not affected; the times in logs are, and certificates may seem \
+        "Logins use the database's clock alone and are not affected. The times in logs are, and certificates may seem \
          expired.",
         "Run NTP on both.",
     )
@@ -143,13 +130,13 @@ fn clock(found: &Inspection) -> Finding {
 fn latency(found: &Inspection) -> Finding {
     const CHECK: &str = "postgres.latency";
     let what = format!("A round trip takes {:.1} ms.", found.latency.as_secs_f64() * 1e3);
-    if found.latency < FAR {
-        return Finding::right(CHECK, what);
+    if found.latency < HIGH_LATENCY {
+        return Finding::ok(CHECK, what);
     }
-    Finding::doubtful(
+    Finding::warn(
         CHECK,
         what,
-        "Each step of a login is one round trip, and a waiting terminal hears of its approval after one more.",
+        "Each step of a login is one round trip, and a waiting terminal learns of its approval after one more.",
         "Run the server in the database's region.",
     )
 }
@@ -159,15 +146,15 @@ fn connections(config: &Config, found: &Inspection) -> Finding {
     let wanted = i64::try_from(config.database_pool_size).unwrap_or(i64::MAX);
     let most = found.max_connections;
     if found.pooled {
-        return Finding::right(CHECK, "A pooler in transaction mode stands in between, which is fine.");
+        return Finding::ok(CHECK, "A pooler in transaction mode is in between, which is fine.");
     }
     if wanted <= most - RESERVED {
-        return Finding::right(CHECK, format!("{wanted} of its {most} connections for each replica."));
+        return Finding::ok(CHECK, format!("Each replica uses at most {wanted} of its {most} connections."));
     }
-    Finding::doubtful(
+    Finding::warn(
         CHECK,
-        format!("It takes {most} connections in all, and each replica may want {wanted}."),
-        "A replica that gets no connection makes people wait.",
+        format!("It allows {most} connections in all, and each replica may use {wanted}."),
+        "People wait if a replica gets no connection.",
         "Lower DATABASE_POOL_SIZE, raise max_connections, or put a pooler in between.",
     )
 }

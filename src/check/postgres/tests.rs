@@ -29,22 +29,22 @@ fn good() -> Inspection {
 }
 
 #[test]
-fn what_a_test_can_not_bring_about_is_told_all_the_same() {
-    use Verdict::{Doubtful, Right, Wrong};
+fn states_that_no_test_database_has_are_judged() {
+    use Verdict::{Fail, Ok, Warn};
     for (check, found, verdict) in [
-        ("postgres.version", good(), Right),
-        ("postgres.version", Inspection { version_number: 120_022, ..good() }, Wrong),
-        ("postgres.clock", Inspection { clock_ahead: -4.0, ..good() }, Right),
-        ("postgres.clock", Inspection { clock_ahead: -60.0, ..good() }, Doubtful),
-        ("postgres.clock", Inspection { clock_ahead: 60.0, ..good() }, Doubtful),
-        ("postgres.latency", Inspection { latency: Duration::from_millis(80), ..good() }, Doubtful),
-        ("postgres.connections", Inspection { max_connections: 11, ..good() }, Right),
-        ("postgres.connections", Inspection { max_connections: 10, ..good() }, Doubtful),
-        ("postgres.connections", Inspection { max_connections: 10, pooled: true, ..good() }, Right),
-        ("postgres.rights", Inspection { schema: None, ..good() }, Wrong),
+        ("postgres.version", good(), Ok),
+        ("postgres.version", Inspection { version_number: 120_022, ..good() }, Fail),
+        ("postgres.clock", Inspection { clock_ahead: -4.0, ..good() }, Ok),
+        ("postgres.clock", Inspection { clock_ahead: -60.0, ..good() }, Warn),
+        ("postgres.clock", Inspection { clock_ahead: 60.0, ..good() }, Warn),
+        ("postgres.latency", Inspection { latency: Duration::from_millis(80), ..good() }, Warn),
+        ("postgres.connections", Inspection { max_connections: 11, ..good() }, Ok),
+        ("postgres.connections", Inspection { max_connections: 10, ..good() }, Warn),
+        ("postgres.connections", Inspection { max_connections: 10, pooled: true, ..good() }, Ok),
+        ("postgres.rights", Inspection { schema: None, ..good() }, Fail),
     ] {
         let text = format!("{found:?}");
-        let findings = findings(&config(), &Ok(found));
+        let findings = findings(&config(), &Result::Ok(found));
         let finding = findings.iter().find(|finding| finding.check == check).unwrap();
         assert_eq!(finding.verdict, verdict, "{check}: {text}");
     }

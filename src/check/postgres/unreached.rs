@@ -1,57 +1,63 @@
-//! A database that can't be looked at, told by its cause.
+//! A database that can't be inspected, by cause.
 
 use crate::check::postgres::{REACH, TLS};
 use crate::check::report::Finding;
 use crate::config::Config;
 use crate::db::InspectError;
 
-/// Why it can't be looked at, and what helps.
 pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
     let at = &config.database;
-    let why = "Every login is kept there: without it none can be started.";
+    let why = "All logins are kept there: without it, none can be started.";
     match error {
         InspectError::Settings(error) => {
-            Finding::wrong(TLS, format!("{error}."), why, "Put the file in place, readable for the server, in PEM.")
+            Finding::fail(TLS, format!("{error}."), why, "Put the file there, in PEM, readable for the server.")
         }
-        InspectError::Certificate(fault) => Finding::wrong(
+        InspectError::Certificate(fault) => Finding::fail(
             TLS,
-            format!("{at} shows a certificate that sslmode refuses: {fault}."),
-            "With sslmode=verify-ca or verify-full, only a server that proves who it is is talked to.",
-            "Name the authority's certificate by sslrootcert=FILE, as your provider shows it, and use the host name that \
-             the certificate is for. sslmode=require encrypts without this proof.",
+            format!("The certificate of {at} is refused: {fault}."),
+            "sslmode=verify-ca and verify-full require a certificate that can be verified.",
+            "Add sslrootcert=FILE with the authority's certificate, as your provider shows it, and use the host name that \
+             the certificate is for. sslmode=require encrypts without verifying.",
         ),
-        InspectError::NoTls => Finding::wrong(
+        InspectError::NoTls => Finding::fail(
             TLS,
-            format!("{at} offers no TLS, and sslmode demands it."),
+            format!("{at} offers no TLS, but sslmode requires it."),
             why,
-            "Switch TLS on in PostgreSQL (ssl = on). On a private network, sslmode=prefer does without.",
+            "Turn TLS on in PostgreSQL (ssl = on). On a private network, sslmode=prefer works without it.",
         ),
         InspectError::Refused { code, message } => {
-            let mend = match code.as_str() {
+            let fix = match code.as_str() {
                 "28P01" => "Put the right password into DATABASE_URL, reserved characters percent-encoded (@ as %40).",
                 "28000" => {
-                    "Create the role, and let it in by pg_hba.conf from this address, with TLS where that asks for it."
+                    "Create the role, and allow it in pg_hba.conf from this address. A hostssl line needs TLS (sslmode)."
                 }
                 "3D000" => "Create the database, or name the right one at the end of DATABASE_URL.",
                 "53300" => "Raise max_connections, lower DATABASE_POOL_SIZE, or put a pooler in between.",
-                "08P01" => "A pooler refuses a parameter of DATABASE_URL: leave options= and the like out.",
-                "57P03" => "It is starting or recovering: wait, and check again.",
-                _ => "Mend what it says.",
+                "08P01" => "A pooler refuses a parameter of DATABASE_URL: remove options= and the like.",
+                "57P03" => "It is starting or recovering: wait and check again.",
+                _ => "Fix what the message names.",
             };
-            Finding::wrong(REACH, format!("{at} refuses the connection: {message} ({code})."), why, mend)
+            Finding::fail(REACH, format!("{at} refuses the connection: {message} ({code})."), why, fix)
         }
-        InspectError::Unreachable(cause) => Finding::wrong(
+        InspectError::Unreachable(cause) if cause.contains("password missing") => Finding::fail(
+            REACH,
+            format!("{at} asks for a password, and DATABASE_URL has none."),
+            why,
+            "Put the password into DATABASE_URL, after the user name: postgres://USER:PASSWORD@HOST/DATABASE, with reserved \
+             characters percent-encoded (@ as %40).",
+        ),
+        InspectError::Unreachable(cause) => Finding::fail(
             REACH,
             format!("{at} can't be reached: {cause}."),
             why,
-            "Compare host and port of DATABASE_URL with where PostgreSQL listens, as seen from this machine; look at \
-             listen_addresses, firewalls and private networks.",
+            "Compare host and port of DATABASE_URL with PostgreSQL's, as seen from this machine. Check listen_addresses, \
+             firewalls and private networks.",
         ),
-        InspectError::Timeout => Finding::wrong(
+        InspectError::Timeout => Finding::fail(
             REACH,
             format!("{at} does not answer within 10 s."),
             why,
-            "A firewall that drops packets looks like this, and so does a database that is overloaded or paused.",
+            "Look for a firewall that drops packets, and for a database that is overloaded or paused.",
         ),
     }
 }

@@ -1,79 +1,145 @@
-//! `DATABASE_URL`, with the meaning that libpq gives it.
+//! `DATABASE_URL`: a PostgreSQL URL, with the meaning that libpq gives it.
 //!
-//! tokio-postgres refuses much of what hosting providers hand out (`sslmode=verify-full`, `pgbouncer=true`) and takes some
-//! mistakes for a host name. So the text is taken apart here, TLS is kept for ourselves, and tokio-postgres gets the rest.
+//! tokio-postgres parses the URL. It refuses much of what hosting providers hand out (`sslmode=verify-full`,
+//! `pgbouncer=true`) and takes some mistakes for a host name. So TLS and unknown parameters are taken out of the query
+//! first, hosts are checked and separated, and mistakes are refused with the way to fix them.
 //! <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>
 
-mod pair_form;
-mod parameters;
-mod rules;
+mod hosts;
+mod query;
 mod tls;
-mod url_form;
 
 use std::error::Error;
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
-use tokio_postgres::config::{Config, Host};
+use tokio_postgres::config::{Config, Host, TargetSessionAttrs};
 
-use self::parameters::Parameters;
+use self::hosts::Hosts;
+use self::query::Query;
 pub use self::tls::{RootCert, SslMode, Tls};
 
-/// A host that does not answer within this is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// An idle connection is probed after this, before a middlebox forgets it.
 const KEEPALIVES_IDLE: Duration = Duration::from_secs(30);
 
-/// How the server's connections are called in `pg_stat_activity`.
+/// As shown in `pg_stat_activity`.
 const APPLICATION_NAME: &str = "postiz-auth-server";
 
 /// A database and how to reach it. `Debug` and `Display` show hosts, ports and the database's name only.
 #[derive(Clone)]
 pub struct DatabaseUrl {
-    /// What tokio-postgres needs, the password among it. Its `ssl_mode` agrees with `tls`.
+    /// Includes the password. Its `ssl_mode` agrees with `tls`.
     pub config: Config,
-    /// The same once for each of its hosts, in their order; never empty.
+    /// The same once for each host, in the order of the URL; never empty.
     pub hosts: Vec<Config>,
-    /// What TLS has to prove.
     pub tls: Tls,
-    /// What the operator should hear of: ignored parameters, unverified certificates. Names, never values.
+    /// Ignored parameters, unverified certificates. Names, never values.
     pub warnings: Vec<String>,
 }
 
 impl DatabaseUrl {
-    /// Reads a `postgres://` URL, or libpq's `name=value` form. The error completes the sentence "`DATABASE_URL` ..." and
-    /// holds nothing of the text.
+    /// The error completes the sentence "`DATABASE_URL` ..." and holds nothing of the text.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut parameters = Parameters::read(text.trim())?;
+        let url = url(text.trim())?;
+        let (main, query) = url.split_once('?').unwrap_or((url, ""));
+        let (credentials, place) = main.split_once('@').unwrap_or(("", main));
+        let (place, database) = place.split_once('/').unwrap_or((place, ""));
+        refuse_misplaced(credentials, place, database, query)?;
+
+        let mut query = Query::read(query)?;
+        let hosts = Hosts::take(place, &mut query)?;
         let mut warnings = Vec::new();
-        rules::check(&parameters)?;
-        let tls = Tls::take(&mut parameters, &mut warnings)?;
-        rules::translate(&mut parameters)?;
-        for name in parameters.keep_only(&rules::PASSED_ON) {
-            warnings.push(format!("DATABASE_URL: the parameter {name:?} is not known here and ignored"));
+        let tls = Tls::take(&mut query, &hosts, &mut warnings)?;
+        query.translate()?;
+        for name in query.drop_unknown() {
+            warnings.push(format!("DATABASE_URL: the parameter {name:?} is not known here and is ignored"));
         }
-        let config = driver(&parameters, &tls)?;
-        let hosts = parameters.each_host().iter().map(|one| driver(one, &tls)).collect::<Result<_, _>>()?;
-        Ok(Self { config, hosts, tls, warnings })
+
+        let mut config = driver(credentials, database, &query)?;
+        config.ssl_mode(tls.mode.for_tokio_postgres());
+        if hosts.count() > 1 {
+            // One of several hosts is the primary: a standby that answers first can't be written to.
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
+        let each = (0..hosts.count()).map(|index| hosts.one(index, config.clone()));
+        Ok(Self { hosts: each.collect(), config: hosts.all(config), tls, warnings })
     }
 }
 
-/// What tokio-postgres makes of it, and our own limits where the text sets none.
-fn driver(parameters: &Parameters, tls: &Tls) -> Result<Config, String> {
-    let mut config: Config = parameters.to_pair_form().parse().map_err(|error| refusal(&error))?;
-    config.ssl_mode(tls.mode.for_tokio_postgres());
-    if !parameters.has("connect_timeout") {
+/// What tokio-postgres makes of everything but the hosts, and our own timeouts if the query sets none.
+fn driver(credentials: &str, database: &str, query: &Query) -> Result<Config, String> {
+    let text = format!("postgres://{credentials}@/{database}?{}", query.to_text());
+    let mut config: Config = text.parse().map_err(|error| refusal(&error))?;
+    if config.get_user().is_none_or(str::is_empty) {
+        return Err("has no user name".to_owned());
+    }
+    match config.get_dbname() {
+        None => return Err("has no database name".to_owned()),
+        Some(name) if name.contains('/') => return Err("has a / in its database name".to_owned()),
+        Some(_) => {}
+    }
+    if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
     }
-    if !parameters.has("keepalives_idle") {
+    if !query.has("keepalives_idle") {
         config.keepalives_idle(KEEPALIVES_IDLE);
     }
-    if !parameters.has("application_name") {
+    if config.get_application_name().is_none() {
         config.application_name(APPLICATION_NAME);
     }
     Ok(config)
+}
+
+/// What follows the scheme.
+fn url(text: &str) -> Result<&str, String> {
+    if text.starts_with(['"', '\'']) {
+        return Err("is in quotation marks: remove them".to_owned());
+    }
+    let Some(url) = text.strip_prefix("postgres://").or_else(|| text.strip_prefix("postgresql://")) else {
+        return Err(
+            "does not begin with postgres:// or postgresql://: it has to be a URL, without the +driver of other \
+                    languages, and not a list of name=value"
+                .to_owned(),
+        );
+    };
+    let encodes = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !url.split('%').skip(1).all(encodes) {
+        return Err("has a % that encodes nothing: write it as %25".to_owned());
+    }
+    if url.contains('\0') || url.contains("%00") {
+        return Err("holds a NUL byte".to_owned());
+    }
+    Ok(url)
+}
+
+/// Refuses characters of a password that are not percent-encoded, which move all that follows to a wrong place, and
+/// placeholders that a control panel shows or a template leaves unfilled.
+fn refuse_misplaced(credentials: &str, place: &str, database: &str, query: &str) -> Result<(), String> {
+    if credentials.contains('/') || [place, database, query].iter().any(|part| part.contains('@')) {
+        return Err(
+            "holds an @, / or ? where none is allowed: in user name and password, write @ as %40, / as %2F and ? as %3F"
+                .to_owned(),
+        );
+    }
+    let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
+    for (part, text) in [("user name", user), ("password", password), ("database name", database)] {
+        if is_placeholder(text) {
+            return Err(format!("has a placeholder for its {part}: put the {part} there, without brackets"));
+        }
+    }
+    Ok(())
+}
+
+/// A password that really looks like this can be percent-encoded.
+fn is_placeholder(raw: &str) -> bool {
+    let bracketed = [('[', ']'), ('<', '>'), ('{', '}')]
+        .into_iter()
+        .any(|(open, close)| raw.starts_with(open) && raw.ends_with(close));
+    let letters: String = raw.chars().filter(char::is_ascii_alphabetic).collect();
+    let masked = !raw.is_empty() && raw.chars().all(|c| matches!(c, '*' | '•'));
+    bracketed || masked || raw.contains("${") || letters.eq_ignore_ascii_case("yourpassword")
 }
 
 /// The cause names a parameter and says nothing of its value.
@@ -82,39 +148,20 @@ fn refusal(error: &tokio_postgres::Error) -> String {
     format!("is refused: {cause}")
 }
 
-impl FromStr for DatabaseUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::parse(text)
-    }
-}
-
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let addresses = self.config.get_hostaddrs().iter().map(ToString::to_string);
-        let hosts: Vec<String> = match self.config.get_hosts() {
-            [] => addresses.collect(),
-            hosts => hosts.iter().map(host_name).collect(),
-        };
-        let ports = self.config.get_ports();
-        for (index, host) in hosts.iter().enumerate() {
-            let port = ports.get(index).or(ports.first()).unwrap_or(&5432);
+        for (index, one) in self.hosts.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            if host.contains(':') && !host.starts_with('/') {
-                write!(f, "{comma}[{host}]:{port}")?;
-            } else {
-                write!(f, "{comma}{host}:{port}")?;
+            let port = one.get_ports().first().unwrap_or(&5432);
+            match (one.get_hosts(), one.get_hostaddrs()) {
+                ([Host::Unix(path)], _) => write!(f, "{comma}{}:{port}", path.display())?,
+                ([Host::Tcp(name)], _) if !name.contains(':') => write!(f, "{comma}{name}:{port}")?,
+                ([Host::Tcp(address)], _) => write!(f, "{comma}[{address}]:{port}")?,
+                (_, [address]) if address.is_ipv4() => write!(f, "{comma}{address}:{port}")?,
+                (_, addresses) => addresses.iter().try_for_each(|address| write!(f, "{comma}[{address}]:{port}"))?,
             }
         }
         write!(f, "/{}", self.config.get_dbname().unwrap_or_default())
-    }
-}
-
-fn host_name(host: &Host) -> String {
-    match host {
-        Host::Tcp(name) => name.clone(),
-        Host::Unix(path) => path.display().to_string(),
     }
 }
 

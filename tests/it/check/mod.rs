@@ -1,4 +1,4 @@
-//! `check` names what is wrong with a set-up, and finds nothing wrong with a right one.
+//! `check` names the faults of a set-up, and finds none in a good one.
 
 mod postgres;
 mod postiz;
@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use crate::support::{CLIENT_SECRET, Database, Proxy, Stage, in_time};
 
-/// What `check --json` said.
+/// The output of `check --json`.
 struct Report {
     code: Option<i32>,
     json: Value,
@@ -27,21 +27,21 @@ impl Report {
         findings.map(|finding| (finding["verdict"].as_str().unwrap(), finding.to_string())).collect()
     }
 
-    /// Fails unless this check, among others, found the set-up wrong with these words, and says how to mend it.
+    /// Panics unless this check, among others, failed with these words and a fix.
     #[track_caller]
     fn blames(&self, check: &str, words: &[&str]) {
         let named = |(verdict, text): &(&str, String)| {
-            *verdict == "wrong" && text.contains("\"mend\"") && words.iter().all(|word| text.contains(word))
+            *verdict == "fail" && text.contains("\"fix\"") && words.iter().all(|word| text.contains(word))
         };
         assert!(self.of(check).iter().any(named), "{check} {words:?}: {}", self.text);
         assert_eq!(self.code, Some(1), "{}", self.text);
     }
 
-    /// Everything that is not right.
+    /// The checks whose verdict is not `ok`.
     fn complaints(&self) -> Vec<&str> {
         let findings = self.json["findings"].as_array().unwrap().iter();
         findings
-            .filter(|finding| finding["verdict"] != "right")
+            .filter(|finding| finding["verdict"] != "ok")
             .map(|finding| finding["check"].as_str().unwrap())
             .collect()
     }
@@ -55,7 +55,7 @@ async fn output(arguments: &[&str], variables: &HashMap<&'static str, String>) -
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
 }
 
-/// Checks the stage's own set-up with other variables in place of some.
+/// Checks the stage's own set-up with some variables replaced.
 async fn check(stage: &mut Stage, instead: &[(&'static str, &str)]) -> Report {
     let mut variables = stage.variables().clone();
     if let Some(replica) = stage.replicas.first() {
@@ -71,7 +71,7 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-/// Answers every request with this; for what is no server of ours.
+/// A server that gives every request this answer.
 async fn answering(answer: &'static str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
@@ -84,7 +84,7 @@ async fn answering(answer: &'static str) -> String {
     url
 }
 
-/// One replica behind a proxy that ends TLS, as operators have it.
+/// One replica behind a proxy that ends TLS.
 async fn behind(proxy: &Proxy, variables: &[(&'static str, &str)]) -> Stage {
     let (url, authority) = (proxy.url(), proxy.authority());
     let variables = [&[("SERVER_URL", url.as_str()), ("SSL_CERT_FILE", authority.as_str())], variables].concat();
@@ -96,18 +96,18 @@ async fn behind(proxy: &Proxy, variables: &[(&'static str, &str)]) -> Stage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_set_up_is_found_right_in_text_and_json() {
+async fn a_good_set_up_is_ok_in_text_and_json() {
     let proxy = Proxy::start(&[], &["X-Forwarded-For: 203.0.113.9"]);
     let mut stage = behind(&proxy, &[]).await;
     let report = check(&mut stage, &[]).await;
     assert_eq!(report.complaints(), [] as [&str; 0], "{}", report.text);
-    assert_eq!((report.code, report.json["verdict"].as_str()), (Some(0), Some("right")));
+    assert_eq!((report.code, report.json["verdict"].as_str()), (Some(0), Some("ok")));
     for check in ["configuration", "server_url.reach", "postgres.rights", "postiz.callback", "postiz.client_secret"] {
         assert_eq!(report.of(check).len(), 1, "{check}: {}", report.text);
     }
     let (code, text) = output(&["check"], stage.variables()).await;
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("\nAll is right.") && text.contains("leads to this very server"), "{text}");
+    assert!(text.contains("\nEverything is ok.") && text.contains("leads to this server"), "{text}");
     assert_eq!(stage.postiz.exchanges().len(), 0, "nothing was exchanged");
     assert_eq!(stage.database.count("device_requests").await, 0, "nothing was changed");
 }
@@ -129,14 +129,19 @@ async fn every_variable_that_can_not_be_used_is_named_at_once() {
     assert!(!text.contains("hunter2"), "{text}");
     let (code, text) = output(&["check"], &variables).await;
     assert_eq!(code, Some(78));
-    assert!(text.contains("Wrong: 5"), "{text}");
+    assert!(text.contains("failed: 5"), "{text}");
+    let fits = |line: &str| line.chars().count() <= 80 || !line.trim().contains(' ');
+    assert!(text.lines().all(fits), "wrapped, except for words that are longer: {text}");
+    // Words may be separated by a line break.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(text.matches("does not start without it").count(), 3, "of required variables only: {text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_says_in_its_log_what_is_wrong_and_serves_all_the_same() {
+async fn a_start_logs_what_fails_and_serves_all_the_same() {
     let stage = Stage::with(1, &[("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2")]).await;
     let replica = &stage.replicas[0];
     let line = replica.logged("\"check\":\"postiz.client_secret\"").await;
-    assert_eq!((line["level"].as_str(), line["mend"].is_string()), (Some("ERROR"), true), "{line}");
+    assert_eq!((line["level"].as_str(), line["fix"].is_string()), (Some("ERROR"), true), "{line}");
     assert_eq!(replica.health().await, 200);
 }

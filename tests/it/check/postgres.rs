@@ -1,4 +1,4 @@
-//! The database, told by its cause.
+//! The database.
 
 use rcgen::{CertificateParams, KeyPair};
 use stand_in::Postgres;
@@ -8,7 +8,7 @@ use crate::encryption;
 use crate::support::{Database, PgBouncer, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_database_that_can_not_be_used_is_told_by_its_cause() {
+async fn a_database_that_can_not_be_used_fails_with_its_cause() {
     let mut stage = Stage::new().await;
     let good = stage.database.url();
     let password = url::Url::parse(&good).unwrap().password().unwrap().to_owned();
@@ -19,6 +19,7 @@ async fn a_database_that_can_not_be_used_is_told_by_its_cause() {
     for (database, check_name, words) in [
         (good.replace(&port.to_string(), &closed.to_string()), "postgres.reach", ["can't be reached", "refused"]),
         (good.replace(&password, "hunter2"), "postgres.reach", ["28P01", "password"]),
+        (good.replace(&format!(":{password}@"), "@"), "postgres.reach", ["asks for a password", "USER:PASSWORD"]),
         (format!("{good}_gone"), "postgres.reach", ["3D000", "Create the database"]),
         (good.replace("127.0.0.1", "db.invalid"), "postgres.reach", ["can't be reached", "lookup"]),
         (format!("{good}?sslmode=require"), "postgres.tls", ["offers no TLS", "sslmode"]),
@@ -36,7 +37,7 @@ async fn a_database_that_can_not_be_used_is_told_by_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_of_an_unknown_authority_and_a_standby_are_told() {
+async fn a_certificate_of_an_unknown_authority_and_a_standby_fail() {
     let (ours, other) = (encryption::issuer("ours"), encryption::issuer("other"));
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
@@ -47,17 +48,21 @@ async fn a_certificate_of_an_unknown_authority_and_a_standby_are_told() {
     let mut stage = Stage::empty(Database::at(url.clone()), &[]);
 
     std::fs::write(&file, other.pem()).unwrap();
-    check(&mut stage, &[("DATABASE_URL", &verified)]).await.blames("postgres.tls", &["refuses", "UnknownIssuer"]);
+    check(&mut stage, &[("DATABASE_URL", &verified)]).await.blames("postgres.tls", &["is refused", "UnknownIssuer"]);
     std::fs::write(&file, ours.pem()).unwrap();
     let report = check(&mut stage, &[("DATABASE_URL", &verified)]).await;
-    assert!(report.of("postgres.tls")[0].1.contains("TLSv1.3; the server has proved"), "{}", report.text);
+    assert!(
+        report.of("postgres.tls")[0].1.contains("TLSv1.3; the server's certificate is verified"),
+        "{}",
+        report.text
+    );
     std::fs::remove_file(&file).unwrap();
 
     standby(&postgres);
     check(&mut stage, &[]).await.blames("postgres.writable", &["It is a standby", "target_session_attrs"]);
 }
 
-/// Turns it into one, which follows nobody.
+/// Turns it into a standby without a primary.
 fn standby(postgres: &Postgres) {
     postgres.stop_fast().unwrap();
     let signal = postgres.data_dir().join("standby.signal");

@@ -1,4 +1,4 @@
-//! Postiz, told by its cause.
+//! Postiz.
 
 use std::net::TcpListener;
 
@@ -8,13 +8,13 @@ use super::{answering, check, free_port};
 use crate::support::{CLIENT_SECRET, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_at_postiz_is_told_by_its_cause() {
+async fn a_fault_at_postiz_fails_with_its_cause() {
     let mut stage = Stage::new().await;
-    let nobody = format!("http://localhost:{}/api", free_port());
+    let closed = format!("http://localhost:{}/api", free_port());
     let frontend = stage.postiz.frontend_url();
     let broken = answering("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
     for (instead, check_name, words) in [
-        (("POSTIZ_API_URL", nobody.as_str()), "postiz.api", ["can't be reached", "refused"]),
+        (("POSTIZ_API_URL", closed.as_str()), "postiz.api", ["can't be reached", "refused"]),
         (("POSTIZ_API_URL", &frontend), "postiz.api", ["status 200", "your-host/api"]),
         (("POSTIZ_API_URL", &broken), "postiz.api", ["502", "Look at Postiz"]),
         (("POSTIZ_OAUTH_CLIENT_ID", "pcd_unknown"), "postiz.client_id", ["no app", "pcd_unknown"]),
@@ -22,9 +22,9 @@ async fn what_is_wrong_at_postiz_is_told_by_its_cause() {
     ] {
         check(&mut stage, &[instead]).await.blames(check_name, &words);
     }
-    // One that registered itself is told no callback; one made by hand tells its own.
+    // Postiz shows the callback of an app that was made by hand only.
     stage.postiz.set_redirect_uri("https://old.example.com/device/callback");
-    check(&mut stage, &[]).await.blames("postiz.callback", &["does not take our callback", "redirect URL"]);
+    check(&mut stage, &[]).await.blames("postiz.callback", &["refuses the callback", "redirect URL"]);
     let by_hand = RegisteredApp {
         client_id: "pca_tests".to_owned(),
         client_secret: CLIENT_SECRET.to_owned(),

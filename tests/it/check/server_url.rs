@@ -1,19 +1,19 @@
-//! `SERVER_URL` and the proxies before it, told by their cause.
+//! `SERVER_URL` and the proxies in front of it.
 
 use super::{answering, behind, check, free_port};
 use crate::support::{CLIENT_SECRET, Database, Proxy, Replica, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_url_that_does_not_lead_here_is_told_by_its_cause() {
+async fn a_server_url_that_does_not_lead_here_fails_with_its_cause() {
     let mut stage = Stage::new().await;
     let redirect = "HTTP/1.1 301 Moved\r\nLocation: https://auth.example.com/x?y\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let (redirect, page) =
         (answering(redirect).await, answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi").await);
     let gateway = answering("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
-    let nobody = format!("http://localhost:{}", free_port());
+    let closed = format!("http://localhost:{}", free_port());
     for (url, words) in [
-        ("http://auth.invalid", ["Nobody answers", "DNS"]),
-        (nobody.as_str(), ["Nobody answers", "refused"]),
+        ("http://auth.invalid", ["No answer from", "DNS"]),
+        (closed.as_str(), ["No answer from", "refused"]),
         (&redirect, ["redirects to https://auth.example.com/x.", "POST into a GET"]),
         (&page, ["something else", "status 200"]),
         (&gateway, ["A proxy answers", "its port"]),
@@ -22,11 +22,11 @@ async fn a_server_url_that_does_not_lead_here_is_told_by_its_cause() {
     }
     check(&mut stage, &[("SERVER_URL", "http://auth.invalid")]).await.blames("server_url.https", &["without https"]);
 
-    // Another installation that still has the name: with another app, or with the same one.
+    // Another installation that still has the name, with another app or with the same one.
     let own_url = stage.balancer.url();
     let mut other = Stage::with(1, &[("POSTIZ_OAUTH_CLIENT_SECRET", "hunter3")]).await;
     let theirs = other.balancer.url();
-    check(&mut stage, &[("SERVER_URL", &theirs)]).await.blames("server_url.reach", &["another server", &theirs]);
+    check(&mut stage, &[("SERVER_URL", &theirs)]).await.blames("server_url.reach", &["another auth server", &theirs]);
     other.variables().insert("POSTIZ_OAUTH_CLIENT_SECRET", CLIENT_SECRET.to_owned());
     let older = Replica::start(other.variables());
     older.healthy().await;
@@ -46,20 +46,24 @@ async fn without_a_server_on_this_machine_check_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_that_makes_all_clients_look_alike_is_told_with_the_source_that_would_mend_it() {
+async fn a_proxy_that_hides_its_clients_is_named_with_the_setting_that_fixes_it() {
     const BOTH: &[&str] = &["x-forwarded-for", "x-real-ip"];
     for (proxy, source, words) in [
-        (Proxy::start(BOTH, &[]), "Auto", ["Every client looks like 127.0.0.1", "X-Forwarded-For"]),
+        (Proxy::start(BOTH, &[]), "Auto", ["Every client seems to have the address 127.0.0.1", "X-Forwarded-For"]),
         (
             Proxy::start(&[], &["X-Forwarded-For: 203.0.113.9"]),
             "Connection",
-            ["looks like 127.0.0.1", "CLIENT_IP_SOURCE=Auto"],
+            ["the address 127.0.0.1", "CLIENT_IP_SOURCE=Auto"],
         ),
-        (Proxy::start(BOTH, &["X-Real-IP: 203.0.113.9"]), "Auto", ["looks like 127.0.0.1", "CLIENT_IP_SOURCE=XRealIp"]),
+        (
+            Proxy::start(BOTH, &["X-Real-IP: 203.0.113.9"]),
+            "Auto",
+            ["the address 127.0.0.1", "CLIENT_IP_SOURCE=XRealIp"],
+        ),
         (
             Proxy::start(BOTH, &["CF-Connecting-IP: 203.0.113.9", "X-Forwarded-For: 203.0.113.9"]),
             "Connection",
-            ["looks like 127.0.0.1", "CLIENT_IP_SOURCE=CfConnectingIp"],
+            ["the address 127.0.0.1", "CLIENT_IP_SOURCE=CfConnectingIp"],
         ),
         (Proxy::start(&[], &[]), "Auto", ["choose its own address", "X-Forwarded-For"]),
         (Proxy::start(&[], &[]), "XRealIp", ["choose its own address", "X-Real-IP"]),
@@ -70,7 +74,7 @@ async fn a_proxy_that_makes_all_clients_look_alike_is_told_with_the_source_that_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_mirror_is_there_for_check_alone() {
+async fn the_self_check_answers_only_check() {
     let stage = Stage::new().await;
     let answer = crate::support::get(format!("{}/health/mirror", stage.balancer.url())).await;
     assert_eq!(answer.status(), 404);
