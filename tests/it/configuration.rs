@@ -111,9 +111,9 @@ async fn the_healthcheck_tells_a_server_from_none() {
 }
 
 #[test]
-fn the_readme_lists_every_variable() {
-    let readme = include_str!("../../README.md");
+fn the_reference_lists_every_variable() {
+    let reference = include_str!("../../docs/reference.md");
     for variable in Config::VARIABLES {
-        assert!(readme.contains(&format!("| `{}` |", variable.name)), "{}", variable.name);
+        assert!(reference.contains(&format!("| `{}` |", variable.name)), "{}", variable.name);
     }
 }
