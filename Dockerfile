@@ -7,9 +7,8 @@ ARG RUST_VERSION=1.95.0
 
 FROM rust:${RUST_VERSION}-slim-trixie AS dependencies
 WORKDIR /build
-# Static glibc needs a target that is named, or the procedural macros would be static too; `host-tuple`
-# is whichever machine builds, x86-64 or arm64. Without a dynamic libc, getrandom has to be told that
-# the kernel has the call.
+# Static glibc needs an explicit target, or the procedural macros would be static too; `host-tuple` is the target of the
+# building machine, x86-64 or arm64. Without a dynamic libc, getrandom must be told that the kernel has the system call.
 ENV CARGO_BUILD_TARGET=host-tuple \
     RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\""
 # The server's dependencies, compiled for an empty crate: this layer is rebuilt only if a manifest changes. Cargo reads
@@ -24,21 +23,23 @@ RUN mkdir src crates/demo/src crates/stand-in/src \
     && cargo build --release --locked --package postiz-auth-server
 
 FROM dependencies AS build
+# `otlp` builds traces in.
+ARG FEATURES=""
 COPY askama.toml openapi.yaml ./
 COPY assets assets
 COPY locales locales
 COPY migrations migrations
 COPY templates templates
 COPY src src
-# Newer than the empty crate, whatever the checkout's clock says: cargo compares times.
+# Cargo compares modification times: this makes the sources newer than the empty crate.
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --release --locked --package postiz-auth-server \
+    && cargo build --release --locked --package postiz-auth-server --features "${FEATURES}" \
     && cp target/*/release/postiz-auth-server /postiz-auth-server
 
-# Brings the CA roots, /etc/passwd and /tmp; about 2 MB.
+# Contains the CA roots, /etc/passwd and /tmp; about 2 MB.
 FROM gcr.io/distroless/static-debian13:nonroot
 COPY --from=build /postiz-auth-server /usr/local/bin/postiz-auth-server
-# By number: Kubernetes' runAsNonRoot cannot judge a name.
+# By number: Kubernetes' runAsNonRoot can't verify a name.
 USER 65532:65532
 EXPOSE 3111
 STOPSIGNAL SIGTERM

@@ -1,4 +1,4 @@
-//! Many connections at once, each with one request after another, for a set time.
+//! Many connections at once, each with one request after another, for a limited time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,19 +12,18 @@ use crate::stage::{Process, Stage};
 use crate::stats::{Sample, Times};
 use crate::wire::Connection;
 
-/// What one slice of load came to.
 pub struct Slice {
     pub per_second: f64,
     pub times: Times,
 }
 
-/// Sends one of `requests` after another, at random, on each connection; each answer must have this status.
+/// Sends random ones of `requests` on each connection, one after another. Panics if an answer has another status.
 pub async fn slice(port: u16, connections: usize, time: Duration, requests: &Arc<Vec<Vec<u8>>>, status: u16) -> Slice {
     let count = requests.len();
     run(port, connections, time, requests, status, move || Some(rand::random::<u32>() as usize % count)).await
 }
 
-/// Sends each of `requests` once, until all are sent or the time is up.
+/// Sends each of `requests` once, until all are sent or the time is over.
 pub async fn once(port: u16, connections: usize, time: Duration, requests: &Arc<Vec<Vec<u8>>>, status: u16) -> Slice {
     let (count, next) = (requests.len(), Arc::new(AtomicUsize::new(0)));
     run(port, connections, time, requests, status, move || {
@@ -64,7 +63,7 @@ async fn run(
     Slice { per_second: times.len() as f64 / begun.elapsed().as_secs_f64(), times }
 }
 
-/// Opens so many logins, 64 at a time.
+/// Opens `count` logins over 64 connections.
 pub async fn open_logins(port: u16, count: usize) -> Vec<Login> {
     const CONNECTIONS: usize = 64;
     let mut tasks = JoinSet::new();
@@ -82,7 +81,7 @@ pub async fn open_logins(port: u16, count: usize) -> Vec<Login> {
     tasks.join_all().await.concat()
 }
 
-/// Who used the processors: the server, PostgreSQL, this program, the stand-in, and anyone else; in cores.
+/// Processor use in cores: the server, PostgreSQL, this program, the stand-in, and all other processes.
 #[derive(Default)]
 pub struct Shares([Sample; 5]);
 
@@ -103,13 +102,13 @@ impl Shares {
         }
     }
 
-    /// `cores: server 0.74, PostgreSQL 0.55, load 0.60`; others only where they took part.
+    /// `cores: server 0.74, PostgreSQL 0.55, load 0.60`; a share below 0.05 is left out.
     pub fn sentence(&self) -> String {
         let names = ["server", "PostgreSQL", "load", "stand-in", "others"];
         let shares = names.into_iter().zip(self.0.iter().map(Sample::median));
-        let told: Vec<String> =
+        let parts: Vec<String> =
             shares.filter(|(_, cores)| *cores >= 0.05).map(|(name, cores)| format!("{name} {cores:.2}")).collect();
-        format!("cores: {}", told.join(", "))
+        format!("cores: {}", parts.join(", "))
     }
 }
 

@@ -1,4 +1,4 @@
-//! One login: its terminal and its person, on connections that stay open.
+//! One login: its terminal and its person, on persistent connections.
 
 use std::io::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,18 +10,17 @@ use crate::wire::{self, Answer, Connection};
 /// Each login has a person of its own at the stand-in.
 static PEOPLE: AtomicUsize = AtomicUsize::new(1);
 
-/// A login that its terminal has opened.
 #[derive(Debug, Clone)]
 pub struct Login {
     pub user_code: String,
-    /// A poll in the CLI's dialect, ready to be sent.
+    /// A poll as the CLI sends it.
     pub poll: Vec<u8>,
 }
 
-/// A login whose person has pressed Authorize and is on the way back.
+/// A login whose person has pressed Authorize.
 #[derive(Debug)]
 pub struct Approved {
-    /// The request with which the browser comes back.
+    /// The request to the callback, to be sent by the browser.
     pub callback: Vec<u8>,
 }
 
@@ -42,7 +41,7 @@ pub fn poll_request(device_code: &str) -> Vec<u8> {
     wire::post_json("/device/token", &format!(r#"{{"device_code":"{device_code}"}}"#))
 }
 
-/// The token in the answer to a poll; `None` while nobody has decided.
+/// The token in the answer to a poll; `None` if the login is pending.
 pub fn token(answer: &Answer) -> Result<Option<String>> {
     let body: Value = serde_json::from_str(&answer.body)?;
     match (body["access_token"].as_str(), body["error"].as_str()) {
@@ -52,7 +51,7 @@ pub fn token(answer: &Answer) -> Result<Option<String>> {
     }
 }
 
-/// The person looks at the page, confirms, and presses Authorize at Postiz.
+/// The person opens the page, confirms, and presses Authorize at Postiz.
 pub async fn approve(server: &mut Connection, postiz: &mut Connection, user_code: &str) -> Result<Approved> {
     let page = wire::get(&format!("/device/verify?code={user_code}"), "");
     expect(server.ask(&page).await?, 200)?;

@@ -1,10 +1,10 @@
-//! This machine, and what a process on it has used so far, as Linux tells in `/proc`.
+//! This machine, and the resources that its processes have used, from Linux' `/proc`.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// Clock ticks a second in `/proc/*/stat`: 100 on every Linux that this runs on.
+/// Clock ticks a second in `/proc/*/stat`, on x86-64 and arm64.
 const TICKS: f64 = 100.0;
 
 /// One line: cores, processor, memory, kernel, PostgreSQL's version.
@@ -18,18 +18,18 @@ pub fn describe(postgres_bin: &Path) -> String {
     format!("{cores} cores ({processor}), {memory} GiB, Linux {}, {}, fsync on", kernel.trim(), version.trim())
 }
 
-/// Seconds of processor time that a process has used.
+/// Seconds of processor time.
 pub fn cpu_seconds(pid: u32) -> f64 {
     ticks(pid, 2) / TICKS
 }
 
-/// The same of PostgreSQL: its first process with all that it has started.
+/// The same, with the children: for PostgreSQL, which has a process for each connection.
 pub fn cpu_seconds_with_children(pid: u32) -> f64 {
     let children = processes().filter(|child| field(*child, 1) == Some(f64::from(pid)));
     (ticks(pid, 4) + children.map(|child| ticks(child, 2)).sum::<f64>()) / TICKS
 }
 
-/// Seconds of processor time that all processes and the kernel have used.
+/// Seconds of processor time of all processes and the kernel.
 pub fn busy_seconds() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
     let numbers = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
@@ -38,7 +38,7 @@ pub fn busy_seconds() -> f64 {
     [0, 1, 2, 5, 6].iter().filter_map(|at| ticks.get(*at)).sum::<f64>() / TICKS
 }
 
-/// Resident memory in megabytes: now, and at most so far.
+/// Resident memory in megabytes: the current one and the peak.
 pub fn resident(pid: u32) -> (f64, f64) {
     let megabytes = |name| {
         let value = line_of(&format!("/proc/{pid}/status"), name).and_then(|value| kilobytes(&value));
@@ -57,12 +57,12 @@ fn processes() -> impl Iterator<Item = u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// User and system time, and with four fields those of ended children too.
+/// User and system time; with four fields also that of children that have ended.
 fn ticks(pid: u32, fields: usize) -> f64 {
     (11..11 + fields).filter_map(|at| field(pid, at)).sum()
 }
 
-/// The number at this place behind the process's name, which may hold spaces; state is the first.
+/// The number at this position after the process's name, which can contain spaces; 0 is the state.
 fn field(pid: u32, at: usize) -> Option<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(at)?.parse().ok()

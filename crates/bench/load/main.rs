@@ -1,12 +1,12 @@
 //! The load harness: `cargo bench`, or with `-- NAME ..` only some of its figures.
 //!
-//! It starts a PostgreSQL of the machine's own (and installs one where there is none), the stand-in for Postiz and replicas, each a process in release
-//! mode, and prints a table. What is compared is measured in turns in the same run. `-- --quick` takes seconds
-//! and shows that everything runs; its numbers mean nothing. docs/performance.md has a run's table and what limits it.
+//! It builds the server in release mode, starts a PostgreSQL (and installs one if it is missing), the stand-in for Postiz
+//! and replicas, and prints a table. Figures that are compared are measured alternately, in the same run. `-- --quick`
+//! only checks in seconds that everything runs; its numbers mean nothing. docs/performance.md has the table of a run.
 
-#![allow(unreachable_pub, reason = "nothing outside uses a bench")]
+#![allow(unreachable_pub, reason = "no other crate uses a bench")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is a table")]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
 mod figures;
@@ -33,7 +33,7 @@ use crate::table::Line;
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
 const NAMES: [&str; 10] =
     ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "faults"];
-/// Takes long, so it is only run by its name.
+/// Takes a quarter of an hour, so it runs only if it is named.
 const LONG: &str = "churn";
 
 #[tokio::main(flavor = "current_thread")]
@@ -54,8 +54,9 @@ async fn main() -> ExitCode {
     // Ten thousand sockets.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     setup::postgres();
+    let server = setup::server();
     let begun = Instant::now();
-    let stage = Stage::start();
+    let stage = Stage::start(server);
     println!("\n{}\n\n{}", machine::describe(stage.postgres.bin_dir()), table::HEAD);
     let mut missed = 0;
     for name in wanted {

@@ -1,4 +1,4 @@
-//! The yardstick: PostgreSQL's own load program, with the same statements one by one.
+//! PostgreSQL's own load program runs the same statements one by one, for comparison.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use tokio::process::Command;
 
 use crate::stage::{Database, Stage};
 
-/// The look-up of one login.
+/// Looks one login up.
 pub const LOOK_UP: &str = include_str!("sql/look_up.sql");
-/// The logins that it finds.
+/// Inserts the logins that `LOOK_UP` finds.
 pub const LOOKED_UP: &str = include_str!("sql/looked_up.sql");
-/// The row of one login.
+/// Inserts one login.
 pub const OPEN: &str = include_str!("sql/open.sql");
-/// Every statement of one login, start to token.
+/// All statements of one login, from opening to token.
 pub const LOGIN: &str = include_str!("sql/login.sql");
 
-/// Scripts a second, prepared, without HTTP in between.
+/// Runs of the script a second, with prepared statements.
 pub async fn per_second(stage: &Stage, database: &Database, script: &str, clients: usize, time: Duration) -> f64 {
     let file = std::env::temp_dir().join(format!("postiz-auth-bench-{:016x}.sql", rand::random::<u64>()));
     std::fs::write(&file, script).unwrap();

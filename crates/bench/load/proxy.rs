@@ -1,4 +1,4 @@
-//! A wire between replica and PostgreSQL that counts the bytes on it.
+//! A TCP proxy between a replica and PostgreSQL that counts bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ impl Proxy {
         Self { port, counts }
     }
 
-    /// Bytes to PostgreSQL and from it so far.
+    /// Bytes to PostgreSQL, and bytes from it.
     pub fn bytes(&self) -> (u64, u64) {
         (self.counts[0].load(Ordering::Relaxed), self.counts[1].load(Ordering::Relaxed))
     }

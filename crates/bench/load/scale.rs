@@ -1,23 +1,22 @@
-//! How large and how long the figures are.
+//! The size and the duration of the figures.
 
 use std::time::Duration;
 
-/// The real thing, or a glance that shows within seconds that everything runs.
 #[derive(Debug, Clone, Copy)]
 pub struct Scale {
-    /// How often each comparison is made.
+    /// Repetitions of each comparison.
     pub rounds: usize,
-    /// How long one load lasts.
+    /// Duration of one load.
     pub slice: Duration,
-    /// Logins in one distribution.
+    /// Logins in one distribution of times.
     pub logins: usize,
-    /// Logins waiting at a time, each with its poll held.
+    /// Held polls at a time.
     pub waiting: usize,
-    /// How long the quiet with all of them waiting is looked at.
+    /// Duration of the measurement with only held polls.
     pub quiet: Duration,
-    /// Logins that wait while things break.
-    pub in_trouble: usize,
-    /// Logins in and out of the table.
+    /// Logins that are pending while PostgreSQL and a replica fail.
+    pub failing: usize,
+    /// Logins that go through all steps, for the size of the table.
     pub churned: usize,
     /// Starts of the server, and runs of the real CLI.
     pub runs: usize,
@@ -30,7 +29,7 @@ impl Scale {
         logins: 300,
         waiting: 10_000,
         quiet: Duration::from_secs(75),
-        in_trouble: 1_000,
+        failing: 1_000,
         churned: 10_000_000,
         runs: 9,
     };
@@ -40,7 +39,7 @@ impl Scale {
         logins: 10,
         waiting: 100,
         quiet: Duration::from_secs(1),
-        in_trouble: 20,
+        failing: 20,
         churned: 10_000,
         runs: 1,
     };

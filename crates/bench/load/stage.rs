@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use stand_in::{Postgres, RegisteredApp, StandIn};
 use tokio_postgres::{Client, NoTls};
 
-use crate::setup;
 use crate::wire::{self, Connection};
 
 /// The argument that makes this program the stand-in.
@@ -37,15 +36,15 @@ pub struct Process {
 }
 
 impl Stage {
-    /// Builds the server, and starts the stand-in and a PostgreSQL with its default settings, so with fsync on.
-    pub fn start() -> Self {
+    /// Starts the stand-in and a PostgreSQL with its default settings, so with fsync on. `server` is the path of the binary.
+    pub fn start(server: PathBuf) -> Self {
         let settings = [("max_connections", "300"), ("shared_preload_libraries", "pg_stat_statements")];
         let postgres = Arc::new(Postgres::start(&settings).expect("a PostgreSQL"));
         let pid_file = std::fs::read_to_string(postgres.data_dir().join("postmaster.pid")).unwrap();
         let postgres_pid = pid_file.lines().next().unwrap().parse().unwrap();
         let directory = std::env::temp_dir().join(format!("postiz-auth-bench-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&directory).unwrap();
-        Self { postgres, postgres_pid, postiz: stand_in_process(), server: setup::server(), directory }
+        Self { postgres, postgres_pid, postiz: stand_in_process(), server, directory }
     }
 
     /// A fresh database.

@@ -22,7 +22,7 @@ impl Sample {
         }
     }
 
-    /// Each round's value over the other sample's of the same round.
+    /// The ratio of each round to the same round of the other sample.
     pub fn over(&self, other: &Self) -> Self {
         Self(self.0.iter().zip(&other.0).map(|(one, another)| one / another).collect())
     }
@@ -43,7 +43,7 @@ impl fmt::Display for Sample {
     }
 }
 
-/// `31,204`, `12.3` or `0.83`: as many digits as tell something.
+/// `31,204`, `12.3` or `0.83`: three significant digits, or all before the point.
 pub fn number(value: f64) -> String {
     if value >= 1000.0 {
         let whole = format!("{value:.0}");
@@ -58,7 +58,6 @@ pub fn number(value: f64) -> String {
     }
 }
 
-/// How long single things took.
 #[derive(Debug, Clone, Default)]
 pub struct Times(Vec<Duration>);
 
@@ -75,7 +74,7 @@ impl Times {
         self.0.len()
     }
 
-    /// The time that so many of a hundred stay below, in milliseconds.
+    /// In milliseconds.
     pub fn percentile(&self, percent: usize) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();
@@ -88,7 +87,6 @@ impl Times {
         format!("p50 {} ms, p99 {} ms", number(self.percentile(50)), number(self.percentile(99)))
     }
 
-    /// How much longer the slowest of a hundred take than the middle one.
     pub fn p99_over_p50(&self) -> f64 {
         self.percentile(99) / self.percentile(50)
     }

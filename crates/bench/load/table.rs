@@ -1,8 +1,7 @@
-//! The table that a run prints: one line for each figure.
+//! The table of a run: one line for each figure.
 
 use crate::stats::number;
 
-/// A figure as it was measured, and what it is to reach.
 #[derive(Debug, Clone)]
 pub struct Line {
     figure: String,
@@ -11,7 +10,6 @@ pub struct Line {
     goal: Option<Goal>,
 }
 
-/// The bound that a figure's value is to keep.
 #[derive(Debug, Clone, Copy)]
 pub struct Goal {
     value: f64,
@@ -41,7 +39,7 @@ impl Goal {
         }
     }
 
-    /// `0.83 of ≥ 0.65`, and whether that is enough.
+    /// `0.83 (≥ 0.65): reached`
     fn cell(self) -> String {
         let (sign, bound) = match self.bound {
             Bound::AtLeast(bound) => ("≥", bound),

@@ -1,23 +1,21 @@
-//! HTTP/1.1 by hand, over connections that stay open: the load has to be cheap, or it would be what is measured.
+//! HTTP/1.1 by hand over persistent connections. The load must be cheap: it shares the processors with the server.
 
 use std::io::{Error, ErrorKind, Result};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// What clients of Node's `fetch` send beside what matters; so the server reads as much as it does from the CLI.
+/// The other headers of Node's `fetch`, so that the server parses as much as for the CLI.
 const HEADERS: &str = "Host: localhost\r\nConnection: keep-alive\r\nAccept: */*\r\nAccept-Language: *\r\n\
                        Sec-Fetch-Mode: cors\r\nUser-Agent: node\r\nAccept-Encoding: gzip, deflate\r\n";
 
-/// One connection; requests go one after another.
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Bytes written and read so far.
+    /// Bytes written and bytes read.
     pub bytes: (u64, u64),
 }
 
-/// An answer, read to its end.
 #[derive(Debug, Clone)]
 pub struct Answer {
     pub status: u16,
@@ -32,7 +30,6 @@ impl Connection {
         Ok(Self { stream, buffer: Vec::new(), bytes: (0, 0) })
     }
 
-    /// Sends a request and reads its answer.
     pub async fn ask(&mut self, request: &[u8]) -> Result<Answer> {
         self.send(request).await?;
         self.answer().await
@@ -55,7 +52,7 @@ impl Connection {
         Ok(answer)
     }
 
-    /// As `ask`, but looks at the status alone: for the loops that count.
+    /// Like `ask`, but parses the status only: for the loops that measure rates.
     pub async fn status_of(&mut self, request: &[u8]) -> Result<u16> {
         self.send(request).await?;
         let (head, length) = self.receive().await?;
@@ -64,7 +61,7 @@ impl Connection {
         status
     }
 
-    /// Reads until a whole answer is there: the lengths of its head and its body.
+    /// Reads a whole answer into the buffer. Returns the lengths of its head and its body.
     async fn receive(&mut self) -> Result<(usize, usize)> {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
@@ -84,7 +81,6 @@ impl Connection {
 }
 
 impl Answer {
-    /// The value of a header, if there is one.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().filter_map(|line| line.split_once(": ")).find_map(|(found, value)| {
             let value = value.trim_end();
@@ -113,7 +109,7 @@ pub fn get(path: &str, cookie: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{HEADERS}{}\r\n", cookie_header(cookie)).into_bytes()
 }
 
-/// As whoever holds this token, in the way that Postiz takes it.
+/// With a token in Postiz's format, without `Bearer`.
 pub fn get_as(path: &str, token: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{HEADERS}Authorization: {token}\r\n\r\n").into_bytes()
 }
@@ -122,7 +118,6 @@ pub fn post_json(path: &str, body: &str) -> Vec<u8> {
     post(path, "application/json", "", body)
 }
 
-/// A form of a page's own.
 pub fn post_form(path: &str, cookie: &str, body: &str) -> Vec<u8> {
     post(path, "application/x-www-form-urlencoded", cookie, body)
 }

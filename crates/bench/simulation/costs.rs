@@ -1,31 +1,32 @@
-//! What things cost, as docs/performance.md and docs/scaling.md have measured it on one core of a small machine.
+//! The costs that docs/performance.md and docs/scaling.md have measured on one core of a small machine.
 
 /// Seconds of a Postgres core.
 pub mod postgres {
-    /// Any statement: parsing, planning, the way there and back.
+    /// Any statement: parsing, planning, the round trip.
     pub const STATEMENT: f64 = 200e-6;
-    /// One more login in a look-up, or in an opening.
+    /// One more login in a look-up.
     pub const ROW_READ: f64 = 3.5e-6;
+    /// One more login in an insert.
     pub const ROW_OPENED: f64 = 40e-6;
     /// The page, begin, claim, approve and deliver of one login, together.
     pub const APPROVAL: f64 = 2.2e-3;
-    /// One settled login in the answer to one feed.
+    /// One decided login in one answer of the decision feed.
     pub const ROW_FED: f64 = 1.5e-6;
-    /// Noting that one terminal still asks: a row update.
-    pub const NOTE: f64 = 30e-6;
-    /// Deleting one row.
-    pub const ROW_SWEPT: f64 = 15e-6;
+    /// Updating `polled_at` of one row.
+    pub const POLL_TIME: f64 = 30e-6;
+    pub const ROW_DELETED: f64 = 15e-6;
 }
 
 /// Seconds of a replica's core.
 pub mod replica {
-    /// One poll of a login that is known, and one with its share of a look-up.
+    /// One poll that the pending cache answers.
     pub const POLL: f64 = 19.5e-6;
+    /// One poll, with its share of a look-up.
     pub const POLL_LOOKED_UP: f64 = 26e-6;
     pub const OPENING: f64 = 65e-6;
     /// Page, confirmation, callback with its exchange, delivery.
     pub const APPROVAL: f64 = 1.0e-3;
-    /// One settled login that some replica's feed brings.
+    /// One decided login in an answer of the decision feed.
     pub const ROW_FED: f64 = 1.0e-6;
     pub const FEED: f64 = 60e-6;
 }

@@ -1,4 +1,4 @@
-//! One second after another: who waits, who is approved, and what that costs.
+//! One second after another: pending logins, approvals, and their costs.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,24 +6,23 @@ use std::fmt;
 use crate::costs::{memory, postgres, replica};
 use crate::scenario::{LIFETIME, Scenario};
 
-/// The feed asks ten times a second, each time with 0.3 s that it has read before; once a second with 3 s, and
-/// once in ten seconds with 30 s.
+/// The decision feed queries ten times a second and looks back 0.3 s further than its last query; once a second 3 s, and
+/// once in ten seconds 30 s.
 const FEEDS: f64 = 10.0;
-const SECONDS_FED: f64 = 9.0 * (0.1 + 0.3) + 0.9 * (0.1 + 3.0) + 0.1 * (0.1 + 30.0);
-/// What a replica knows of a login it looks up again after this time.
-const GOOD_FOR: f64 = 60.0;
-/// After this age, a terminal is noted once a minute.
-const NOTED_EACH: f64 = 60.0;
+const SECONDS_READ: f64 = 9.0 * (0.1 + 0.3) + 0.9 * (0.1 + 3.0) + 0.1 * (0.1 + 30.0);
+/// Seconds after which an entry of the pending cache is looked up again.
+const CACHED_FOR: f64 = 60.0;
+/// Seconds between two updates of `polled_at`.
+const POLL_TIME_EVERY: f64 = 60.0;
 
 pub struct Day<'a> {
     scenario: &'a Scenario,
     second: usize,
-    /// Logins by age in seconds: how many were opened.
+    /// The number of logins opened, by age in seconds.
     opened: VecDeque<f64>,
     survival: Vec<f64>,
 }
 
-/// What one second of the day was like.
 #[derive(Debug)]
 pub struct Second {
     pub opened: f64,
@@ -37,7 +36,7 @@ pub struct Second {
     pub statements: f64,
     pub rows_fed: f64,
     pub postgres_cores: f64,
-    /// Of these: for look-ups, for the feeds, for opening and approving.
+    /// For look-ups, for the decision feeds, for opening and approving.
     pub postgres_cores_by_cause: [f64; 3],
     /// Of one replica.
     pub replica_cores: f64,
@@ -46,7 +45,7 @@ pub struct Second {
 
 impl<'a> Day<'a> {
     pub fn new(scenario: &'a Scenario) -> Self {
-        let survival = (0..=LIFETIME).map(|age| scenario.still_waiting(age)).collect();
+        let survival = (0..=LIFETIME).map(|age| scenario.still_pending(age)).collect();
         // The night before was the same as its first second.
         Self { scenario, second: 0, opened: vec![scenario.opened(0); LIFETIME].into(), survival }
     }
@@ -60,35 +59,35 @@ impl<'a> Day<'a> {
         let (mut waiting, mut approved, mut older) = (0.0, 0.0, 0.0);
         for (age, count) in self.opened.iter().enumerate() {
             waiting += count * self.survival[age];
-            if age as f64 >= NOTED_EACH {
+            if age as f64 >= POLL_TIME_EVERY {
                 older += count * self.survival[age];
             }
-            // Who leaves at the end of the lifetime has expired.
+            // Logins that reach the end of the lifetime have expired.
             if age + 1 < LIFETIME {
                 approved += count * (self.survival[age] - self.survival[age + 1]);
             }
         }
-        self.add_up(opened, approved, waiting, older / NOTED_EACH)
+        self.add_up(opened, approved, waiting, older / POLL_TIME_EVERY)
     }
 
-    fn add_up(&self, opened: f64, approved: f64, waiting: f64, notes: f64) -> Second {
+    fn add_up(&self, opened: f64, approved: f64, waiting: f64, poll_times: f64) -> Second {
         let scenario = self.scenario;
         let replicas = scenario.replicas;
         let held = (waiting / replicas).min(scenario.most_held);
         let plain = waiting / replicas - held;
         let polls_each = held / (scenario.hold + scenario.interval_held) + plain / scenario.interval_plain;
-        // A poll is looked up where its login is not known: at another replica than the one before it.
-        let known_each = scenario.affinity * (polls_each - waiting / replicas / GOOD_FOR).max(0.0);
+        // A poll is looked up if the login's previous poll went to another replica.
+        let known_each = scenario.affinity * (polls_each - waiting / replicas / CACHED_FOR).max(0.0);
         let looked_up_each = polls_each - known_each;
         let (group, look_ups) = self.groups(looked_up_each, postgres::ROW_READ);
         let (opened_group, openings) = self.groups(opened / replicas, postgres::ROW_OPENED);
-        let rows_fed = approved * SECONDS_FED * replicas;
+        let rows_fed = approved * SECONDS_READ * replicas;
 
-        let for_look_ups =
-            replicas * (look_ups * postgres::STATEMENT + looked_up_each * postgres::ROW_READ) + notes * postgres::NOTE;
+        let for_look_ups = replicas * (look_ups * postgres::STATEMENT + looked_up_each * postgres::ROW_READ)
+            + poll_times * postgres::POLL_TIME;
         let for_feeds = FEEDS * replicas * postgres::STATEMENT + rows_fed * postgres::ROW_FED;
         let for_logins = openings * replicas * postgres::STATEMENT
-            + opened * (postgres::ROW_OPENED + postgres::ROW_SWEPT)
+            + opened * (postgres::ROW_OPENED + postgres::ROW_DELETED)
             + approved * postgres::APPROVAL;
         let approved_here = approved / replicas;
         Second {
@@ -99,7 +98,9 @@ impl<'a> Day<'a> {
             polls: polls_each * replicas,
             looked_up: looked_up_each * replicas,
             polls_in_one_look_up: group,
-            statements: replicas * (look_ups + openings + FEEDS) + approved * 5.0 + notes / group.max(opened_group),
+            statements: replicas * (look_ups + openings + FEEDS)
+                + approved * 5.0
+                + poll_times / group.max(opened_group),
             rows_fed,
             postgres_cores: for_look_ups + for_feeds + for_logins,
             postgres_cores_by_cause: [for_look_ups, for_feeds, for_logins],
@@ -113,14 +114,14 @@ impl<'a> Day<'a> {
         }
     }
 
-    /// One statement is under way at a time, and what comes meanwhile goes into the next one: how many
-    /// questions that makes of so many a second, and how many statements.
-    fn groups(&self, questions: f64, each: f64) -> (f64, f64) {
-        let free = 1.0 - questions * each;
-        // A statement takes `round_trip + STATEMENT + each × group`; in that time `group` questions come.
-        let gathered = questions * (self.scenario.round_trip + postgres::STATEMENT) / free.max(0.05);
+    /// One statement runs at a time, and the next one takes all look-ups that arrive meanwhile. Returns the size of such a
+    /// group, and the number of statements a second.
+    fn groups(&self, lookups: f64, each: f64) -> (f64, f64) {
+        let free = 1.0 - lookups * each;
+        // A statement takes `round_trip + STATEMENT + each × group`. In that time `group` lookups arrive.
+        let gathered = lookups * (self.scenario.round_trip + postgres::STATEMENT) / free.max(0.05);
         let group = gathered.clamp(1.0, 512.0);
-        (group, questions / group)
+        (group, lookups / group)
     }
 }
 
@@ -146,8 +147,8 @@ impl fmt::Display for Second {
         let [look_ups, feeds, logins] = self.postgres_cores_by_cause;
         write!(
             f,
-            "{:.0} logins opened and {:.0} approved in a second, {:.1} polls in a look-up, {:.0} rows fed in a second. \
-             Of {:.1} Postgres cores {look_ups:.1} are for look-ups, {feeds:.1} for the feeds, {logins:.1} for opening \
+            "{:.0} logins opened and {:.0} approved in a second, {:.1} polls in a look-up, {:.0} rows of the decision feeds in a second. \
+             Of {:.1} Postgres cores {look_ups:.1} are for look-ups, {feeds:.1} for the decision feeds, {logins:.1} for opening \
              and approving.",
             self.opened, self.approved, self.polls_in_one_look_up, self.rows_fed, self.postgres_cores
         )

@@ -1,11 +1,10 @@
 //! A day of logins over many replicas and one Postgres: `cargo bench --bench simulation`.
 //!
-//! It follows logins second by second, by when they were opened, and adds up what they cost by the measured
-//! costs in [`costs`]. `-- simulation key=value ..` changes a number of the [`scenario`]. docs/scaling.md has
-//! what it says, and what follows from it.
+//! It simulates logins second by second, grouped by age, and adds up the measured [`costs`]. `-- simulation key=value ..`
+//! changes a number of the [`scenario`]. docs/scaling.md has the result, and the conclusions from it.
 
-#![allow(unreachable_pub, reason = "nothing outside uses a bench")]
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the table is what it is for")]
+#![allow(unreachable_pub, reason = "no other crate uses a bench")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is a table")]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
 mod costs;
@@ -26,13 +25,13 @@ fn main() -> ExitCode {
     let mut scenario = Scenario::default();
     for (key, value) in arguments.iter().filter_map(|argument| argument.split_once('=')) {
         if !value.parse().is_ok_and(|value| scenario.set(key, value)) {
-            eprintln!("{key}={value} is none of: {}", Scenario::KEYS.join(", "));
+            eprintln!("{key}={value} is not a number for one of: {}", Scenario::KEYS.join(", "));
             return ExitCode::FAILURE;
         }
     }
     println!("\n{scenario:#?}\n");
     println!(
-        "| hour | logins/h | waiting | held / replica | polls/s | looked up/s | statements/s | Postgres cores | replica cores | replica MB |"
+        "| hour | logins/h | pending | held / replica | polls/s | looked up/s | statements/s | Postgres cores | replica cores | replica MB |"
     );
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let mut day = Day::new(&scenario);

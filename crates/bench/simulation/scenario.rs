@@ -1,35 +1,36 @@
-//! Who comes, how long they take, and what they come to.
+//! The assumptions: how many people sign in, and how long they take.
 
 /// `DEVICE_CODE_TTL`.
 pub const LIFETIME: usize = 900;
 
-/// A day's assumptions; each can be set on the command line.
+/// Each number can be set on the command line.
 #[derive(Debug, Clone)]
 pub struct Scenario {
     /// Logins opened in the busiest hour.
     pub peak_per_hour: f64,
     /// The quietest hour's share of that.
     pub quiet_share: f64,
-    /// How long a person takes, in seconds: half of those who approve are done in this time.
+    /// Seconds in which half of the approving people approve.
     pub median_seconds: f64,
-    /// The share of logins that are never approved; they wait until they expire.
+    /// The share of logins that are never approved and stay pending until they expire.
     pub abandoned: f64,
     pub replicas: f64,
-    /// Polls that a replica holds, at most.
+    /// The most polls that a replica holds.
     pub most_held: f64,
     /// `LONG_POLL_SECONDS`.
     pub hold: f64,
-    /// What a terminal sleeps before each poll where polls are held, and where they are not.
+    /// Seconds that a terminal sleeps before each poll if polls are held.
     pub interval_held: f64,
+    /// The same if polls are not held.
     pub interval_plain: f64,
-    /// The share of polls that reach the replica that had the one before: 0 where the balancer spreads requests.
+    /// The share of polls that reach the same replica as the one before: 0 if the balancer spreads requests.
     pub affinity: f64,
-    /// The round trip to Postgres, in seconds: who comes meanwhile is asked for together.
+    /// The round trip to Postgres in seconds. Look-ups that arrive meanwhile share one statement.
     pub round_trip: f64,
 }
 
 impl Default for Scenario {
-    /// A million waiting at the peak, over fifty of the smallest machines.
+    /// A million pending logins at the peak, over fifty of the smallest machines.
     fn default() -> Self {
         Self {
             peak_per_hour: 10_000_000.0,
@@ -62,7 +63,7 @@ impl Scenario {
         "round_trip",
     ];
 
-    /// Sets a number by its name; false where there is none of that name.
+    /// Sets a number by its name. Returns false if there is no such number.
     pub fn set(&mut self, key: &str, value: f64) -> bool {
         let numbers = [
             &mut self.peak_per_hour,
@@ -81,15 +82,15 @@ impl Scenario {
         found.map(|(number, _)| *number = value).is_some()
     }
 
-    /// Logins opened in this second of the day: quiet at four in the morning, busiest at four in the afternoon.
+    /// Logins opened in this second of the day. The minimum is at 4:00, the maximum at 16:00.
     pub fn opened(&self, second: usize) -> f64 {
         let phase = (second as f64 / 86_400.0 - 16.0 / 24.0) * std::f64::consts::TAU;
         let share = self.quiet_share + (1.0 - self.quiet_share) * f64::midpoint(1.0, phase.cos());
         self.peak_per_hour / 3600.0 * share
     }
 
-    /// The share of logins that still wait at this age.
-    pub fn still_waiting(&self, age: usize) -> f64 {
+    /// The share of logins that are still pending at this age.
+    pub fn still_pending(&self, age: usize) -> f64 {
         let undecided = 0.5_f64.powf(age as f64 / self.median_seconds);
         if age < LIFETIME { self.abandoned + (1.0 - self.abandoned) * undecided } else { 0.0 }
     }

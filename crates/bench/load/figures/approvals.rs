@@ -1,4 +1,4 @@
-//! From the callback's arrival to the token in the terminal's hands.
+//! The time from the callback's request to the terminal's token.
 
 use std::io::Result;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use crate::stats::Times;
 use crate::table::{Goal, Line};
 use crate::wire::Connection;
 
-/// After a poll is sent: by now it is held.
-const HELD: Duration = Duration::from_millis(20);
+/// How long after it is sent a poll is certainly held.
+const HELD_AFTER: Duration = Duration::from_millis(20);
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
@@ -41,7 +41,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     [lines("same replica", &same, 10.0, 50.0), lines("poll on A, callback on B and C", &across, 100.0, 250.0)].concat()
 }
 
-/// Where a terminal waits, and where its person's browser comes back.
+/// The terminal's connection to one replica, and the browser's to the same or another one.
 pub struct Pair {
     terminal: Connection,
     browser: Connection,
@@ -54,12 +54,12 @@ impl Pair {
         Self { terminal: to(terminal).await, browser: to(browser).await, postiz: to(postiz).await }
     }
 
-    /// One login; the time from its callback to its token.
+    /// One login. Returns the time from the callback to the token.
     pub async fn deliver(&mut self) -> Result<Duration> {
         let login = login::open(&mut self.terminal).await?;
         self.terminal.send(&login.poll).await?;
         let approved = login::approve(&mut self.browser, &mut self.postiz, &login.user_code).await?;
-        tokio::time::sleep(HELD).await;
+        tokio::time::sleep(HELD_AFTER).await;
         let begun = Instant::now();
         let terminal = async {
             let answer = self.terminal.answer().await?;

@@ -1,4 +1,4 @@
-//! Clients that go away while their polls are held.
+//! Clients that disconnect while their polls are held.
 
 use std::time::{Duration, Instant};
 
@@ -10,15 +10,15 @@ use crate::stats::number;
 use crate::table::{Goal, Line};
 use crate::wire::Connection;
 
-/// How often the replica is looked at.
-const LOOK: Duration = Duration::from_millis(2);
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How often the replica is inspected.
+const INSPECT_EVERY: Duration = Duration::from_millis(2);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
     let server = stage.replica(&database.url, &[]).await;
     let idle = machine::descriptors(server.pid());
-    let logins = open_logins(server.port, scale.in_trouble).await;
+    let logins = open_logins(server.port, scale.failing).await;
     let mut held = Vec::new();
     for login in &logins {
         let mut connection = Connection::to(server.port).await.unwrap();
@@ -26,23 +26,23 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         held.push(connection);
     }
     until(|| machine::descriptors(server.pid()) >= idle + logins.len()).await;
-    // The feed asks only while somebody waits.
-    let asked = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%grants.settled_at%'";
-    while database.number(asked).await == 0.0 {}
+    // The decision feed queries only while polls are held.
+    let feed_calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%grants.settled_at%'";
+    while database.number(feed_calls).await == 0.0 {}
     let gone = Instant::now();
     drop(held);
-    // The pool's connections, which were opened meanwhile, stay.
+    // The connections that the pool has opened meanwhile stay open.
     until(|| machine::descriptors(server.pid()) < idle + 20).await;
     let freed = gone.elapsed().as_secs_f64() * 1000.0;
     tokio::time::sleep(Duration::from_millis(250)).await;
-    let before = database.number(asked).await;
+    let before = database.number(feed_calls).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let after = database.number(asked).await;
+    let after = database.number(feed_calls).await;
     vec![
         Line::new(
-            &format!("{} held polls whose clients go away", logins.len()),
+            &format!("{} held polls whose clients disconnect", logins.len()),
             format!(
-                "all sockets free after {} ms; the feed rests: {} statements in the next second",
+                "all sockets closed after {} ms; {} statements of the decision feed in the next second",
                 number(freed),
                 after - before
             ),
@@ -54,7 +54,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
 async fn until(condition: impl Fn() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < PATIENCE, "it never came to that");
-        tokio::time::sleep(LOOK).await;
+        assert!(begun.elapsed() < TIMEOUT, "the sockets are neither opened nor closed in time");
+        tokio::time::sleep(INSPECT_EVERY).await;
     }
 }

@@ -1,6 +1,6 @@
-//! Logins in and out by the million: what PostgreSQL's table grows to, and what its statements then cost.
+//! Millions of logins through all steps: the size of the table, and the cost of the statements on it.
 //!
-//! Only run by its name: it takes a quarter of an hour and some gigabytes.
+//! It takes a quarter of an hour and some gigabytes, so it runs only if it is named.
 
 use std::time::{Duration, Instant};
 
@@ -15,16 +15,15 @@ use crate::table::{Goal, Line};
 const ROWS: usize = 100_000;
 
 /// As in src/store/sweep.rs.
-const SWEEP: &str = "DELETE FROM device_requests WHERE id IN (
+const CLEANUP: &str = "DELETE FROM device_requests WHERE id IN (
                          SELECT id FROM device_requests WHERE purge_at <= now()
                          ORDER BY purge_at LIMIT 500 FOR UPDATE SKIP LOCKED
                      )";
 
-/// The table at one moment.
-struct Glance {
+struct Snapshot {
     table_mb: f64,
     indexes_mb: f64,
-    /// Pages that a look-up, the feed and an idle sweep read.
+    /// Pages that a look-up, the decision feed and a cleanup without work read.
     pages: [f64; 3],
 }
 
@@ -45,29 +44,29 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
     let rounds = logins.div_ceil(ROWS);
     let rows = logins.min(ROWS);
     let sql = include_str!("../sql/churn.sql").replace("$rows", &rows.to_string());
-    let (mut glances, mut halves) = (Vec::new(), [Duration::ZERO; 2]);
+    let (mut snapshots, mut halves) = (Vec::new(), [Duration::ZERO; 2]);
     for round in 1..=rounds {
         let begun = Instant::now();
-        // One by one: together they would be one transaction.
+        // One by one: together they would form one transaction.
         for statement in sql.replace("$round", &round.to_string()).split_inclusive(';') {
             database.run(statement).await;
         }
-        while database.client.execute_typed(SWEEP, &[]).await.unwrap() > 0 {}
+        while database.client.execute_typed(CLEANUP, &[]).await.unwrap() > 0 {}
         halves[usize::from(round > rounds / 2)] += begun.elapsed();
         if round == 1 || round == rounds.div_ceil(2) || round == rounds {
-            glances.push(glance(&database).await);
+            snapshots.push(snapshot(&database).await);
         }
     }
-    let (first, half, last) = (&glances[0], &glances[glances.len() / 2], &glances[glances.len() - 1]);
+    let (first, half, last) = (&snapshots[0], &snapshots[snapshots.len() / 2], &snapshots[snapshots.len() - 1]);
     let hot = database
         .number("SELECT n_tup_hot_upd::float8 / greatest(n_tup_upd, 1) FROM pg_stat_user_tables WHERE relname = 'device_requests'")
         .await;
     let vacuums =
         database.number("SELECT autovacuum_count FROM pg_stat_user_tables WHERE relname = 'device_requests'").await;
-    let pages = |glance: &Glance| glance.pages.map(number).join(", ");
+    let pages = |snapshot: &Snapshot| snapshot.pages.map(number).join(", ");
     vec![
         Line::new(
-            &format!("{} logins in and out, {name}: the table", number(logins as f64)),
+            &format!("{} logins through all steps, {name}: the table", number(logins as f64)),
             format!("{} MB and {} MB of indexes", number(last.table_mb), number(last.indexes_mb)),
         )
         .against(format!(
@@ -82,15 +81,17 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
             1.25,
             " × its size after the first half",
         )),
-        Line::new("the same: pages for a look-up, the feed, a sweep of nothing", pages(last)).against(format!(
-            "after the first round {}; the second half took {} × the first's time",
-            pages(first),
-            number(halves[1].as_secs_f64() / halves[0].as_secs_f64())
-        )),
+        Line::new("the same: pages for a look-up, the decision feed, a cleanup without work", pages(last)).against(
+            format!(
+                "after the first round {}; the second half took {} × the first's time",
+                pages(first),
+                number(halves[1].as_secs_f64() / halves[0].as_secs_f64())
+            ),
+        ),
     ]
 }
 
-async fn glance(database: &Database) -> Glance {
+async fn snapshot(database: &Database) -> Snapshot {
     let megabytes = async |what: &str| database.number(&format!("SELECT {what}('device_requests') / 1048576.0")).await;
     let mut pages = [0.0; 3];
     let asked = [
@@ -109,5 +110,5 @@ async fn glance(database: &Database) -> Glance {
         let read = |name: &str| plan[0]["Plan"][name].as_f64().unwrap_or_default();
         *pages = read("Shared Hit Blocks") + read("Shared Read Blocks");
     }
-    Glance { table_mb: megabytes("pg_relation_size").await, indexes_mb: megabytes("pg_indexes_size").await, pages }
+    Snapshot { table_mb: megabytes("pg_relation_size").await, indexes_mb: megabytes("pg_indexes_size").await, pages }
 }

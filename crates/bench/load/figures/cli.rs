@@ -1,4 +1,4 @@
-//! The published CLI from npm: from the callback's arrival to its credentials file.
+//! The published CLI from npm: the time from the callback's request to the credentials file.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -15,14 +15,14 @@ use crate::table::{Goal, Line};
 use crate::wire::Connection;
 use crate::{login, setup};
 
-/// The CLI sleeps a second before its first poll; by then that one is held.
-const POLLING: Duration = Duration::from_millis(1_500);
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The CLI sleeps a second before its first poll. After this time that poll is held.
+const POLLS_AFTER: Duration = Duration::from_millis(1_500);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let figure = "approval to the npm CLI's credentials file";
     let Some((cli, path)) = setup::cli() else {
-        return vec![Line::new(figure, "left out: npm can't install the CLI")];
+        return vec![Line::new(figure, "skipped: npm can't install the CLI")];
     };
     let database = stage.database().await;
     let server = stage.replica(&database.url, &[]).await;
@@ -30,9 +30,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     for _ in 0..scale.runs {
         let home = std::env::temp_dir().join(format!("postiz-auth-bench-home-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&home).unwrap();
-        times.add(
-            timeout(PATIENCE, run(&cli, &path, &home, server.port, stage.postiz.port)).await.expect("it signs in"),
-        );
+        times
+            .add(timeout(TIMEOUT, run(&cli, &path, &home, server.port, stage.postiz.port)).await.expect("it signs in"));
         std::fs::remove_dir_all(&home).unwrap();
     }
     vec![
@@ -67,11 +66,11 @@ async fn run(cli: &str, path: &str, home: &Path, server: u16, postiz: u16) -> Du
     let mut browser = Connection::to(server).await.unwrap();
     let mut postiz = Connection::to(postiz).await.unwrap();
     let approved = login::approve(&mut browser, &mut postiz, &code).await.unwrap();
-    sleep(POLLING).await;
+    sleep(POLLS_AFTER).await;
     let begun = Instant::now();
     browser.send(&approved.callback).await.unwrap();
     let credentials = home.join(".postiz/credentials.json");
-    // Not empty: the CLI makes the file and then writes it.
+    // The CLI creates the file before it writes the content.
     while !std::fs::read_to_string(&credentials).is_ok_and(|text| text.contains("pos_")) {
         sleep(Duration::from_millis(1)).await;
     }
@@ -80,7 +79,7 @@ async fn run(cli: &str, path: &str, home: &Path, server: u16, postiz: u16) -> Du
     time
 }
 
-/// `ABCD-EFGH` in the box that the CLI draws.
+/// Finds `ABCD-EFGH` in the box that the CLI draws.
 fn user_code(line: &str) -> Option<String> {
     let is_code = |word: &&str| {
         word.split_once('-').is_some_and(|(one, two)| {

@@ -1,4 +1,4 @@
-//! What one login costs: statements and bytes at PostgreSQL, and bytes at the door.
+//! The cost of one login: statements and bytes at PostgreSQL, and bytes over HTTP.
 
 use crate::figures::logins;
 use crate::load::open_logins;
@@ -17,7 +17,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let mut terminal = Connection::to(server.port).await.unwrap();
     let mut browser = Connection::to(server.port).await.unwrap();
     let mut postiz = Connection::to(stage.postiz.port).await.unwrap();
-    // Connections are made and caches are warm before it counts.
+    // Opens the connections and fills the caches before the measurement.
     logins::one(&mut terminal, &mut browser, &mut postiz).await.unwrap();
 
     database.run("SELECT pg_stat_statements_reset()").await;
@@ -31,8 +31,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let log = each(written(&database).await - log_before);
     let wire = proxy.bytes();
     let by_kind = statements(&database, scale.logins).await;
-    // The feed asks for all logins that wait, however many.
-    let own = by_kind.iter().filter(|(kind, _)| kind != "settled feed");
+    // One query of the decision feed is for all held polls.
+    let own = by_kind.iter().filter(|(kind, _)| kind != "decision feed");
     let total: f64 = own.map(|(_, calls)| calls).sum();
     let listed: Vec<String> = by_kind.iter().map(|(kind, calls)| format!("{kind} {}", number(*calls))).collect();
     let between = |before: (u64, u64), after: (u64, u64)| each((after.0 - before.0 + after.1 - before.1) as f64);
@@ -54,19 +54,19 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
                 number(between(wire_before, wire))
             ),
         )
-        .against(format!("write-ahead log {}; a waiting row with its indexes {}", number(log), number(row))),
+        .against(format!("write-ahead log {}; a pending row with its indexes {}", number(log), number(row))),
     ]
 }
 
-/// What only the statement of the settled feed says.
+/// A part that only the statement of the decision feed has.
 const FEED: &str = "grants.settled_at";
 
-/// Bytes of write-ahead log so far.
+/// Bytes of write-ahead log since the cluster was created.
 async fn written(database: &Database) -> f64 {
     database.number("SELECT pg_current_wal_lsn() - '0/0'").await
 }
 
-/// How often each kind of statement was run for one login. Housekeeping is told apart: it is not a login's.
+/// Executions of each kind of statement for one login, without cleanup.
 async fn statements(database: &Database, logins: usize) -> Vec<(String, f64)> {
     let sql = "SELECT query, calls::float8 FROM pg_stat_statements
                WHERE query LIKE '%device_requests%' AND query NOT LIKE '%FOR UPDATE SKIP LOCKED%' ORDER BY calls DESC";
@@ -74,11 +74,11 @@ async fn statements(database: &Database, logins: usize) -> Vec<(String, f64)> {
     rows.iter().map(|row| (kind(row.get(0)).to_owned(), row.get::<_, f64>(1) / logins as f64)).collect()
 }
 
-/// The statement's name in the store, by what only it says.
+/// The statement's name in the store, by a part that no other statement has.
 fn kind(sql: &str) -> &'static str {
     const KINDS: [(&str, &str); 9] = [
         ("INSERT INTO device_requests", "open"),
-        (FEED, "settled feed"),
+        (FEED, "decision feed"),
         ("sealing_key, status, code_spent", "claim"),
         ("sealed_token = $", "approve"),
         ("RETURNING sealed_token", "deliver"),

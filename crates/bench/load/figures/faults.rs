@@ -1,4 +1,4 @@
-//! Logins that wait while PostgreSQL restarts and a replica is killed: none is lost.
+//! PostgreSQL restarts and a replica is killed while logins are pending: no login is lost.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::stats::{Times, number};
 use crate::table::{Goal, Line};
 use crate::wire::{self, Connection};
 
-/// What the CLI sleeps before each poll, and a person before a reload.
+/// Between two polls of the CLI, and between two reloads of a person.
 const INTERVAL: Duration = Duration::from_secs(1);
-const PATIENCE: Duration = Duration::from_mins(1);
-/// Persons who come back at the same time.
-const AT_A_TIME: usize = 50;
+const TIMEOUT: Duration = Duration::from_mins(1);
+/// Callbacks at the same time.
+const BATCH: usize = 50;
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
@@ -27,7 +27,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let others = [stage.replica(&database.url, &[]).await, stage.replica(&database.url, &[]).await];
     let ports: Arc<Vec<u16>> = Arc::new([doomed.port, others[0].port, others[1].port].into());
 
-    let logins = open_logins(others[0].port, scale.in_trouble).await;
+    let logins = open_logins(others[0].port, scale.failing).await;
     let mut terminals = JoinSet::new();
     for (number, login) in logins.iter().enumerate() {
         terminals.spawn(wait_for_token(login.clone(), Arc::clone(&ports), number));
@@ -45,12 +45,12 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         postgres.stop_fast().unwrap();
         postgres.start_again().unwrap();
     });
-    // Everybody comes back from Postiz in the middle of it.
+    // All callbacks arrive during the restart.
     let mut people = JoinSet::new();
     let count = approved.len();
     for (number, approved) in approved.into_iter().enumerate() {
         people.spawn(come_back(approved, Arc::clone(&ports), number));
-        if number % AT_A_TIME == 0 {
+        if number % BATCH == 0 {
             sleep(Duration::from_millis(50)).await;
         }
         if number == count / 2 {
@@ -58,8 +58,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         }
     }
     restart.await.unwrap();
-    timeout(PATIENCE, people.join_all()).await.expect("every person is told of success");
-    let done = timeout(PATIENCE, terminals.join_all()).await.expect("every terminal has its token");
+    timeout(TIMEOUT, people.join_all()).await.expect("every person sees that the login has succeeded");
+    let done = timeout(TIMEOUT, terminals.join_all()).await.expect("every terminal has its token");
     let mut times = Times::default();
     for (_, at) in &done {
         times.add(at.duration_since(begun));
@@ -68,9 +68,9 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let live = live(stage, &tokens).await;
     vec![
         Line::new(
-            &format!("{count} logins waiting, PostgreSQL restarts, a replica is killed, all are approved meanwhile"),
+            &format!("{count} logins pending, PostgreSQL restarts, a replica is killed, all are approved meanwhile"),
             format!(
-                "{live} tokens that work; the last terminal has its own after {} s",
+                "{live} valid tokens; the last terminal has its token after {} s",
                 number(times.percentile(100) / 1000.0)
             ),
         )
@@ -78,7 +78,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     ]
 }
 
-/// As the CLI: whatever breaks, it polls again.
+/// Polls like the CLI: after any failure it polls again.
 async fn wait_for_token(login: Login, ports: Arc<Vec<u16>>, number: usize) -> (String, Instant) {
     let mut turn = number;
     loop {
@@ -95,7 +95,7 @@ async fn wait_for_token(login: Login, ports: Arc<Vec<u16>>, number: usize) -> (S
     }
 }
 
-/// As a person: reloads until the page is a good one.
+/// Reloads the callback like a person, until it succeeds.
 async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
     for turn in number.. {
         if let Ok(mut connection) = Connection::to(ports[turn % ports.len()]).await
@@ -107,7 +107,7 @@ async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
     }
 }
 
-/// How many of the tokens work at Postiz.
+/// The number of tokens that Postiz accepts.
 async fn live(stage: &Stage, tokens: &HashSet<String>) -> usize {
     let mut postiz = Connection::to(stage.postiz.port).await.unwrap();
     let mut live = 0;

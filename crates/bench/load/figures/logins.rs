@@ -1,4 +1,4 @@
-//! Whole logins, from the code to the token, 64 at a time.
+//! Whole logins, from opening to token, 64 at a time.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ async fn slice(server: u16, postiz: u16, time: Duration) -> Times {
     times
 }
 
-/// Code, page, confirm, Authorize, and then the callback while the terminal waits. Both have to succeed.
+/// One login whose poll is held while the callback arrives. Fails unless both succeed.
 pub async fn one(
     terminal: &mut Connection,
     browser: &mut Connection,

@@ -1,4 +1,4 @@
-//! Logins opened: against PostgreSQL taking the same rows one by one, each on disk before its answer.
+//! Opened logins a second, compared with PostgreSQL inserting the same rows one by one, each with an fsync.
 
 use std::sync::Arc;
 

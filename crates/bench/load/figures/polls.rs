@@ -1,6 +1,6 @@
-//! Polls of logins that nobody has decided, answered at once: against the bare HTTP server, and against PostgreSQL alone.
+//! Polls of pending logins, answered at once: compared with the bare HTTP server and with PostgreSQL alone.
 //!
-//! A login's first poll is looked up, those that follow are not: both are measured.
+//! A login's first poll is looked up, later ones are answered from the pending cache: both are measured.
 
 use std::sync::Arc;
 
@@ -17,9 +17,9 @@ use crate::{login, machine, pgbench, wire};
 const CONNECTIONS: usize = 64;
 const CODES: usize = 2_000;
 const CLIENTS: usize = 32;
-/// First polls in one slice are no more than these.
-const FIRST: usize = 200_000;
-/// Logins, not statements.
+/// At most this many first polls in one load.
+const MAX_FIRST_POLLS: usize = 200_000;
+/// Logins that were looked up; one statement looks up several.
 const LOOKED_UP: &str = "SELECT coalesce(sum(rows), 0) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
 const STATEMENTS: &str = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%AS asked (id)%'";
 
@@ -77,18 +77,18 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     .collect()
 }
 
-/// Each poll is the first of its login at this replica, so each is looked up.
+/// Each poll is the first of its login at this replica.
 async fn first_polls(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
     let server = stage.replica(&database.url, &[("LONG_POLL_SECONDS", "0")]).await;
     let live = Arc::new(vec![wire::get("/health/live", "")]);
     let [mut bare, mut polled, mut alone] = [const { Vec::new() }; 3].map(|_: Vec<f64>| Sample::default());
     let (mut times, mut shares) = (Times::default(), Shares::default());
-    let count = FIRST.min(FIRST * scale.slice.as_millis() as usize / 3_000);
+    let count = MAX_FIRST_POLLS.min(MAX_FIRST_POLLS * scale.slice.as_millis() as usize / 3_000);
     for _ in 0..scale.rounds {
         database.run("TRUNCATE device_requests").await;
         database.run(pgbench::LOOKED_UP).await;
-        let polls = Arc::new(undecided(&database, count).await);
+        let polls = Arc::new(unknown_logins(&database, count).await);
         database.run("SELECT pg_stat_statements_reset()").await;
         bare.add(slice(server.port, CONNECTIONS, scale.slice, &live, 200).await.per_second);
         let running = Shares::begin(stage, &server);
@@ -114,8 +114,8 @@ async fn first_polls(stage: &Stage, scale: &Scale) -> Vec<Line> {
     ]
 }
 
-/// Logins that no replica has seen, each with its poll.
-async fn undecided(database: &Database, count: usize) -> Vec<Vec<u8>> {
+/// Inserts pending logins that no replica knows. Returns a poll of each.
+async fn unknown_logins(database: &Database, count: usize) -> Vec<Vec<u8>> {
     let codes: Vec<[u8; 32]> = (0..count).map(|_| rand::random()).collect();
     let ids: Vec<Vec<u8>> = codes.iter().map(|code| Sha256::digest(code).to_vec()).collect();
     let insert = "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)

@@ -1,4 +1,4 @@
-//! From the start of the process to its first 200 on `/health`, with the database up.
+//! The time from the start of the process to the first 200 of `/health`, with an available database.
 
 use std::time::Instant;
 

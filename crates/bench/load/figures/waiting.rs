@@ -1,4 +1,4 @@
-//! Thousands of logins waiting on one replica, each with its poll held, as the CLI waits.
+//! Thousands of held polls on one replica.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,10 +17,10 @@ use crate::stats::{Times, number};
 use crate::table::{Goal, Line};
 use crate::wire::Connection;
 
-/// What the CLI sleeps before each poll.
+/// Between two polls of the CLI.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Terminals come one after another, not all in the same instant.
-const SPREAD: Duration = Duration::from_millis(10);
+/// Between two batches of terminals, so that they do not all start at once.
+const BATCH_PAUSE: Duration = Duration::from_millis(10);
 const BATCH: usize = 50;
 /// The default of `DATABASE_POOL_SIZE`.
 const POOL: f64 = 8.0;
@@ -44,14 +44,14 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         apart.add(alone.deliver().await.unwrap());
     }
     let most = machine::resident(crowded.pid()).1;
-    assert_eq!(crowd.len(), scale.waiting, "a terminal gave up");
+    assert_eq!(crowd.len(), scale.waiting, "a terminal has stopped");
     drop(crowd);
 
     let each = (memory - idle) * 1024.0 / scale.waiting as f64;
     let waiting = number(scale.waiting as f64);
     let ratio = among.percentile(99) / apart.percentile(99);
     let mut lines = vec![
-        Line::new(&format!("{waiting} logins waiting: memory"), format!("{} MB when all are there", number(memory)))
+        Line::new(&format!("{waiting} held polls: memory"), format!("{} MB with all of them", number(memory)))
             .against(format!(
                 "idle {} MB, so {} kB for each; at most {} MB, {arrived} descriptors",
                 number(idle),
@@ -62,14 +62,14 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     ];
     lines.extend(quiet.lines());
     lines.push(
-        Line::new("approvals delivered with them waiting", among.p50_and_p99())
+        Line::new("approvals delivered meanwhile", among.p50_and_p99())
             .against(format!("without them: {}", apart.p50_and_p99()))
             .goal(Goal::at_most(ratio, 2.0, " × p99")),
     );
     lines
 }
 
-/// Lets every terminal poll, and go on polling for ever.
+/// Starts a terminal for each login, which polls without end.
 async fn gather(server: &Process, logins: Vec<Login>, polls: &Arc<AtomicU64>) -> JoinSet<()> {
     let mut crowd = JoinSet::new();
     for (number, login) in logins.into_iter().enumerate() {
@@ -84,20 +84,20 @@ async fn gather(server: &Process, logins: Vec<Login>, polls: &Arc<AtomicU64>) ->
             }
         });
         if number % BATCH == 0 {
-            sleep(SPREAD).await;
+            sleep(BATCH_PAUSE).await;
         }
     }
     sleep(Duration::from_millis(500)).await;
     crowd
 }
 
-/// What went on while nothing happened but waiting.
+/// Rates while polls are only held.
 struct Quiet {
     cores: f64,
     feed: f64,
     look_ups: f64,
     polls: f64,
-    notes: f64,
+    poll_times: f64,
     connections: f64,
 }
 
@@ -116,7 +116,7 @@ async fn quiet(scale: &Scale, database: &Database, server: &Process, polls: &Ato
         polls: (polls.load(Ordering::Relaxed) - sent) as f64 / seconds,
         feed: calls("grants.settled_at").await,
         look_ups: calls("heard_at").await,
-        notes: calls("SET polled_at").await,
+        poll_times: calls("SET polled_at").await,
         // Two replicas, and this program's own connection.
         connections: database
             .number(
@@ -130,12 +130,12 @@ impl Quiet {
     fn lines(&self) -> Vec<Line> {
         vec![
             Line::new("the same: processor", format!("{} % of a core", number(self.cores * 100.0)))
-                .against(format!("{} polls/s come again", number(self.polls)))
+                .against(format!("{} polls/s", number(self.polls)))
                 .goal(Goal::at_most(self.cores * 100.0, 5.0, " %")),
-            Line::new("the same: settled feed", format!("{} statements/s", number(self.feed)))
+            Line::new("the same: decision feed", format!("{} statements/s", number(self.feed)))
                 .goal(Goal::at_most(self.feed, 10.0, "/s")),
             Line::new("the same: look-ups for each poll", format!("{} statements/s", number(self.look_ups)))
-                .against(format!("notes that a terminal still asks: {} statements/s", number(self.notes)))
+                .against(format!("updates of `polled_at`: {} statements/s", number(self.poll_times)))
                 .goal(Goal::at_most(self.look_ups / self.polls, 1.0, "")),
             Line::new("the same: connections of both replicas", number(self.connections)).goal(Goal::at_most(
                 self.connections,

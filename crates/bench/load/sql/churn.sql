@@ -1,5 +1,5 @@
--- One round: $rows logins through all their steps, each step for all of them at once, until they are due. One in ten is
--- never confirmed.
+-- One round: $rows logins go through all steps until they are due for cleanup, each step for all of them at once. One in
+-- ten is never confirmed.
 INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
 SELECT sha256(('$round-' || n)::bytea), lpad((($round::bigint * $rows + n) % 100000000)::text, 8, '0'), sha256('k'), '127.0.0.1',
        now() + interval '900 s', now() + interval '960 s'
