@@ -155,7 +155,7 @@ impl Running {
         let flow = &self.deps.flow;
         if !self.drain.is_zero() {
             info!(seconds = self.drain.as_secs(), "draining: /health is 503, and requests are still served");
-            self.deps.health.drain();
+            self.deps.readiness.drain();
             sleep(self.drain).await;
         }
         info!(held_polls = flow.held_polls(), "stopping: requests under way are finished first");

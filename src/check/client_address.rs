@@ -1,12 +1,13 @@
 //! Whether the server sees its clients' addresses, judged by a request that came through the proxy.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::check::report::Finding;
-use crate::check::server_url::CLAIMED;
 use crate::config::{ClientIpSource, Config, Platform};
-use crate::http::self_check::ObservedRequest;
+use crate::http::self_check_key::ObservedRequest;
 
+/// Sent in `X-Forwarded-For`, as a client might; reserved for documentation (RFC 5737).
+pub(super) const CLAIMED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 const CHECK: &str = "server_url.client_address";
 const WHY: &str =
     "People compare the terminal's address with their own before they approve, and rate limits count by it.";

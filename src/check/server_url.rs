@@ -1,22 +1,19 @@
 //! `SERVER_URL`, from outside: whether it leads to this server, and whether the proxy passes the client's address on.
 
-use std::net::Ipv4Addr;
-
 use http::header::LOCATION;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::net::TcpStream;
 
-use crate::check::client_address;
+use crate::check::client_address::{self, CLAIMED};
 use crate::check::report::Finding;
 use crate::config::{Config, ServerUrlSource};
-use crate::http::self_check::{self, Challenge, ObservedRequest, SelfCheckKey};
+use crate::http::self_check;
+use crate::http::self_check_key::{Challenge, ObservedRequest, SelfCheckKey};
 use crate::outbound;
 
 const REACH: &str = "server_url.reach";
 const HTTPS: &str = "server_url.https";
-/// Sent in `X-Forwarded-For`, as a client might; reserved for documentation (RFC 5737).
-pub(super) const CLAIMED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 
 /// What answers at `SERVER_URL`.
 #[derive(Debug)]

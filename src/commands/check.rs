@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use crate::check::{self, Report, Verdict};
-use crate::commands::{complain, say};
+use crate::commands::output::{complain, say};
 use crate::config::{Config, Problems};
 
 pub(super) const HELP: &str = "\

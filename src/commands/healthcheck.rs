@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::commands::complain;
+use crate::commands::output::complain;
 use crate::config::Config;
 
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -2,17 +2,17 @@
 
 pub mod check;
 pub mod healthcheck;
+mod output;
 pub mod revoke;
 pub mod serve;
 pub mod signals;
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Config, Problems};
+use output::say;
 
 /// The auth server behind `postiz auth:login`
 #[derive(Debug, Parser)]
@@ -63,25 +63,6 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Healthcheck => healthcheck::run().await,
         Command::Version => say(concat!("postiz-auth-server ", env!("CARGO_PKG_VERSION"), "\n")),
     }
-}
-
-/// The configuration in the environment. If it has problems, they are printed and the exit code is the error.
-fn configuration() -> Result<Config, ExitCode> {
-    Config::from_env().map_err(|problems| {
-        complain(&format!("{problems}\n"));
-        ExitCode::from(Problems::EXIT_CODE)
-    })
-}
-
-/// Writes to standard output; a reader that has closed it is not a failure.
-fn say(text: &str) -> ExitCode {
-    let _ = io::stdout().lock().write_all(text.as_bytes());
-    ExitCode::SUCCESS
-}
-
-/// Writes to standard error.
-fn complain(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

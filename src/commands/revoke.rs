@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tokio::runtime::Handle;
 
 use crate::app;
-use crate::commands::{complain, configuration, say};
+use crate::commands::output::{complain, configuration, say};
 use crate::flow::RevokeOutcome;
 use crate::grant::{GrantId, UserCode};
 use crate::store::Which;

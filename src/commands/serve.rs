@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use tracing::{error, info, warn};
 
 use crate::app::{App, listen};
-use crate::commands::{configuration, signals};
+use crate::commands::output::configuration;
+use crate::commands::signals;
 use crate::config::{Config, ServerUrlSource};
 use crate::telemetry;
 

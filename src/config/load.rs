@@ -1,17 +1,14 @@
 //! From the environment to a [`Config`]: clean, fill in defaults, map with envy, parse, warn.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use strsim::levenshtein;
 
 use super::problems::Problems;
-use super::server_url;
-use super::table::{Presence, Variable};
+use super::server_url::ServerUrlSource;
+use super::variable::{Presence, Variable};
 use super::variables::{self, ALL, Config, Raw};
-
-/// The environment, as far as it is UTF-8.
-pub(super) type Vars = BTreeMap<String, String>;
+use super::vars::{Vars, bare, unicode};
 
 pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
     let (vars, not_unicode) = unicode(vars);
@@ -34,41 +31,6 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
     }
 }
 
-/// Also returns the names of variables whose value is not UTF-8: they matter only if the server reads them.
-pub(super) fn unicode(vars: impl IntoIterator<Item = (OsString, OsString)>) -> (Vars, Vec<String>) {
-    let mut kept = Vars::new();
-    let mut not_unicode = Vec::new();
-    for (name, value) in vars.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value))) {
-        match value.into_string() {
-            Ok(value) => drop(kept.insert(name, value)),
-            Err(_) => not_unicode.push(name),
-        }
-    }
-    (kept, not_unicode)
-}
-
-/// Removes surrounding white space and quotes: `docker run --env-file` keeps the quotes of `NAME="value"`.
-pub(super) fn bare(raw: &str) -> Result<&str, &'static str> {
-    let value = raw.trim();
-    match value.chars().next() {
-        Some(quote @ ('"' | '\'')) => {
-            value[1..].strip_suffix(quote).map(str::trim).ok_or("begins with a quotation mark that is never closed")
-        }
-        _ => Ok(value),
-    }
-}
-
-/// The value without quotes, if there is one: an empty variable counts as missing.
-pub(super) fn value<'a>(vars: &'a Vars, name: &str) -> Option<&'a str> {
-    bare(vars.get(name)?).ok().filter(|value| !value.is_empty())
-}
-
-/// The port that the server listens on; the default if it can't be read.
-pub(super) fn port(vars: &Vars) -> u16 {
-    let texts = [value(vars, variables::PORT.name), variables::PORT.default()];
-    texts.into_iter().flatten().find_map(|port| port.parse().ok()).unwrap_or_default()
-}
-
 /// Keyed by field, not by variable: envy lowers all names, and `port` beside `PORT` would be a duplicate.
 fn map(vars: &Vars) -> Raw {
     let text = |variable: &Variable| {
@@ -86,11 +48,23 @@ fn map(vars: &Vars) -> Raw {
 
 fn warnings(config: &Config, misspelt: &[(&str, &str)]) -> Vec<String> {
     let mut warnings = config.database.warnings.clone();
-    warnings.extend(server_url::warnings(config));
+    warnings.extend(server_url_warnings(config));
     warnings.extend(misspelt.iter().map(|(found, meant)| format!("{found} is ignored: its name looks like {meant}")));
     warnings.extend_from_slice(&config.log_filter.warnings);
     if config.otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
         warnings.push("OTEL_EXPORTER_OTLP_ENDPOINT is ignored: this build has no traces (feature otlp)".to_owned());
+    }
+    warnings
+}
+
+fn server_url_warnings(config: &Config) -> Vec<String> {
+    let url = &config.server_url;
+    let mut warnings = Vec::new();
+    if let (ServerUrlSource::Default, Some(platform)) = (config.server_url_source, config.platform) {
+        warnings.push(format!("SERVER_URL is {url} although this runs on {platform}: {}", platform.advice()));
+    }
+    if !url.is_https() && !url.is_loopback() {
+        warnings.push(format!("SERVER_URL is {url}: without https, anyone on the network path can take over a login"));
     }
     warnings
 }

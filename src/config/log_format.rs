@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 
-use super::load::Vars;
+use super::vars::Vars;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::Display)]
 #[strum(serialize_all = "lowercase", ascii_case_insensitive)]

@@ -14,7 +14,9 @@ mod problems;
 mod server_url;
 mod table;
 mod values;
+mod variable;
 mod variables;
+mod vars;
 
 use std::ffi::OsString;
 
@@ -28,7 +30,7 @@ pub use self::log_format::LogFormat;
 pub use self::platform::Platform;
 pub use self::problems::{Problem, Problems};
 pub use self::server_url::ServerUrlSource;
-pub use self::table::{Presence, Variable};
+pub use self::variable::{Presence, Variable};
 pub use self::variables::Config;
 
 impl Config {
@@ -46,7 +48,7 @@ impl Config {
 
     /// The port of a server that runs with this environment, even if other variables are wrong.
     pub fn port_from_env() -> u16 {
-        load::port(&load::unicode(std::env::vars_os()).0)
+        vars::port(&vars::unicode(std::env::vars_os()).0)
     }
 
     /// The redirection endpoint (RFC 6749 section 3.1.2), to be registered at Postiz.

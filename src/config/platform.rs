@@ -5,7 +5,7 @@
 //! - Render: <https://render.com/docs/environment-variables>
 
 use super::base_url::BaseUrl;
-use super::load::{Vars, value};
+use super::vars::{Vars, value};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Platform {

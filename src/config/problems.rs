@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::table::Variable;
+use super::variable::Variable;
 
 /// Enough of a bad value to recognise it.
 const SHOWN_CHARS: usize = 80;

@@ -1,45 +1,8 @@
-//! What an entry of the table of variables consists of, and what is generated from it.
+//! What is generated from the entries of the table of variables.
 
-use super::load::{Vars, bare};
 use super::problems::Problems;
-
-/// An environment variable that the server reads.
-#[derive(Debug)]
-pub struct Variable {
-    pub name: &'static str,
-    /// The field of [`Config`](super::Config).
-    pub(super) field: &'static str,
-    pub presence: Presence,
-    /// Whether its value must never be shown.
-    pub secret: bool,
-    /// One sentence.
-    pub description: &'static str,
-    pub allowed: &'static str,
-    pub example: &'static str,
-}
-
-/// What happens if a variable is not set.
-#[derive(Debug, Clone, Copy)]
-pub enum Presence {
-    /// The server does not start.
-    Required,
-    /// As if it were set to this text.
-    Default(&'static str),
-    /// As if it were set to a text that follows from other variables or the terminal.
-    Derived(fn(&Vars) -> String),
-    /// The field has its type's default: nothing.
-    Optional,
-}
-
-impl Variable {
-    pub fn is_required(&self) -> bool {
-        matches!(self.presence, Presence::Required)
-    }
-
-    pub fn default(&self) -> Option<&'static str> {
-        if let Presence::Default(text) = self.presence { Some(text) } else { None }
-    }
-}
+use super::variable::Variable;
+use super::vars::bare;
 
 /// Parses one variable; `missing` is its value if there is no text. A problem is noted if there is no value.
 pub(super) fn take<T, F: From<T>>(

@@ -9,14 +9,15 @@ use serde::Deserialize;
 use super::base_url::BaseUrl;
 use super::client_ip_source::ClientIpSource;
 use super::database_url::DatabaseUrl;
-use super::load::Vars;
 use super::log_filter::LogFilter;
 use super::log_format::{self, LogFormat};
 use super::platform::Platform;
 use super::problems::Problems;
 use super::server_url::{self, ServerUrlSource};
-use super::table::{Presence, Variable, take, variables};
+use super::table::{take, variables};
 use super::values::{networks, number, one_of, seconds, visible_ascii};
+use super::variable::{Presence, Variable};
+use super::vars::{DEFAULT_PORT, Vars};
 
 variables! {
     DATABASE_URL {
@@ -48,7 +49,7 @@ variables! {
     }
     PORT {
         field: port: u16,
-        presence: Default("3111"),
+        presence: Default(DEFAULT_PORT),
         parse: number::<u16>(0..=65_535),
         secret: false,
         description: "The TCP port that the server listens on.",

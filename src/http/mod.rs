@@ -17,6 +17,7 @@ pub mod browser_cookie;
 pub mod callback;
 pub mod client_ip;
 pub mod code;
+mod deps;
 pub mod dialect;
 pub mod entered_code;
 pub mod errors;
@@ -28,44 +29,13 @@ pub mod openapi;
 pub mod own_form;
 pub mod pages;
 pub mod params;
+pub mod readiness;
 pub mod routes;
 pub mod self_check;
+pub mod self_check_key;
 pub mod token;
 pub mod trace;
 pub mod verify;
 pub mod visitor;
 
-use crate::config::{BaseUrl, Config};
-use crate::flow::DeviceFlow;
-
-use client_ip::ClientIp;
-use health::Health;
-use self_check::SelfCheckKey;
-
-/// What the handlers need; shared by all workers.
-#[derive(Debug)]
-pub struct Deps {
-    pub flow: DeviceFlow,
-    pub health: Health,
-    pub client_ip: ClientIp,
-    pub self_check_key: SelfCheckKey,
-    pub server_url: BaseUrl,
-    /// The one foreign origin that a form of ours may lead to.
-    pub frontend_url: BaseUrl,
-    /// What the terminal uses its token with.
-    pub api_url: BaseUrl,
-}
-
-impl Deps {
-    pub fn new(config: &Config, flow: DeviceFlow) -> Self {
-        Self {
-            health: Health::new(flow.store().database().clone(), flow.stopping().clone()),
-            client_ip: ClientIp::new(config),
-            self_check_key: SelfCheckKey::new(&config.client_secret),
-            server_url: config.server_url.clone(),
-            frontend_url: config.frontend_url.clone(),
-            api_url: config.api_url.clone(),
-            flow,
-        }
-    }
-}
+pub use deps::Deps;

@@ -4,87 +4,21 @@
 //! may ask; the answer proves in the same way that it comes from this server or another replica. The secret itself is not
 //! sent. Everyone else gets a 404.
 //!
-//! Path, header and the labels of derived secrets are part of the protocol between versions: do not rename them.
-
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+//! Path and header are part of the protocol between versions: do not rename them.
 
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, Serialize};
 
 use crate::http::Deps;
 use crate::http::errors::ClientError;
-use crate::secret::{Digest, Secret};
+use crate::http::self_check_key::ObservedRequest;
 
 pub const PATH: &str = "/health/mirror";
 pub const HEADER: &str = "X-Postiz-Auth-Check";
 /// Headers in which proxies name the client.
 const FORWARDED: [&str; 6] =
     ["x-forwarded-for", "x-real-ip", "cf-connecting-ip", "fly-client-ip", "forwarded", "x-forwarded-proto"];
-
-/// Derived from the client secret; nothing leads back to it.
-#[derive(Debug)]
-pub struct SelfCheckKey(Secret);
-
-/// A random number, new for each request.
-#[derive(Debug)]
-pub struct Challenge(Secret);
-
-/// A request as it arrived.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ObservedRequest {
-    /// Proves that it comes from a holder of the client secret.
-    proof: String,
-    /// Identifies the server's database; none if it did not answer.
-    pub database: Option<i64>,
-    /// The other end of the TCP connection.
-    pub peer: Option<IpAddr>,
-    /// The client's address, by `CLIENT_IP_SOURCE`.
-    pub client: Option<IpAddr>,
-    /// The headers in which proxies name the client, by their names in lower case.
-    pub forwarded: BTreeMap<String, String>,
-}
-
-impl SelfCheckKey {
-    pub fn new(client_secret: &SecretString) -> Self {
-        let digest = Digest::of(client_secret.expose_secret().as_bytes());
-        Self(Secret::from_bytes(*digest.as_bytes()).derive("mirror", b""))
-    }
-
-    /// The value of [`HEADER`]: the challenge, and the proof that the sender has the key.
-    pub fn header(&self, challenge: &Challenge) -> String {
-        let number = challenge.0.to_base64url();
-        format!("{number}.{}", self.0.derive("question", number.as_bytes()).to_base64url())
-    }
-
-    /// `None` if the header was not made with this key.
-    fn read(&self, header: &str) -> Option<Challenge> {
-        let (number, proof) = header.split_once('.')?;
-        let expected = self.0.derive("question", number.as_bytes());
-        // Digests are compared, so that the time it takes tells nothing about the proof.
-        let valid = Secret::from_base64url(proof)?.digest() == expected.digest();
-        valid.then(|| Secret::from_base64url(number).map(Challenge))?
-    }
-
-    fn proof(&self, challenge: &Challenge) -> String {
-        self.0.derive("answer", challenge.0.expose()).to_base64url()
-    }
-
-    /// Whether this answer to `challenge` comes from a holder of the same key.
-    pub fn verifies(&self, challenge: &Challenge, observed: &ObservedRequest) -> bool {
-        let given = Secret::from_base64url(&observed.proof).map(|proof| proof.digest());
-        given == Some(self.0.derive("answer", challenge.0.expose()).digest())
-    }
-}
-
-impl Challenge {
-    pub fn random() -> Self {
-        Self(Secret::random())
-    }
-}
 
 pub async fn self_check(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
@@ -102,39 +36,4 @@ pub async fn self_check(request: HttpRequest, deps: Data<Deps>) -> HttpResponse 
         client: deps.client_ip.of(&request),
         forwarded: forwarded.collect(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(secret: &str) -> SelfCheckKey {
-        SelfCheckKey::new(&SecretString::from(secret))
-    }
-
-    fn answer(key: &SelfCheckKey, challenge: &Challenge) -> ObservedRequest {
-        let proof = key.proof(challenge);
-        ObservedRequest { proof, database: None, peer: None, client: None, forwarded: BTreeMap::new() }
-    }
-
-    #[test]
-    fn a_holder_of_the_secret_is_answered_and_the_answer_is_verified() {
-        let challenge = Challenge::random();
-        let read = key("a").read(&key("a").header(&challenge)).expect("the same key");
-        assert!(key("a").verifies(&challenge, &answer(&key("a"), &read)));
-    }
-
-    #[test]
-    fn another_secret_and_a_repeated_challenge_are_refused() {
-        let challenge = Challenge::random();
-        assert!(key("a").read(&key("b").header(&challenge)).is_none());
-        assert!(!key("a").verifies(&challenge, &answer(&key("b"), &challenge)));
-        let header = key("a").header(&challenge);
-        for header in ["", ".", "a.b", &header[1..], header.split_once('.').unwrap().0] {
-            assert!(key("a").read(header).is_none(), "{header}");
-        }
-        let echo =
-            ObservedRequest { proof: header.split_once('.').unwrap().1.to_owned(), ..answer(&key("a"), &challenge) };
-        assert!(!key("a").verifies(&challenge, &echo));
-    }
 }

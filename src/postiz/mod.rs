@@ -4,6 +4,7 @@
 //! before the `oauth2` crate reads them.
 
 mod exchange;
+mod failure;
 mod inspect;
 mod token_response;
 mod transport;
@@ -23,7 +24,7 @@ use crate::metrics::ExchangeMetrics;
 use token_response::PostizToken;
 use transport::Transport;
 
-pub use exchange::{ExchangeError, Reason};
+pub use failure::{ExchangeError, Reason};
 pub use inspect::{MADE_UP_CODE, NoAnswer, Registered};
 
 type PostizClient = Client<
@@ -64,7 +65,7 @@ impl Postiz {
             transport: Transport(http),
             app_url: config.api_url.join("/oauth/authorize"),
             frontend_url: config.frontend_url.join("/"),
-            exchanges: ExchangeMetrics::new(Reason::VARIANTS.iter().copied().chain([exchange::GRANTED])),
+            exchanges: ExchangeMetrics::new(Reason::VARIANTS.iter().copied().chain([failure::GRANTED])),
         }
     }
 

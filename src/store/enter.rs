@@ -112,10 +112,6 @@ const DENY: Statement = Statement {
     ),
 };
 
-/// `RATE_LIMIT_GUESSES`: wrong codes in a window; 0 sets no limit.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct GuessLimit(pub(super) u32);
-
 /// What an entered code turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entered<T> {
@@ -195,7 +191,7 @@ impl Store {
         more: Option<Parameter<'_>>,
         found: impl FnOnce(&Row) -> Result<T, DatabaseError>,
     ) -> Result<Entered<T>, DatabaseError> {
-        let (networks, limits) = self.guess_limit.of(client);
+        let (networks, limits) = budgets(client, self.guess_limit);
         let browser = browser.map(BrowserKey::digest);
         let (window, inactive_after) = (WINDOW.as_secs_f64(), INACTIVE_AFTER.as_secs_f64());
         let mut parameters: Vec<Parameter<'_>> = vec![
@@ -223,18 +219,16 @@ impl Store {
     }
 }
 
-impl GuessLimit {
-    /// The client's networks, its own first, and the limit of each. Clients without an address count as one.
-    fn of(self, client: Option<IpAddr>) -> (Vec<String>, Vec<i32>) {
-        if self.0 == 0 {
-            return (Vec::new(), Vec::new());
-        }
-        let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        let names: Vec<_> = networks(client).map(|network| network.to_string()).collect();
-        let limits = GROWTH.iter().map(|growth| i32::try_from(self.0.saturating_mul(*growth)).unwrap_or(i32::MAX));
-        let limits = limits.take(names.len()).collect();
-        (names, limits)
+/// The client's networks, its own first, and the limit of each. Clients without an address count as one.
+fn budgets(client: Option<IpAddr>, limit: u32) -> (Vec<String>, Vec<i32>) {
+    if limit == 0 {
+        return (Vec::new(), Vec::new());
     }
+    let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let names: Vec<_> = networks(client).map(|network| network.to_string()).collect();
+    let limits = GROWTH.iter().map(|growth| i32::try_from(limit.saturating_mul(*growth)).unwrap_or(i32::MAX));
+    let limits = limits.take(names.len()).collect();
+    (names, limits)
 }
 
 fn view(row: &Row) -> Result<GrantView, DatabaseError> {

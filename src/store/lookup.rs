@@ -11,8 +11,8 @@ use tokio_postgres::types::Type;
 use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Seconds, Statement};
 use crate::grant::GrantId;
 use crate::metrics::BatchMetrics;
-use crate::store::Store;
 use crate::store::codec::word;
+use crate::store::{Standing, Store};
 
 /// After this the poll is answered `authorization_pending`; the terminal polls again.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -64,21 +64,6 @@ const PACED: Statement = Statement {
         "FROM device_requests WHERE id = $1"
     ),
 };
-
-/// What a terminal may be told about its grant, by the database's clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    /// Undecided. `remaining` is the time until the grant expires, zero while an exchange begun in time is under way.
-    Pending {
-        remaining: Duration,
-    },
-    /// The token can be delivered.
-    Ready,
-    Denied,
-    /// Expired or revoked.
-    Expired,
-    Unknown,
-}
 
 /// The answer to a poll that has to keep an interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,19 +11,17 @@ mod deliver;
 mod deny;
 mod enter;
 mod feed;
-mod lease;
+mod handle;
 mod lookup;
 mod open;
 mod release;
 mod revoke;
-
-use std::fmt;
+mod values;
 
 use tokio::runtime::Handle;
 
 use crate::config::Config;
-use crate::db::{Batcher, Database};
-use crate::grant::GrantId;
+use crate::db::Database;
 use crate::metrics::BatchMetrics;
 
 pub use approve::Approval;
@@ -33,50 +31,24 @@ pub use deliver::Delivery;
 pub use deny::Denial;
 pub use enter::{Entered, GrantView};
 pub use feed::DecisionFeed;
-pub use lease::{Lease, LeaseHolder};
-pub use lookup::{Paced, Standing};
+pub use handle::Store;
+pub use lookup::Paced;
 pub use revoke::Which;
-
-use enter::GuessLimit;
-use open::NewGrant;
+pub use values::{Lease, LeaseHolder, Standing};
 
 /// The tables that the statements read and write.
 pub const TABLES: &[&str] = &["device_requests", "guess_counters", "schema_migrations"];
-
-/// The grants. Cheap to clone.
-#[derive(Clone)]
-pub struct Store {
-    database: Database,
-    lookups: Batcher<GrantId, Standing>,
-    openings: Batcher<NewGrant, bool>,
-    guess_limit: GuessLimit,
-    batches: BatchMetrics,
-}
 
 impl Store {
     /// Batches run on `runtime`, which must outlive every request.
     pub fn new(config: &Config, database: Database, runtime: &Handle) -> Self {
         let batches = BatchMetrics::of(&[lookup::STANDING.name, open::OPEN.name]);
         Self {
-            guess_limit: GuessLimit(config.rate_limit_guesses),
+            guess_limit: config.rate_limit_guesses,
             lookups: lookup::batcher(database.clone(), batches.clone(), runtime),
             openings: open::batcher(database.clone(), config.device_code_ttl, batches.clone(), runtime),
             batches,
             database,
         }
-    }
-
-    pub fn database(&self) -> &Database {
-        &self.database
-    }
-
-    pub fn batches(&self) -> &BatchMetrics {
-        &self.batches
-    }
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Store(..)")
     }
 }

@@ -11,20 +11,12 @@ use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Statement};
 use crate::grant::{DeviceCode, GrantId, SealingKey, UserCode};
 use crate::metrics::BatchMetrics;
 use crate::store::Store;
+use crate::store::values::NewGrant;
 
 /// After this the terminal is told to come back.
 const TIMEOUT: Duration = Duration::from_secs(8);
 /// A user code that is in use needs another draw, which is rare even with a million pending grants.
 const MAX_DRAWS: usize = 8;
-
-/// What the database keeps of a new grant.
-#[derive(Debug, Clone)]
-pub(super) struct NewGrant {
-    id: GrantId,
-    user_code: UserCode,
-    sealing_key: SealingKey,
-    requester: Option<IpAddr>,
-}
 
 /// An id that is not returned was not opened: its user code is in use, or an earlier attempt inserted the row and its
 /// answer was lost. Both need new codes.

@@ -8,6 +8,8 @@ use crate::check::report::Finding;
 use crate::config::{Config, SslMode};
 use crate::db::{InspectError, Inspection};
 
+use unreached::{REACH, TLS};
+
 /// PostgreSQL 13, in the notation of `server_version_num`.
 const OLDEST: i32 = 130_000;
 /// In seconds. Log lines further apart can't be read side by side.
@@ -17,8 +19,6 @@ const HIGH_LATENCY: Duration = Duration::from_millis(50);
 /// PostgreSQL reserves some for superusers, and replicas overlap during a deploy.
 const RESERVED: i64 = 3;
 
-const REACH: &str = "postgres.reach";
-const TLS: &str = "postgres.tls";
 const RIGHTS: &str = "postgres.rights";
 
 pub(super) fn findings(config: &Config, inspected: &Result<Inspection, InspectError>) -> Vec<Finding> {

@@ -1,9 +1,11 @@
 //! A database that can't be inspected, by cause.
 
-use crate::check::postgres::{REACH, TLS};
 use crate::check::report::Finding;
 use crate::config::Config;
 use crate::db::InspectError;
+
+pub(super) const REACH: &str = "postgres.reach";
+pub(super) const TLS: &str = "postgres.tls";
 
 pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
     let at = &config.database;

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 
 use tokio_postgres::config::{Config, Host};
 
-use super::query::Query;
-use super::refusal;
+use super::query::{Query, refusal};
 
 /// Lists of equal length, except that `names` or `addresses` may be empty, and a single port holds for all hosts.
 pub(super) struct Hosts {

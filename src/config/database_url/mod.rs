@@ -9,14 +9,13 @@ mod hosts;
 mod query;
 mod tls;
 
-use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
 use tokio_postgres::config::{Config, Host, TargetSessionAttrs};
 
 use self::hosts::Hosts;
-use self::query::Query;
+use self::query::{Query, refusal};
 pub use self::tls::{RootCert, SslMode, Tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -140,12 +139,6 @@ fn is_placeholder(raw: &str) -> bool {
     let letters: String = raw.chars().filter(char::is_ascii_alphabetic).collect();
     let masked = !raw.is_empty() && raw.chars().all(|c| matches!(c, '*' | '•'));
     bracketed || masked || raw.contains("${") || letters.eq_ignore_ascii_case("yourpassword")
-}
-
-/// The cause names a parameter and says nothing of its value.
-fn refusal(error: &tokio_postgres::Error) -> String {
-    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    format!("is refused: {cause}")
 }
 
 impl fmt::Display for DatabaseUrl {

@@ -1,6 +1,7 @@
 //! The query of a `DATABASE_URL`: libpq's connection parameters. No error holds any of the text.
 
 use std::collections::BTreeMap;
+use std::error::Error as _;
 
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
@@ -103,4 +104,10 @@ impl Query {
             self.0.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         pairs.collect::<Vec<_>>().join("&")
     }
+}
+
+/// The cause names a parameter and says nothing of its value.
+pub(super) fn refusal(error: &tokio_postgres::Error) -> String {
+    let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    format!("is refused: {cause}")
 }

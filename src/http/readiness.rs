@@ -1,0 +1,55 @@
+//! Whether this replica can serve.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::db::Database;
+
+/// Postgres is asked at most once in this time, however many probes arrive.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Whether this replica can serve, asked of Postgres at most once a second.
+#[derive(Debug)]
+pub struct Readiness {
+    database: Database,
+    stopping: CancellationToken,
+    /// The server still serves, and balancers should stop sending requests.
+    draining: AtomicBool,
+    last: Mutex<Option<(Instant, bool)>>,
+}
+
+impl Readiness {
+    pub fn new(database: Database, stopping: CancellationToken) -> Self {
+        Self { database, stopping, draining: AtomicBool::new(false), last: Mutex::new(None) }
+    }
+
+    /// From now on `/health` answers 503.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.stopping.is_cancelled()
+    }
+
+    /// As of at most [`FRESH`] ago. Concurrent probes share one statement.
+    pub async fn is_ready(&self) -> bool {
+        // Not cached: the first probe after the migrations succeeds.
+        if self.is_stopping() || !self.database.is_migrated() {
+            return false;
+        }
+        let mut last = self.last.lock().await;
+        match *last {
+            Some((asked_at, answer)) if asked_at.elapsed() < FRESH => answer,
+            _ => {
+                let answer = self.database.is_writable().await;
+                *last = Some((Instant::now(), answer));
+                answer
+            }
+        }
+    }
+}

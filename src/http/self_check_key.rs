@@ -1,0 +1,107 @@
+//! How `check` and a server recognise each other: both have the client secret, and neither sends it.
+//!
+//! The labels of derived secrets are part of the protocol between versions: do not rename them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+
+use crate::secret::{Digest, Secret};
+
+/// Derived from the client secret; nothing leads back to it.
+#[derive(Debug)]
+pub struct SelfCheckKey(Secret);
+
+/// A random number, new for each request.
+#[derive(Debug)]
+pub struct Challenge(Secret);
+
+/// A request as it arrived.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObservedRequest {
+    /// Proves that it comes from a holder of the client secret.
+    pub(super) proof: String,
+    /// Identifies the server's database; none if it did not answer.
+    pub database: Option<i64>,
+    /// The other end of the TCP connection.
+    pub peer: Option<IpAddr>,
+    /// The client's address, by `CLIENT_IP_SOURCE`.
+    pub client: Option<IpAddr>,
+    /// The headers in which proxies name the client, by their names in lower case.
+    pub forwarded: BTreeMap<String, String>,
+}
+
+impl SelfCheckKey {
+    pub fn new(client_secret: &SecretString) -> Self {
+        let digest = Digest::of(client_secret.expose_secret().as_bytes());
+        Self(Secret::from_bytes(*digest.as_bytes()).derive("mirror", b""))
+    }
+
+    /// The request's header: the challenge, and the proof that the sender has the key.
+    pub fn header(&self, challenge: &Challenge) -> String {
+        let number = challenge.0.to_base64url();
+        format!("{number}.{}", self.0.derive("question", number.as_bytes()).to_base64url())
+    }
+
+    /// `None` if the header was not made with this key.
+    pub(super) fn read(&self, header: &str) -> Option<Challenge> {
+        let (number, proof) = header.split_once('.')?;
+        let expected = self.0.derive("question", number.as_bytes());
+        // Digests are compared, so that the time it takes tells nothing about the proof.
+        let valid = Secret::from_base64url(proof)?.digest() == expected.digest();
+        valid.then(|| Secret::from_base64url(number).map(Challenge))?
+    }
+
+    pub(super) fn proof(&self, challenge: &Challenge) -> String {
+        self.0.derive("answer", challenge.0.expose()).to_base64url()
+    }
+
+    /// Whether this answer to `challenge` comes from a holder of the same key.
+    pub fn verifies(&self, challenge: &Challenge, observed: &ObservedRequest) -> bool {
+        let given = Secret::from_base64url(&observed.proof).map(|proof| proof.digest());
+        given == Some(self.0.derive("answer", challenge.0.expose()).digest())
+    }
+}
+
+impl Challenge {
+    pub fn random() -> Self {
+        Self(Secret::random())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(secret: &str) -> SelfCheckKey {
+        SelfCheckKey::new(&SecretString::from(secret))
+    }
+
+    fn answer(key: &SelfCheckKey, challenge: &Challenge) -> ObservedRequest {
+        let proof = key.proof(challenge);
+        ObservedRequest { proof, database: None, peer: None, client: None, forwarded: BTreeMap::new() }
+    }
+
+    #[test]
+    fn a_holder_of_the_secret_is_answered_and_the_answer_is_verified() {
+        let challenge = Challenge::random();
+        let read = key("a").read(&key("a").header(&challenge)).expect("the same key");
+        assert!(key("a").verifies(&challenge, &answer(&key("a"), &read)));
+    }
+
+    #[test]
+    fn another_secret_and_a_repeated_challenge_are_refused() {
+        let challenge = Challenge::random();
+        assert!(key("a").read(&key("b").header(&challenge)).is_none());
+        assert!(!key("a").verifies(&challenge, &answer(&key("b"), &challenge)));
+        let header = key("a").header(&challenge);
+        for header in ["", ".", "a.b", &header[1..], header.split_once('.').unwrap().0] {
+            assert!(key("a").read(header).is_none(), "{header}");
+        }
+        let echo =
+            ObservedRequest { proof: header.split_once('.').unwrap().1.to_owned(), ..answer(&key("a"), &challenge) };
+        assert!(!key("a").verifies(&challenge, &echo));
+    }
+}

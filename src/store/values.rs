@@ -1,0 +1,51 @@
+//! Values that more than one file of the store uses.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::grant::{GrantId, SealingKey, UserCode};
+use crate::secret::Digest;
+
+/// Tells one callback's attempts from another's: a random number for each callback.
+#[derive(Debug, Clone)]
+pub struct LeaseHolder(pub(super) [u8; 16]);
+
+impl LeaseHolder {
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+/// The right to exchange one authorization code for one grant.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub grant: GrantId,
+    pub user_code: UserCode,
+    pub sealing_key: SealingKey,
+    pub(super) code: Digest,
+    pub(super) holder: LeaseHolder,
+}
+
+/// What the database keeps of a new grant.
+#[derive(Debug, Clone)]
+pub(super) struct NewGrant {
+    pub(super) id: GrantId,
+    pub(super) user_code: UserCode,
+    pub(super) sealing_key: SealingKey,
+    pub(super) requester: Option<IpAddr>,
+}
+
+/// What a terminal may be told about its grant, by the database's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Undecided. `remaining` is the time until the grant expires, zero while an exchange begun in time is under way.
+    Pending {
+        remaining: Duration,
+    },
+    /// The token can be delivered.
+    Ready,
+    Denied,
+    /// Expired or revoked.
+    Expired,
+    Unknown,
+}
