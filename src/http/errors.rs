@@ -72,7 +72,8 @@ impl ClientError {
             Self::SlowDown(_) => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied(_) => ("access_denied", StatusCode::BAD_REQUEST),
             Self::ExpiredToken(_) => ("expired_token", StatusCode::BAD_REQUEST),
-            Self::ServerError(_) => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
+            // Not 500: a proxy may replace its body, and the CLI polls on without one.
+            Self::ServerError(_) => ("server_error", StatusCode::BAD_REQUEST),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooManyLogins(_) => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
             Self::TooManyUnknown(_) => ("invalid_grant", StatusCode::TOO_MANY_REQUESTS),

@@ -38,4 +38,5 @@ mod secrecy;
 mod traces;
 mod transitions;
 mod troubles;
+mod upgrades;
 mod waiting;

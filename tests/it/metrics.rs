@@ -36,7 +36,9 @@ async fn a_login_is_counted_at_each_step_and_every_series_is_there_from_the_star
     let stage = Stage::with(1, ON).await;
     let replica = &stage.replicas[0];
     let before = scrape(replica).await;
-    for outcome in ["opened", "confirmed", "approved", "denied", "delivered", "expired", "unclaimed", "revoked"] {
+    for outcome in
+        ["opened", "confirmed", "approved", "denied", "delivered", "expired", "unclaimed", "revoked", "unreadable"]
+    {
         assert!(logins(&before, outcome).abs() < f64::EPSILON, "{outcome}");
     }
     let (login, browser, consent) = stage.at_consent().await;
@@ -126,6 +128,20 @@ async fn what_nobody_ends_is_counted_and_said_when_it_is_swept() {
     assert_eq!(vec![total("expired").await, total("unclaimed").await], [1.0, 1.0]);
     let log = stage.replicas.iter().map(Replica::log).collect::<String>();
     assert!(log.contains("nobody decided in time") && log.contains("did not fetch the token"), "{log}");
+}
+
+/// Somebody has altered the row: the terminal is told so at once, instead of polling until the login expires.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_its_device_code_cannot_open_is_a_server_error_in_terminal_log_and_metrics() {
+    let stage = Stage::with(1, ON).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    stage.database.run("UPDATE device_requests SET sealed_token = sealed_token || '\\x00'").await;
+    assert_eq!(login.poll().await, Poll::error("server_error"));
+    assert_eq!(login.poll_form().await, Poll::error("server_error"));
+    let line = stage.replicas[0].logged("does not open the sealed token").await;
+    assert_eq!(line["level"], "ERROR");
+    assert!(logins(&scrape(&stage.replicas[0]).await, "unreadable") >= 1.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,11 @@ use crate::support::{Browser, Login, Poll, Stage, held_on, in_time};
 
 /// Runs `revoke` beside the servers: its exit code, and what it said.
 pub async fn revoke(stage: &mut Stage, which: &str) -> (Option<i32>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
+    revoke_by(env!("CARGO_BIN_EXE_postiz-auth-server"), stage, which).await
+}
+
+pub async fn revoke_by(program: &str, stage: &mut Stage, which: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(program);
     let run = command.args(["revoke", which]).env_clear().envs(stage.variables()).kill_on_drop(true).output();
     let output = in_time("`revoke` to end", run).await.unwrap();
     let text = [output.stdout, output.stderr].concat();

@@ -20,12 +20,12 @@ pub struct Replica {
 impl Replica {
     /// Starts it and waits until it listens; says nothing about its database.
     pub fn start(variables: &HashMap<&'static str, String>) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"))
-            .env_clear()
-            .envs(variables)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of(env!("CARGO_BIN_EXE_postiz-auth-server"), variables)
+    }
+
+    /// The same for another build of the server.
+    pub fn of(program: &str, variables: &HashMap<&'static str, String>) -> Self {
+        let mut child = Command::new(program).env_clear().envs(variables).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (found, port) = mpsc::channel();
         let (lines, kept) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&log));
