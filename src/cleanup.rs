@@ -63,8 +63,11 @@ fn report(metrics: &GrantMetrics, grant: GrantId, because: DeletedBecause) {
             metrics.count(GrantEvent::Unclaimed);
             info!(grant, "grant expired: its terminal did not fetch the token");
         }
-        // The command that revoked it has no metrics.
-        DeletedBecause::Revoked => metrics.count(GrantEvent::Revoked),
+        // The command that revoked it has no metrics and no log.
+        DeletedBecause::Revoked => {
+            metrics.count(GrantEvent::Revoked);
+            info!(grant, "grant was revoked by the operator");
+        }
         // Counted and logged when it was decided.
         DeletedBecause::Finished => {}
     }
