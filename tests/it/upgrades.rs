@@ -84,7 +84,7 @@ async fn a_revocation_by_the_version_before_reaches_terminals_at_new_replicas() 
     let (mut stage, _old) = both(true).await;
     let login = stage.cli().open().await.at(&stage.replicas[0].url());
     let polling = login.clone();
-    let held = tokio::spawn(async move { polling.poll().await });
+    let held = tokio::spawn(async move { polling.decided().await });
     held_on(&stage, 1).await;
     let user_code = login.user_code.clone();
     let (exit, said) = revoke_by(&previous(), &mut stage, &user_code).await;
