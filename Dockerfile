@@ -4,6 +4,9 @@
 
 # The same as in rust-toolchain.toml, which stays outside: it would fetch clippy and rustfmt.
 ARG RUST_VERSION=1.95.0
+# A published image to use instead of compiling: ghcr.io/OWNER/postiz-auth-server:0.1.0. Railway and Render pass a
+# service's variable of this name. Unset or empty: the stage `built` below.
+ARG POSTIZ_AUTH_IMAGE=built
 
 FROM rust:${RUST_VERSION}-slim-trixie AS dependencies
 WORKDIR /build
@@ -37,7 +40,7 @@ RUN touch src/lib.rs src/main.rs \
     && cp target/*/release/postiz-auth-server /postiz-auth-server
 
 # Contains the CA roots, /etc/passwd and /tmp; about 2 MB.
-FROM gcr.io/distroless/static-debian13:nonroot
+FROM gcr.io/distroless/static-debian13:nonroot AS built
 COPY --from=build /postiz-auth-server /usr/local/bin/postiz-auth-server
 # By number: Kubernetes' runAsNonRoot can't verify a name.
 USER 65532:65532
@@ -53,3 +56,5 @@ LABEL org.opencontainers.image.title="postiz-auth-server" \
       org.opencontainers.image.licenses="MIT OR Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+
+FROM ${POSTIZ_AUTH_IMAGE:-built}
