@@ -155,9 +155,9 @@ async fn a_cookie_of_postiz_is_neither_logged_nor_passed_on() {
     let confirm = http.post(&login.verification_uri).header("Cookie", &own).header("Origin", &base).form(&form);
     let confirmed = confirm.send().await.unwrap();
     let to_postiz = Url::parse(confirmed.headers()["location"].to_str().unwrap()).unwrap();
-    let (_, state) = to_postiz.query_pairs().find(|(name, _)| name == "state").unwrap();
+    let (_, returned) = to_postiz.query_pairs().find(|(name, _)| name == "state").unwrap();
     let key = confirmed.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
-    let callback = http.get(format!("{base}/device/callback?code=made-up&state={state}"));
+    let callback = http.get(format!("{base}/device/callback?code=made-up&state={returned}"));
     callback.header("Cookie", format!("{own}; {key}")).send().await.unwrap();
 
     let received = received.lock().unwrap().clone();
