@@ -70,7 +70,7 @@ fn confirmations() -> Vec<Sample> {
         ("confirm-inactive", Confirmation { terminal: Terminal::Inactive, ..here() }),
         ("confirm-several-browsers", Confirmation { several_browsers: true, ..here() }),
         ("typed", other()),
-        ("typed-same-network", Confirmation { prefilled: false, ..here() }),
+        ("typed-unknown-network", Confirmation { prefilled: false, requester: Some(LONGEST), ..cannot_tell() }),
         ("typed-worst", worst),
     ]
     .map(|(name, confirm)| (name, Page::Confirm(confirm)))

@@ -130,7 +130,8 @@ fn leads_here(config: &Config, reached: &Reached, database: Option<i64>) -> Find
             REACH,
             format!("{url} leads to another auth server, with the issuer {issuer}."),
             why,
-            "Point the name, or the proxy, here. If the variables have changed, restart the server first.",
+            "Point the name, or the proxy, here. If the variables have changed, restart the server first. If it is this \
+             server, correct the clocks: they may differ by five minutes.",
         ),
         Reached::SomethingElse(status) => Finding::fail(
             REACH,

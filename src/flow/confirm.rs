@@ -23,7 +23,7 @@ pub struct Viewer {
 /// How a code was entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
-    /// In a link, which the terminal opened or somebody sent.
+    /// In a link, which the terminal opened or somebody sent. Links on other sites' pages are not entered.
     Link,
     Typed,
 }
@@ -120,7 +120,7 @@ fn confirmation(user_code: UserCode, view: &GrantView, viewer: &Viewer, entry: E
     Confirmation {
         grant: view.id,
         user_code,
-        prefilled: entry == Entry::Typed || proximity != Proximity::OtherNetwork,
+        prefilled: entry == Entry::Typed || proximity == Proximity::SameNetwork,
         age: view.age,
         remaining: view.remaining,
         requester: view.requester,

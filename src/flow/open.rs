@@ -6,7 +6,7 @@ use std::time::Duration;
 use tracing::info;
 
 use crate::flow::DeviceFlow;
-use crate::grant::{DeviceCode, UserCode};
+use crate::grant::{ClientId, DeviceCode, UserCode};
 use crate::metrics::{GrantEvent, Limit};
 
 #[derive(Debug)]
@@ -26,12 +26,12 @@ pub struct Opened {
 }
 
 impl DeviceFlow {
-    pub async fn open(&self, requester: Option<IpAddr>) -> OpenOutcome {
+    pub async fn open(&self, requester: Option<IpAddr>, client_id: Option<ClientId>) -> OpenOutcome {
         if let Err(limited) = self.limits.opening(requester) {
             self.limited(Limit::Openings);
             return OpenOutcome::RateLimited { retry_after: limited.retry_after };
         }
-        let Ok((device_code, user_code)) = self.store.open(requester).await else {
+        let Ok((device_code, user_code)) = self.store.open(requester, client_id).await else {
             return OpenOutcome::Unavailable;
         };
         self.metrics.count(GrantEvent::Opened);

@@ -9,12 +9,12 @@ use tracing::{error, info};
 use crate::db::DatabaseError;
 use crate::flow::DeviceFlow;
 use crate::flow::held_poll::HeldPoll;
-use crate::grant::{Credentials, Decision, DeviceCode};
+use crate::grant::{ClientId, Credentials, Decision, DeviceCode};
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::Standing;
 
 /// What the client asked for, and where it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PollOptions {
     /// How long the poll may be held; `LONG_POLL_SECONDS` at most. Zero answers at once.
     pub hold: Duration,
@@ -22,6 +22,8 @@ pub struct PollOptions {
     /// throttled.
     pub interval: Option<Duration>,
     pub client: Option<IpAddr>,
+    /// Compared with the opening's if the poll has an interval.
+    pub client_id: Option<ClientId>,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,7 @@ pub enum PollOutcome {
     Denied,
     /// Expired or revoked.
     Expired,
-    /// No grant has this device code.
+    /// No grant has this device code, or another client opened it.
     Unknown,
     /// The same, and this client has polled too many unknown ones.
     RateLimited {
@@ -52,7 +54,7 @@ impl DeviceFlow {
         if !poll.is_held() && !hold.is_zero() {
             self.limited(Limit::HeldPolls);
         }
-        let outcome = self.answer(code, hold, options, &mut poll).await.unwrap_or(PollOutcome::Pending);
+        let outcome = self.answer(code, hold, &options, &mut poll).await.unwrap_or(PollOutcome::Pending);
         if matches!(outcome, PollOutcome::Pending) {
             poll.keep();
         }
@@ -63,11 +65,11 @@ impl DeviceFlow {
         &self,
         code: &DeviceCode,
         hold: Duration,
-        options: PollOptions,
+        options: &PollOptions,
         poll: &mut HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
         let until = Instant::now() + hold;
-        let (mut standing, early) = self.standing(poll, options.interval).await?;
+        let (mut standing, early) = self.standing(poll, options).await?;
         loop {
             let remaining = match standing {
                 Standing::Unknown => return Ok(self.unknown(options.client)),
@@ -93,11 +95,11 @@ impl DeviceFlow {
     }
 
     /// Where the grant stands, and whether the poll came too early.
-    async fn standing(&self, poll: &HeldPoll, interval: Option<Duration>) -> Result<(Standing, bool), DatabaseError> {
-        match (interval, poll.pending()) {
+    async fn standing(&self, poll: &HeldPoll, options: &PollOptions) -> Result<(Standing, bool), DatabaseError> {
+        match (options.interval, poll.pending()) {
             // The database notes each poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
-                let paced = self.store.paced_standing(poll.grant(), interval).await?;
+                let paced = self.store.paced_standing(poll.grant(), interval, options.client_id.as_ref()).await?;
                 Ok((paced.standing, paced.early))
             }
             (None, Some(remaining)) => Ok((Standing::Pending { remaining }, false)),

@@ -37,15 +37,14 @@ pub enum Proximity {
 
 impl Proximity {
     pub fn of(one: Option<IpAddr>, other: Option<IpAddr>) -> Self {
-        match (one.map(network), other.map(network)) {
-            (Some(one), Some(other)) if one.addr().is_ipv4() == other.addr().is_ipv4() => {
-                if one == other {
-                    Self::SameNetwork
-                } else {
-                    Self::OtherNetwork
-                }
-            }
-            _ => Self::CannotTell,
+        let (Some(one), Some(other)) = (one, other) else { return Self::CannotTell };
+        let (one, other) = (one.to_canonical(), other.to_canonical());
+        if network(one) == network(other) || (one.is_loopback() && other.is_loopback()) {
+            Self::SameNetwork
+        } else if one.is_ipv4() == other.is_ipv4() {
+            Self::OtherNetwork
+        } else {
+            Self::CannotTell
         }
     }
 }
@@ -66,6 +65,7 @@ mod tests {
         assert_eq!(compare("2001:db8:1:2::3", "2001:db8:1:2:ffff::1"), Proximity::SameNetwork);
         assert_eq!(compare("2001:db8:1:2::3", "2001:db8:1:3::3"), Proximity::OtherNetwork);
         assert_eq!(compare("8.8.8.8", "2001:db8::1"), Proximity::CannotTell);
+        assert_eq!(compare("127.0.0.1", "::1"), Proximity::SameNetwork, "this machine");
         assert_eq!(Proximity::of(None, Some(address("8.8.8.8"))), Proximity::CannotTell);
     }
 

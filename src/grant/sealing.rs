@@ -30,6 +30,8 @@ pub struct Credentials {
     pub token_type: String,
     /// The organization that the person chose at Postiz.
     pub organization_id: Option<String>,
+    /// What the token gives access to, if Postiz says so (RFC 6749 §3.3).
+    pub scope: Option<String>,
 }
 
 /// The form inside the seal.
@@ -39,6 +41,7 @@ struct Sealed<'a> {
     access_token: std::borrow::Cow<'a, str>,
     token_type: String,
     organization_id: Option<String>,
+    scope: Option<String>,
 }
 
 /// The key or the content was altered.
@@ -72,6 +75,7 @@ impl SealingKey {
             access_token: credentials.access_token.expose_secret().into(),
             token_type: credentials.token_type.clone(),
             organization_id: credentials.organization_id.clone(),
+            scope: credentials.scope.clone(),
         };
         let plain = Zeroizing::new(serde_json::to_vec(&content).map_err(|_| SealError)?);
         let (encapsulated, ciphertext) = hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, X25519HkdfSha256>(
@@ -126,6 +130,7 @@ impl SealedToken {
             access_token: content.access_token.into_owned().into(),
             token_type: content.token_type,
             organization_id: content.organization_id,
+            scope: content.scope,
         })
     }
 }
@@ -145,6 +150,7 @@ mod tests {
             access_token: "pos_secret".into(),
             token_type: "bearer".into(),
             organization_id: Some("org-1".into()),
+            scope: Some("all".into()),
         }
     }
 
@@ -154,7 +160,7 @@ mod tests {
         let sealed = SealingKey::of(&code).seal(&code.grant_id(), &credentials()).expect("sealed");
         let opened = sealed.open(&code).expect("opened");
         assert_eq!(opened.access_token.expose_secret(), "pos_secret");
-        assert_eq!(opened.organization_id.as_deref(), Some("org-1"));
+        assert_eq!((opened.organization_id.as_deref(), opened.scope.as_deref()), (Some("org-1"), Some("all")));
         assert!(sealed.open(&DeviceCode::random()).is_err());
     }
 

@@ -6,21 +6,24 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{OpenOutcome, Opened};
+use crate::grant::ClientId;
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
-use crate::http::params::{Body, rejection};
+use crate::http::fetch_metadata::refuse_pages;
+use crate::http::params::{Body, client_id, rejection};
 use crate::limits::whole_seconds;
 
 /// Seconds, if the database is unavailable.
 const RETRY_AFTER: u32 = 5;
 
-/// Parsed to refuse malformed requests. There is one app at Postiz behind this server, so neither changes anything.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Request {
-    #[serde(rename = "client_id")]
-    _client_id: Option<String>,
+    /// Any: there is one app at Postiz behind this server.
+    #[serde(deserialize_with = "client_id")]
+    client_id: Option<ClientId>,
+    /// Parsed to refuse malformed requests, and then ignored, as RFC 6749 §3.3 allows: Postiz's tokens have one scope.
     #[serde(rename = "scope")]
     _scope: Option<String>,
 }
@@ -42,9 +45,10 @@ pub async fn code(
     deps: Data<Deps>,
     body: Result<Body, actix_web::Error>,
 ) -> Result<HttpResponse, ClientError> {
+    refuse_pages(&request)?;
     let body = body.map_err(|error| rejection(&error))?;
-    body.fields::<Request>()?;
-    match deps.flow.open(deps.client_ip.of(&request)).await {
+    let fields = body.fields::<Request>()?;
+    match deps.flow.open(deps.client_ip.of(&request), fields.client_id).await {
         OpenOutcome::Opened(opened) => Ok(success(&deps, &opened, Dialect::of(body.form))),
         OpenOutcome::RateLimited { retry_after } => Err(ClientError::TooManyLogins(whole_seconds(retry_after))),
         OpenOutcome::Unavailable => Err(ClientError::TemporarilyUnavailable(RETRY_AFTER)),

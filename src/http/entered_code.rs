@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::flow::Entry;
 use crate::grant::UserCode;
+use crate::http::fetch_metadata::Arrival;
 use crate::http::own_form;
 use crate::http::pages::{CodeProblem, Page, Retry};
 use crate::http::params::Body;
@@ -20,12 +21,12 @@ use crate::http::visitor::Visitor;
 #[derive(Debug)]
 pub struct EnteredCode {
     pub user_code: UserCode,
-    /// As the person typed it, to be shown again.
+    /// To be shown again: as the person typed it, or the code of a link.
     pub typed: String,
     pub entry: Entry,
 }
 
-/// The query of `GET /device/verify`; `None` without a code.
+/// The query of `GET /device/verify`; `None` without a code, and for a link on another site's page: the person types it.
 #[derive(Debug)]
 pub struct LinkedCode(pub Option<EnteredCode>);
 
@@ -72,10 +73,18 @@ impl CodeForm {
 }
 
 impl EnteredCode {
-    fn parse(typed: String, entry: Entry) -> Result<Self, Page> {
+    fn typed(typed: String) -> Result<Self, Page> {
         match typed.parse() {
-            Ok(user_code) => Ok(Self { user_code, typed, entry }),
+            Ok(user_code) => Ok(Self { user_code, typed, entry: Entry::Typed }),
             Err(_) => Err(Page::EnterCode { problem: Some(CodeProblem::Malformed), typed }),
+        }
+    }
+
+    /// Nothing of the link's text gets on a page, except a code: anybody may have written it.
+    fn linked(text: &str) -> Result<Self, Page> {
+        match text.parse::<UserCode>() {
+            Ok(user_code) => Ok(Self { user_code, typed: user_code.to_string(), entry: Entry::Link }),
+            Err(_) => Err(Page::EnterCode { problem: Some(CodeProblem::Malformed), typed: String::new() }),
         }
     }
 }
@@ -85,11 +94,21 @@ impl FromRequest for LinkedCode {
     type Future = Ready<Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        // The CLI sends `code`, RFC 8628's complete URI `user_code`.
-        let given = url::form_urlencoded::parse(request.query_string().as_bytes())
-            .find(|(name, value)| matches!(name.as_ref(), "code" | "user_code") && !value.is_empty());
-        let code = given.map(|(_, typed)| EnteredCode::parse(typed.into_owned(), Entry::Link)).transpose();
-        ready(code.map(Self).map_err(|page| answer(request, &page)))
+        ready(follow(request).map(Self).map_err(|page| answer(request, &page)))
+    }
+}
+
+/// A page of another site, or one that embeds ours, looks nothing up: it could use up its visitor's wrong codes.
+fn follow(request: &HttpRequest) -> Result<Option<EnteredCode>, Page> {
+    // The CLI sends `code`, RFC 8628's complete URI `user_code`.
+    let given = url::form_urlencoded::parse(request.query_string().as_bytes())
+        .find(|(name, value)| matches!(name.as_ref(), "code" | "user_code") && !value.is_empty());
+    let Some((_, text)) = given else { return Ok(None) };
+    let visitor = Visitor::of(request).map_err(|_| Page::Internal)?;
+    match Arrival::of(request, visitor.server_url()) {
+        Arrival::Direct => EnteredCode::linked(&text).map(Some),
+        Arrival::OtherSite => Ok(None),
+        Arrival::NotFollowed => Err(Page::CrossSite),
     }
 }
 
@@ -119,7 +138,7 @@ async fn read(
     }
     let fields = body.await.ok().and_then(|body| body.fields::<Fields>().ok()).ok_or(Page::BadRequest)?;
     let action = Action::parse(&fields.action);
-    Ok(CodeForm { code: EnteredCode::parse(fields.user_code, Entry::Typed)?, action })
+    Ok(CodeForm { code: EnteredCode::typed(fields.user_code)?, action })
 }
 
 /// The page as the extractor's error.

@@ -18,6 +18,9 @@ pub enum ClientError {
     /// The body could not be read.
     #[error("{0}")]
     Body(#[from] BodyError),
+    /// A web page sent the request.
+    #[error("This address is for programs, not for web pages.")]
+    WebPage,
     /// Not the device grant.
     #[error("grant_type has to be urn:ietf:params:oauth:grant-type:device_code")]
     UnsupportedGrantType,
@@ -66,6 +69,7 @@ impl ClientError {
             Self::Body(BodyError::TooSlow) => ("invalid_request", StatusCode::REQUEST_TIMEOUT),
             Self::Body(BodyError::UnknownType) => ("invalid_request", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Body(BodyError::Broken | BodyError::Malformed) => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::WebPage => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
             Self::AuthorizationPending(_) => ("authorization_pending", StatusCode::BAD_REQUEST),

@@ -21,6 +21,7 @@ mod deps;
 pub mod dialect;
 pub mod entered_code;
 pub mod errors;
+pub mod fetch_metadata;
 pub mod headers;
 pub mod health;
 pub mod lean;

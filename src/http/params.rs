@@ -7,8 +7,11 @@ use actix_web::dev::Payload;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize as _, Deserializer};
 use tokio::time::timeout;
+
+use crate::grant::ClientId;
 
 /// No valid request needs a kilobyte.
 const MAX_BODY: usize = 16 * 1024;
@@ -49,7 +52,7 @@ pub enum BodyError {
     Broken,
     #[error("the content type has to be application/json or application/x-www-form-urlencoded")]
     UnknownType,
-    /// Not of the announced type, a field of the wrong type, or a repeated field.
+    /// Not of the announced type, a malformed field, or a repeated one.
     #[error("the body can't be read")]
     Malformed,
 }
@@ -86,6 +89,12 @@ impl FromRequest for Body {
             Ok(Self { form, bytes })
         })
     }
+}
+
+/// The field `client_id`. An empty one counts as omitted (RFC 6749 §3.1).
+pub fn client_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ClientId>, D::Error> {
+    let given = Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty());
+    given.map(|text| text.parse()).transpose().map_err(D::Error::custom)
 }
 
 /// Carries a [`BodyError`] through actix. Handlers take `Result<Body, _>` and answer with JSON or a page.

@@ -4,19 +4,23 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::secret::{Digest, Secret};
+use crate::secret::{Digest, LENGTH, Secret};
 
 /// Derived from the client secret; nothing leads back to it.
 #[derive(Debug)]
 pub struct SelfCheckKey(Secret);
 
-/// A random number, new for each request.
+/// The Unix time in eight bytes, and a random number, new for each request.
 #[derive(Debug)]
 pub struct Challenge(Secret);
+
+/// How long after, or before, its time a challenge is answered. A recorded request is worthless after that.
+const TOLERANCE: Duration = Duration::from_mins(5);
 
 /// A request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,13 +49,14 @@ impl SelfCheckKey {
         format!("{number}.{}", self.0.derive("question", number.as_bytes()).to_base64url())
     }
 
-    /// `None` if the header was not made with this key.
+    /// `None` if the header was not made with this key, or not within [`TOLERANCE`] of this machine's time.
     pub(super) fn read(&self, header: &str) -> Option<Challenge> {
         let (number, proof) = header.split_once('.')?;
         let expected = self.0.derive("question", number.as_bytes());
         // Digests are compared, so that the time it takes tells nothing about the proof.
         let valid = Secret::from_base64url(proof)?.digest() == expected.digest();
-        valid.then(|| Secret::from_base64url(number).map(Challenge))?
+        let challenge = valid.then(|| Secret::from_base64url(number).map(Challenge))??;
+        (challenge.seconds().abs_diff(unix_time()) <= TOLERANCE.as_secs()).then_some(challenge)
     }
 
     pub(super) fn proof(&self, challenge: &Challenge) -> String {
@@ -67,8 +72,24 @@ impl SelfCheckKey {
 
 impl Challenge {
     pub fn random() -> Self {
-        Self(Secret::random())
+        Self::at(unix_time())
     }
+
+    /// Versions that don't look at the time see 32 random bytes, so they answer these challenges too. Their own challenges
+    /// are refused here.
+    fn at(seconds: u64) -> Self {
+        let mut bytes: [u8; LENGTH] = rand::random();
+        bytes[..8].copy_from_slice(&seconds.to_be_bytes());
+        Self(Secret::from_bytes(bytes))
+    }
+
+    fn seconds(&self) -> u64 {
+        self.0.expose()[..8].iter().fold(0, |seconds, byte| seconds << 8 | u64::from(*byte))
+    }
+}
+
+fn unix_time() -> u64 {
+    SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs()
 }
 
 #[cfg(test)]
@@ -89,6 +110,16 @@ mod tests {
         let challenge = Challenge::random();
         let read = key("a").read(&key("a").header(&challenge)).expect("the same key");
         assert!(key("a").verifies(&challenge, &answer(&key("a"), &read)));
+    }
+
+    #[test]
+    fn a_challenge_is_answered_for_five_minutes() {
+        let (key, now) = (key("a"), unix_time());
+        for (age, answered) in [(-310, false), (-290, true), (0, true), (290, true), (310, false)] {
+            let header = key.header(&Challenge::at(now.saturating_add_signed(-age)));
+            assert_eq!(key.read(&header).is_some(), answered, "{age} s");
+        }
+        assert!(key.read(&key.header(&Challenge(Secret::random()))).is_none(), "a version without times");
     }
 
     #[test]

@@ -7,11 +7,12 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{PollOptions, PollOutcome};
-use crate::grant::{Credentials, DeviceCode};
+use crate::grant::{ClientId, Credentials, DeviceCode};
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
-use crate::http::params::{Body, rejection};
+use crate::http::fetch_metadata::refuse_pages;
+use crate::http::params::{Body, client_id, rejection};
 use crate::limits::whole_seconds;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -21,9 +22,8 @@ const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 struct Request {
     grant_type: Option<String>,
     device_code: Option<String>,
-    /// Read to refuse what is malformed.
-    #[serde(rename = "client_id")]
-    _client_id: Option<String>,
+    #[serde(deserialize_with = "client_id")]
+    client_id: Option<ClientId>,
 }
 
 /// RFC 6749 §5.1, and what the CLI keeps beside the token.
@@ -34,6 +34,9 @@ struct Response<'a> {
     api_url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     organization_id: Option<&'a str>,
+    /// As Postiz says it, whatever the client asked for (RFC 6749 §3.3).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<&'a str>,
 }
 
 /// Answers a poll.
@@ -42,11 +45,12 @@ pub async fn token(
     deps: Data<Deps>,
     body: Result<Body, actix_web::Error>,
 ) -> Result<HttpResponse, ClientError> {
+    refuse_pages(&request)?;
     let body = body.map_err(|error| rejection(&error))?;
-    let dialect = Dialect::of(body.form);
-    let code = device_code(dialect, &body.fields()?)?;
-    let (grant, client) = (code.grant_id(), deps.client_ip.of(&request));
-    let options = PollOptions { hold: dialect.hold(&request), interval: dialect.pace(), client };
+    let (dialect, fields) = (Dialect::of(body.form), body.fields::<Request>()?);
+    let code = device_code(dialect, &fields)?;
+    let (grant, client, client_id) = (code.grant_id(), deps.client_ip.of(&request), fields.client_id);
+    let options = PollOptions { hold: dialect.hold(&request), interval: dialect.pace(), client, client_id };
     match deps.flow.poll(&code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
         PollOutcome::Pending => Err(ClientError::AuthorizationPending(grant)),
@@ -79,5 +83,6 @@ fn success(deps: &Deps, credentials: &Credentials) -> HttpResponse {
         token_type: &credentials.token_type,
         api_url: deps.api_url.as_str(),
         organization_id: credentials.organization_id.as_deref(),
+        scope: credentials.scope.as_deref(),
     })
 }

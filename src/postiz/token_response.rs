@@ -19,6 +19,8 @@ pub(super) struct PostizToken {
     token_type: String,
     #[serde(default, deserialize_with = "organization")]
     id: Option<String>,
+    #[serde(default, deserialize_with = "scope")]
+    scope: Option<String>,
 }
 
 fn bearer() -> String {
@@ -41,6 +43,15 @@ fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Str
     })
 }
 
+/// Words of RFC 6749 §3.3.
+fn scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let allowed = |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(scope) if !scope.is_empty() && scope.bytes().all(allowed) => Some(scope),
+        _ => None,
+    })
+}
+
 impl PostizToken {
     /// The credentials, or `None` where the token is empty.
     pub(super) fn into_credentials(self) -> Option<Credentials> {
@@ -49,6 +60,7 @@ impl PostizToken {
             access_token: token.into(),
             token_type: self.token_type,
             organization_id: self.id,
+            scope: self.scope,
         })
     }
 }
@@ -105,7 +117,7 @@ mod tests {
         let found =
             read(r#"{"id":"org","cus":"cus_1","access_token":"pos_x","token_type":"bearer","scope":"a"}"#).unwrap();
         assert_eq!(found.access_token.expose_secret(), "pos_x");
-        assert_eq!(found.organization_id.as_deref(), Some("org"));
+        assert_eq!((found.organization_id.as_deref(), found.scope.as_deref()), (Some("org"), Some("a")));
     }
 
     #[test]
@@ -113,6 +125,9 @@ mod tests {
         let found = read(r#"{"id":7,"access_token":"pos_x","token_type":null,"scope":null,"expires_in":"1"}"#).unwrap();
         assert_eq!((found.organization_id.as_deref(), found.token_type.as_str()), (Some("7"), "bearer"));
         assert!(read(r#"{"access_token":"pos_x"}"#).is_some());
+        for scope in [r#""""#, r#""a\nb""#, r#""ä""#, "7", r#"["a"]"#] {
+            assert_eq!(read(&format!(r#"{{"access_token":"pos_x","scope":{scope}}}"#)).unwrap().scope, None, "{scope}");
+        }
     }
 
     #[test]

@@ -6,10 +6,10 @@ use std::time::Duration;
 use strum::EnumString;
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
 use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Seconds, Statement};
-use crate::grant::GrantId;
+use crate::grant::{ClientId, GrantId};
 use crate::metrics::BatchMetrics;
 use crate::store::codec::word;
 use crate::store::{Standing, Store};
@@ -51,17 +51,18 @@ const NOTE_POLL: Statement = Statement {
     sql: "UPDATE device_requests SET polled_at = now() WHERE id = ANY($1) AND status IN ('pending', 'authorizing')",
 };
 
-/// A poll of a client that keeps RFC 8628's interval: reads, and notes the time.
+/// A poll of a client that keeps RFC 8628's interval: reads, and notes the time. Finds nothing if the poll (`$3`) and the
+/// opening gave different client ids.
 const PACED: Statement = Statement {
     name: "paced",
     sql: concat!(
         "WITH noted AS (
              UPDATE device_requests SET polled_at = now()
-             WHERE id = $1 AND status IN ('pending', 'authorizing')
+             WHERE id = $1 AND status IN ('pending', 'authorizing') AND coalesce(client_id = $3, true)
          )
          SELECT coalesce(now() - polled_at < make_interval(secs => $2), false) AS early,",
         standing!(),
-        "FROM device_requests WHERE id = $1"
+        "FROM device_requests WHERE id = $1 AND coalesce(client_id = $3, true)"
     ),
 };
 
@@ -88,9 +89,16 @@ impl Store {
         self.lookups.ask(id, TIMEOUT).await
     }
 
-    pub async fn paced_standing(&self, id: GrantId, interval: Duration) -> Result<Paced, DatabaseError> {
-        let interval = interval.as_secs_f64();
-        let rows = self.database.rows(PACED, &[(&id, Type::BYTEA), (&interval, Type::FLOAT8)], TIMEOUT).await?;
+    pub async fn paced_standing(
+        &self,
+        id: GrantId,
+        interval: Duration,
+        client_id: Option<&ClientId>,
+    ) -> Result<Paced, DatabaseError> {
+        let (interval, client_id) = (interval.as_secs_f64(), client_id.map(ClientId::as_str));
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
+            [(&id, Type::BYTEA), (&interval, Type::FLOAT8), (&client_id, Type::TEXT)];
+        let rows = self.database.rows(PACED, &parameters, TIMEOUT).await?;
         match rows.first() {
             Some(row) => Ok(Paced { standing: standing(row)?, early: row.field("early")? }),
             None => Ok(Paced { standing: Standing::Unknown, early: false }),

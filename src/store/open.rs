@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
 use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Statement};
-use crate::grant::{DeviceCode, GrantId, SealingKey, UserCode};
+use crate::grant::{ClientId, DeviceCode, GrantId, SealingKey, UserCode};
 use crate::metrics::BatchMetrics;
 use crate::store::Store;
 use crate::store::values::NewGrant;
@@ -22,21 +22,27 @@ const MAX_DRAWS: usize = 8;
 /// answer was lost. Both need new codes.
 pub(super) const OPEN: Statement = Statement {
     name: "open",
-    sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
-          SELECT id, user_code, sealing_key, requester,
-                 now() + make_interval(secs => $5), now() + make_interval(secs => $5 + 60)
-          FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[]) AS new (id, user_code, sealing_key, requester)
+    sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, client_id, expires_at, purge_at)
+          SELECT id, user_code, sealing_key, requester, client_id,
+                 now() + make_interval(secs => $6), now() + make_interval(secs => $6 + 60)
+          FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::text[])
+               AS new (id, user_code, sealing_key, requester, client_id)
           ON CONFLICT DO NOTHING
           RETURNING id",
 };
 
 impl Store {
     /// Opens a grant; draws another user code if one is in use.
-    pub async fn open(&self, requester: Option<IpAddr>) -> Result<(DeviceCode, UserCode), DatabaseError> {
+    pub async fn open(
+        &self,
+        requester: Option<IpAddr>,
+        client_id: Option<ClientId>,
+    ) -> Result<(DeviceCode, UserCode), DatabaseError> {
         for _ in 0..MAX_DRAWS {
             let (device_code, user_code) = (DeviceCode::random(), UserCode::random());
             let (id, sealing_key) = (device_code.grant_id(), SealingKey::of(&device_code));
-            if self.openings.ask(NewGrant { id, user_code, sealing_key, requester }, TIMEOUT).await? {
+            let grant = NewGrant { id, user_code, sealing_key, requester, client_id: client_id.clone() };
+            if self.openings.ask(grant, TIMEOUT).await? {
                 return Ok((device_code, user_code));
             }
         }
@@ -63,6 +69,7 @@ async fn insert(database: &Database, ttl: f64, grants: &[NewGrant]) -> Result<Ve
     let user_codes: Vec<_> = grants.iter().map(|grant| grant.user_code).collect();
     let sealing_keys: Vec<_> = grants.iter().map(|grant| &grant.sealing_key).collect();
     let requesters: Vec<_> = grants.iter().map(|grant| grant.requester.map(|address| address.to_string())).collect();
+    let client_ids: Vec<_> = grants.iter().map(|grant| grant.client_id.as_ref().map(ClientId::as_str)).collect();
     let rows = database
         .rows(
             OPEN,
@@ -71,6 +78,7 @@ async fn insert(database: &Database, ttl: f64, grants: &[NewGrant]) -> Result<Ve
                 (&user_codes, Type::TEXT_ARRAY),
                 (&sealing_keys, Type::BYTEA_ARRAY),
                 (&requesters, Type::TEXT_ARRAY),
+                (&client_ids, Type::TEXT_ARRAY),
                 (&ttl, Type::FLOAT8),
             ],
             TIMEOUT,

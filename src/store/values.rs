@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::grant::{GrantId, SealingKey, UserCode};
+use crate::grant::{ClientId, GrantId, SealingKey, UserCode};
 use crate::secret::Digest;
 
 /// Tells one callback's attempts from another's: a random number for each callback.
@@ -33,6 +33,7 @@ pub(super) struct NewGrant {
     pub(super) user_code: UserCode,
     pub(super) sealing_key: SealingKey,
     pub(super) requester: Option<IpAddr>,
+    pub(super) client_id: Option<ClientId>,
 }
 
 /// What a terminal may be told about its grant, by the database's clock.

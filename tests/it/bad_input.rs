@@ -22,8 +22,9 @@ fn statuses(answers: &str) -> Vec<u16> {
 }
 
 fn post(path: &str, content_type: &str, body: &[u8]) -> Vec<u8> {
+    let own_form = if path == "/device/verify" { "Sec-Fetch-Site: same-origin\r\n" } else { "" };
     let head = format!(
-        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n{own_form}\r\n",
         body.len()
     );
     [head.as_bytes(), body].concat()

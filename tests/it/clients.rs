@@ -103,6 +103,84 @@ async fn denied(login: &Login) -> Poll {
     login.poll_form().await
 }
 
+/// A page would open logins in its visitor's name. Node's `fetch`, which the CLI uses, sends `Sec-Fetch-Mode` alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_web_page_uses_the_addresses_for_programs() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let http = crate::support::http().build().unwrap();
+    let poll = json!({ "device_code": login.device_code }).to_string();
+    for (path, body) in [("/device/code", ""), ("/device/token", &poll)] {
+        let post = |name: &'static str, value: &str| {
+            let request = http.post(format!("{}{path}", stage.balancer.url())).header("Content-Type", JSON);
+            request.body(body.to_owned()).header(name, value).send()
+        };
+        for (name, value) in [
+            ("Origin", "https://evil.example"),
+            ("Origin", "null"),
+            ("Origin", &stage.balancer.url()),
+            ("Sec-Fetch-Site", "cross-site"),
+            ("Sec-Fetch-Site", "same-origin"),
+        ] {
+            let answer = post(name, value).await.unwrap();
+            assert_eq!(answer.status(), 400, "{path} {name}: {value}");
+            assert_eq!(answer.json::<Value>().await.unwrap()["error"], "invalid_request", "{path} {name}: {value}");
+        }
+    }
+    assert_eq!(stage.database.count("device_requests").await, 1);
+    let node = http.post(format!("{}/device/code", stage.balancer.url())).header("Sec-Fetch-Mode", "cors");
+    assert_eq!(node.send().await.unwrap().status(), 200);
+}
+
+async fn open_by_form(stage: &Stage, body: &str) -> Value {
+    let answer = stage.cli().send("/device/code", FORM, body.to_owned()).await;
+    assert_eq!(answer.status(), 200, "{body}");
+    answer.json().await.unwrap()
+}
+
+async fn poll_by_form(stage: &Stage, opened: &Value, more: &str) -> Value {
+    let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
+    let body = format!("grant_type={grant}&device_code={}{more}", opened["device_code"].as_str().unwrap());
+    stage.cli().send("/device/token", FORM, body).await.json().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_is_polled_only_by_the_client_that_opened_it() {
+    let stage = Stage::with(2, &[]).await;
+    for (opening, polling, error) in [
+        ("client_id=one", "&client_id=one", "authorization_pending"),
+        ("client_id=one", "&client_id=two", "invalid_grant"),
+        ("client_id=one", "", "authorization_pending"),
+        ("client_id=one", "&client_id=", "authorization_pending"),
+        ("client_id=", "&client_id=two", "authorization_pending"),
+        ("scope=x", "&client_id=two", "authorization_pending"),
+    ] {
+        let opened = open_by_form(&stage, opening).await;
+        assert_eq!(poll_by_form(&stage, &opened, polling).await["error"], error, "{opening} {polling}");
+    }
+    let opened = open_by_form(&stage, "client_id=one").await;
+    poll_by_form(&stage, &opened, "&client_id=two").await;
+    let own = poll_by_form(&stage, &opened, "&client_id=one").await;
+    assert_eq!(own["error"], "authorization_pending", "another client's poll does not count as a poll");
+    for client_id in ["x".repeat(256), "%00".to_owned(), "%C3%A4".to_owned()] {
+        let answer = stage.cli().send("/device/code", FORM, format!("client_id={client_id}")).await;
+        assert_eq!(answer.status(), 400, "{client_id}");
+    }
+}
+
+/// RFC 6749 §5.1: the client may have asked for another scope.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_told_the_scope_that_postiz_granted() {
+    let stage = Stage::new().await;
+    let opened = open_by_form(&stage, "client_id=x&scope=posts%3Aread").await;
+    let browser = Browser::new();
+    let url = format!("{}/device/verify?code={}", stage.balancer.url(), opened["user_code"].as_str().unwrap());
+    let consent = browser.press(&browser.visit(&url).await, ("action", "continue"), &[]).await;
+    browser.approve(&consent).await;
+    let answer = poll_by_form(&stage, &opened, "&client_id=x").await;
+    assert_eq!((&answer["token_type"], &answer["scope"]), (&json!("bearer"), &json!("all")), "{answer}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cli_is_never_told_to_slow_down() {
     let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0")]).await;

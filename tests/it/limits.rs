@@ -108,6 +108,57 @@ async fn many_addresses_of_one_network_share_a_larger_limit() {
     }
 }
 
+/// What a hostile page can make its visitor's browser do counts nothing: not an image, a frame, a script or a prefetch, and
+/// not a popup or a redirect.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_of_another_site_uses_up_its_visitors_wrong_codes() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let http = crate::support::http().build().unwrap();
+    for (n, (site, mode, dest, purpose, status)) in [
+        ("cross-site", "no-cors", "image", None, 403),
+        ("cross-site", "navigate", "iframe", None, 403),
+        ("cross-site", "navigate", "object", None, 403),
+        ("cross-site", "no-cors", "script", None, 403),
+        ("same-site", "cors", "empty", None, 403),
+        ("none", "navigate", "document", Some("prefetch"), 403),
+        ("none", "navigate", "document", Some("prefetch;prerender"), 403),
+        ("cross-site", "navigate", "document", None, 200),
+        ("same-site", "navigate", "document", None, 200),
+    ]
+    .into_iter()
+    .cycle()
+    .take(45)
+    .enumerate()
+    {
+        let url = format!("{}?code={}", login.verification_uri, wrong(n));
+        for request in [http.get(&url), http.head(&url)] {
+            let request = request.header("Sec-Fetch-Site", site).header("Sec-Fetch-Mode", mode);
+            let request = request.header("Sec-Fetch-Dest", dest);
+            let request = purpose.into_iter().fold(request, |request, value| request.header("Sec-Purpose", value));
+            assert_eq!(request.send().await.unwrap().status(), status, "{site} {mode} {dest} {purpose:?}");
+        }
+    }
+    assert_eq!(stage.database.count("guess_counters").await, 0);
+    assert!(look(&stage, &Browser::new(), &login.user_code).await.says(&login.user_code));
+}
+
+/// Under plain http, another site's name may lead here, and its pages may read the answers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_behind_a_rebound_name_learns_of_no_login_and_counts_no_code() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let http = crate::support::http().build().unwrap();
+    for code in [login.user_code.as_str(), &wrong(1)] {
+        let url = format!("{}?code={code}", login.verification_uri);
+        let page = http.get(url).header("Host", "evil.example:3000").send().await.unwrap();
+        assert_eq!(page.status(), 200);
+        let page = page.text().await.unwrap();
+        assert!(page.contains(r#"class="code-field""#) && !page.contains(code), "{page}");
+    }
+    assert_eq!(stage.database.count("guess_counters").await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_sent_all_at_once_are_no_more_guesses() {
     let stage = Stage::with(2, &[]).await;

@@ -11,9 +11,7 @@ async fn looking_changes_nothing() {
     for query in ["code", "user_code"] {
         let url = format!("{}?{query}={}", login.verification_uri, login.user_code);
         assert!(browser.visit(&url).await.says(&login.user_code));
-        let head =
-            crate::support::http().build().unwrap().head(&url).header("Sec-Purpose", "prefetch").send().await.unwrap();
-        assert_eq!(head.status(), 200);
+        assert_eq!(crate::support::http().build().unwrap().head(&url).send().await.unwrap().status(), 200);
     }
     assert_eq!(lines(&stage.database.dump()), lines(&before));
 }
@@ -76,20 +74,67 @@ async fn a_form_from_another_site_is_stopped() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
     let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let post = |name: &'static str, value: &str| {
+    let post = |headers: &[(&'static str, &str)]| {
         let form = [("user_code", login.user_code.as_str()), ("action", "continue")];
-        http.post(&login.verification_uri).header(name, value).form(&form).send()
+        let request = http.post(&login.verification_uri).form(&form);
+        headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
     };
-    for (name, value) in [
-        ("Sec-Fetch-Site", "cross-site"),
-        ("Sec-Fetch-Site", "same-site"),
-        ("Origin", "https://evil.example"),
-        ("Origin", "null"),
+    let (own, site) = (stage.balancer.url(), "Sec-Fetch-Site");
+    for headers in [
+        &[] as &[_],
+        &[(site, "cross-site")],
+        &[(site, "same-site")],
+        &[("Origin", "https://evil.example")],
+        &[("Origin", "null")],
+        &[("Origin", &own), (site, "cross-site")],
+        &[("Origin", &own), ("Origin", "https://evil.example")],
+        // DNS rebinding: the browser takes our address for the other site's.
+        &[("Origin", "http://evil.example:3000"), (site, "same-origin"), ("Host", "evil.example:3000")],
     ] {
-        assert_eq!(post(name, value).await.unwrap().status(), 403, "{name}: {value}");
+        assert_eq!(post(headers).await.unwrap().status(), 403, "{headers:?}");
     }
     assert_eq!(stage.database.count("device_requests WHERE status = 'pending'").await, 1);
-    assert_eq!(post("Origin", &stage.balancer.url()).await.unwrap().status(), 303);
+    for headers in [&[("Origin", own.as_str())] as &[_], &[(site, "same-origin")], &[("Origin", &own), (site, "none")]]
+    {
+        assert_eq!(post(headers).await.unwrap().status(), 303, "{headers:?}");
+    }
+}
+
+/// As Chromium opens it: from a link, a script, a redirect or a form on another site's page.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_on_another_sites_page_asks_for_the_code_and_looks_nothing_up() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let url = format!("{}?code={}", login.verification_uri, login.user_code);
+    for site in ["cross-site", "same-site"] {
+        let page = arrive(&url, &[("Sec-Fetch-Site", site), NAVIGATE, DOCUMENT]).await;
+        assert_eq!(page.status(), 200);
+        let page = page.text().await.unwrap();
+        assert!(page.contains(r#"class="code-field""#) && !page.contains(&login.user_code), "{page}");
+        assert!(!page.contains("127.0.0.1"), "nothing of the login is shown: {page}");
+    }
+    for site in ["none", "same-origin"] {
+        let page = arrive(&url, &[("Sec-Fetch-Site", site), NAVIGATE, DOCUMENT]).await.text().await.unwrap();
+        assert!(page.contains(&format!(r#"name="user_code" value="{}""#, login.user_code)), "{site}: {page}");
+    }
+}
+
+const NAVIGATE: (&str, &str) = ("Sec-Fetch-Mode", "navigate");
+const DOCUMENT: (&str, &str) = ("Sec-Fetch-Dest", "document");
+
+async fn arrive(url: &str, headers: &[(&'static str, &'static str)]) -> reqwest::Response {
+    let request = crate::support::http().build().unwrap().get(url).header("Accept", "text/html");
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn text_in_a_link_that_is_no_code_is_not_shown() {
+    let stage = Stage::new().await;
+    for text in ["Call+0800-EVIL-NOW", "BCDF-GHJK-or-call-0800", "......BCDF-GHJK!!!!!"] {
+        let page = Browser::new().visit(&format!("{}/device/verify?code={text}", stage.balancer.url())).await;
+        assert_eq!(page.status, 400, "{text}");
+        assert!(!page.text.contains("0800") && !page.text.contains("...."), "{}", page.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,8 +154,9 @@ async fn another_network_has_to_type_the_code() {
     let other = look("198.51.100.9").await;
     assert!(other.contains("203.0.113.7") && other.contains("198.51.100.9"), "{other}");
     assert!(other.contains(r#"class="code-field""#), "the code has to be typed: {other}");
-    let cannot_tell = look("2001:db8::1").await;
-    assert!(!cannot_tell.contains(r#"class="code-field""#), "{cannot_tell}");
+    let unknown = look("2001:db8::1").await;
+    assert!(unknown.contains(r#"class="code-field""#), "IPv4 and IPv6 may be anybody's: {unknown}");
+    assert!(unknown.contains("may have been started on another network"), "{unknown}");
 }
 
 /// Somebody who is told a code on the telephone sees whose login it is before Postiz asks them.

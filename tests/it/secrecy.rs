@@ -1,7 +1,11 @@
 //! No secret in the database, in a log or on a page.
 
+use std::sync::{Arc, Mutex};
+
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use stand_in::Fault;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use url::Url;
 
 use crate::support::{Browser, CLIENT_SECRET, Poll, Stage};
@@ -108,6 +112,7 @@ async fn consent_cookie(stage: &Stage) -> String {
     let answer = http
         .post(&login.verification_uri)
         .form(&[("user_code", login.user_code.as_str()), ("action", "continue")])
+        .header("Origin", stage.balancer.url())
         .send()
         .await
         .unwrap();
@@ -123,8 +128,63 @@ async fn under_https_the_cookie_belongs_to_this_host_alone() {
     let answer: serde_json::Value = answer.json().await.unwrap();
     let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let form = [("user_code", answer["user_code"].as_str().unwrap()), ("action", "continue")];
-    let answer = http.post(format!("{}/device/verify", stage.balancer.url())).form(&form).send().await.unwrap();
+    let post =
+        http.post(format!("{}/device/verify", stage.balancer.url())).header("Origin", "https://auth.example.com");
+    let answer = post.form(&form).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("__Host-postiz-browser=") && cookie.contains("; Secure"), "{cookie}");
     assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");
+}
+
+/// Postiz's session cookie is set for its whole domain, so a server at a sibling host receives it with each request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_of_postiz_is_neither_logged_nor_passed_on() {
+    const SESSION: &str = "eyJhbGciOiJIUzI1NiJ9.Zyzzyva";
+    let (api, received) = recorder().await;
+    let stage = Stage::with(1, &[("POSTIZ_API_URL", &api)]).await;
+    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let (login, base) = (stage.cli().open().await, stage.balancer.url());
+    let own = format!("auth={SESSION}");
+    for path in ["/", "/device/verify?code=BBBB-BBBB", "/device/callback?state=x&code=y", "/health", "/nothing"] {
+        http.get(format!("{base}{path}")).header("Cookie", &own).send().await.unwrap();
+    }
+    for path in ["/device/code", "/device/token", "/device/verify"] {
+        http.post(format!("{base}{path}")).header("Cookie", &own).body("\0").send().await.unwrap();
+    }
+    let form = [("user_code", login.user_code.as_str()), ("action", "continue")];
+    let confirm = http.post(&login.verification_uri).header("Cookie", &own).header("Origin", &base).form(&form);
+    let confirmed = confirm.send().await.unwrap();
+    let to_postiz = Url::parse(confirmed.headers()["location"].to_str().unwrap()).unwrap();
+    let (_, returned) = to_postiz.query_pairs().find(|(name, _)| name == "state").unwrap();
+    let key = confirmed.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let callback = http.get(format!("{base}/device/callback?code=made-up&state={returned}"));
+    callback.header("Cookie", format!("{own}; {key}")).send().await.unwrap();
+
+    let received = received.lock().unwrap().clone();
+    assert!(received.contains("made-up"), "the code was exchanged: {received}");
+    assert!(!received.contains("Zyzzyva") && !received.to_lowercase().contains("\r\ncookie:"), "{received}");
+    let log = stage.replicas[0].log();
+    assert!(log.contains("request answered") && !log.contains("Zyzzyva"), "{log}");
+}
+
+/// A server that refuses every exchange, and the requests that it received.
+async fn recorder() -> (String, Arc<Mutex<String>>) {
+    const REFUSAL: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\
+                           Connection: close\r\n\r\n{\"error\":\"invalid_grant\"}";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+    let received = Arc::new(Mutex::new(String::new()));
+    let record = Arc::clone(&received);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let record = Arc::clone(&record);
+            tokio::spawn(async move {
+                let mut buffer = [0; 8192];
+                let length = stream.read(&mut buffer).await.unwrap_or(0);
+                record.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+                let _ = stream.write_all(REFUSAL.as_bytes()).await;
+            });
+        }
+    });
+    (url, received)
 }

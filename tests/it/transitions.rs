@@ -21,7 +21,7 @@ struct Grant {
 
 impl Grant {
     async fn open(store: &Store) -> Self {
-        let (device_code, code) = store.open(None).await.unwrap();
+        let (device_code, code) = store.open(None, None).await.unwrap();
         Self { store: store.clone(), id: device_code.grant_id(), code, browser: BrowserKey::random() }
     }
 
@@ -34,8 +34,12 @@ impl Grant {
     }
 
     async fn approve(&self, lease: &Lease) {
-        let credentials =
-            Credentials { access_token: "pos_x".into(), token_type: "bearer".into(), organization_id: None };
+        let credentials = Credentials {
+            access_token: "pos_x".into(),
+            token_type: "bearer".into(),
+            organization_id: None,
+            scope: None,
+        };
         let sealed = lease.sealing_key.seal(&lease.grant, &credentials).unwrap();
         self.store.approve(lease, &sealed, PATIENCE).await.unwrap();
     }

@@ -8,6 +8,9 @@ use tokio::net::TcpStream;
 /// The other headers of Node's `fetch`, so that the server parses as much as for the CLI.
 const HEADERS: &str = "Host: localhost\r\nConnection: keep-alive\r\nAccept: */*\r\nAccept-Language: *\r\n\
                        Sec-Fetch-Mode: cors\r\nUser-Agent: node\r\nAccept-Encoding: gzip, deflate\r\n";
+/// A browser's, where a person follows a link or sends a form.
+const BROWSER: &str = "Host: localhost\r\nConnection: keep-alive\r\nAccept: text/html\r\nAccept-Language: en\r\n\
+                       Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 
 pub struct Connection {
     stream: TcpStream,
@@ -106,7 +109,7 @@ fn content_length(head: &[u8]) -> usize {
 }
 
 pub fn get(path: &str, cookie: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\n{HEADERS}{}\r\n", cookie_header(cookie)).into_bytes()
+    format!("GET {path} HTTP/1.1\r\n{BROWSER}{}\r\n", cookie_header(cookie)).into_bytes()
 }
 
 /// With a token in Postiz's format, without `Bearer`.
@@ -115,19 +118,18 @@ pub fn get_as(path: &str, token: &str) -> Vec<u8> {
 }
 
 pub fn post_json(path: &str, body: &str) -> Vec<u8> {
-    post(path, "application/json", "", body)
+    post(path, HEADERS, "application/json", body)
 }
 
 pub fn post_form(path: &str, cookie: &str, body: &str) -> Vec<u8> {
-    post(path, "application/x-www-form-urlencoded", cookie, body)
+    let headers = format!("{BROWSER}{}", cookie_header(cookie));
+    post(path, &headers, "application/x-www-form-urlencoded", body)
 }
 
-fn post(path: &str, content_type: &str, cookie: &str, body: &str) -> Vec<u8> {
-    let (length, cookie) = (body.len(), cookie_header(cookie));
-    format!(
-        "POST {path} HTTP/1.1\r\n{HEADERS}Content-Type: {content_type}\r\nContent-Length: {length}\r\n{cookie}\r\n{body}"
-    )
-    .into_bytes()
+fn post(path: &str, headers: &str, content_type: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("POST {path} HTTP/1.1\r\n{headers}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 fn cookie_header(cookie: &str) -> String {

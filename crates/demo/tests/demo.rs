@@ -73,7 +73,8 @@ async fn sign_in(server: &str) -> String {
     let http = Client::builder().redirect(Policy::none()).cookie_store(true).build().unwrap();
     let opened: Value = http.post(format!("{server}/device/code")).send().await.unwrap().json().await.unwrap();
     let form = [("user_code", opened["user_code"].as_str().unwrap()), ("action", "continue")];
-    let confirmed = http.post(format!("{server}/device/verify")).form(&form).send().await.unwrap();
+    let confirm = http.post(format!("{server}/device/verify")).header("Sec-Fetch-Site", "same-origin").form(&form);
+    let confirmed = confirm.send().await.unwrap();
 
     let consent = location(&confirmed);
     let mut fields: HashMap<String, String> = consent.query_pairs().into_owned().collect();

@@ -57,7 +57,7 @@ pub enum Page {
         /// Also sent as `Retry-After`.
         retry_after_seconds: u64,
     },
-    /// A form that failed the CSRF check.
+    /// A form that failed the CSRF check, or a link with a code that no person followed.
     CrossSite,
     NotFound,
     MethodNotAllowed,

@@ -85,7 +85,7 @@ pub(super) struct ConfirmTemplate<'a> {
     title: &'a str,
     /// For screen readers: the letters apart, so that they are read one by one.
     spelled: String,
-    /// The warning that the login was started on another network.
+    /// The warning that the login was, or may have been, started on another network.
     elsewhere: Option<&'a str>,
     started: String,
     expires: String,
@@ -112,7 +112,8 @@ impl<'a> ConfirmTemplate<'a> {
             elsewhere: match (confirm.proximity, confirm.prefilled) {
                 (Proximity::OtherNetwork, false) => Some(&texts.other_network_to_type),
                 (Proximity::OtherNetwork, true) => Some(&texts.other_network),
-                (Proximity::SameNetwork | Proximity::CannotTell, _) => None,
+                (Proximity::CannotTell, false) => Some(&texts.unknown_network_to_type),
+                (Proximity::CannotTell, true) | (Proximity::SameNetwork, _) => None,
             },
             started: frame.texts.common.ago(confirm.age.as_secs()),
             expires: frame.texts.common.within(confirm.remaining.as_secs()),

@@ -74,6 +74,7 @@ pub(super) struct Confirm {
     pub(super) title_to_type: String,
     pub(super) access: String,
     pub(super) other_network_to_type: String,
+    pub(super) unknown_network_to_type: String,
     pub(super) other_network: String,
     pub(super) several_browsers: String,
     pub(super) inactive: String,

@@ -24,8 +24,12 @@ impl World<'_> {
         }
         self.flights[flight].stage = match (answer, granted) {
             (Answer::Heard, Some(token)) => {
-                let credentials =
-                    Credentials { access_token: token.into(), token_type: "bearer".into(), organization_id: None };
+                let credentials = Credentials {
+                    access_token: token.into(),
+                    token_type: "bearer".into(),
+                    organization_id: None,
+                    scope: None,
+                };
                 let lease = &self.flights[flight].lease;
                 Stage::Granted(lease.sealing_key.seal(&lease.grant, &credentials).unwrap())
             }

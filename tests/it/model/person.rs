@@ -11,7 +11,7 @@ use super::world::{Consent, InFlight, Issued, Login, Stage, World};
 
 impl World<'_> {
     pub async fn open(&mut self, at: usize) {
-        let (device_code, user_code) = self.store(at).open(None).await.unwrap();
+        let (device_code, user_code) = self.store(at).open(None, None).await.unwrap();
         self.keep_secret(&device_code.to_hex());
         self.logins.push(Login {
             device_code,
