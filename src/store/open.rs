@@ -8,8 +8,9 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
 use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Statement};
-use crate::grant::{DeviceCode, GrantId, SealingKey, UserCode};
+use crate::grant::{DeviceCode, FixedColumns, GrantId, SealingKey, UserCode};
 use crate::metrics::BatchMetrics;
+use crate::secret::LENGTH;
 use crate::store::Store;
 use crate::store::values::NewGrant;
 
@@ -22,10 +23,11 @@ const MAX_DRAWS: usize = 8;
 /// answer was lost. Both need new codes.
 pub(super) const OPEN: Statement = Statement {
     name: "open",
-    sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, expires_at, purge_at)
-          SELECT id, user_code, sealing_key, requester,
+    sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, mac, expires_at, purge_at)
+          SELECT id, user_code, sealing_key, requester, mac,
                  now() + make_interval(secs => $5), now() + make_interval(secs => $5 + 60)
-          FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[]) AS new (id, user_code, sealing_key, requester)
+          FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $6::bytea[])
+               AS new (id, user_code, sealing_key, requester, mac)
           ON CONFLICT DO NOTHING
           RETURNING id",
 };
@@ -33,10 +35,19 @@ pub(super) const OPEN: Statement = Statement {
 impl Store {
     /// Opens a grant; draws another user code if one is in use.
     pub async fn open(&self, requester: Option<IpAddr>) -> Result<(DeviceCode, UserCode), DatabaseError> {
+        let requester = requester.map(|address| address.to_string());
         for _ in 0..MAX_DRAWS {
             let (device_code, user_code) = (DeviceCode::random(), UserCode::random());
             let (id, sealing_key) = (device_code.grant_id(), SealingKey::of(&device_code));
-            if self.openings.ask(NewGrant { id, user_code, sealing_key, requester }, TIMEOUT).await? {
+            let columns = FixedColumns {
+                id: &id,
+                user_code: &user_code,
+                sealing_key: &sealing_key,
+                requester: requester.as_deref(),
+            };
+            let mac = self.row_key.as_ref().map(|key| key.mac(columns));
+            let grant = NewGrant { id, user_code, sealing_key, requester: requester.clone(), mac };
+            if self.openings.ask(grant, TIMEOUT).await? {
                 return Ok((device_code, user_code));
             }
         }
@@ -62,7 +73,8 @@ async fn insert(database: &Database, ttl: f64, grants: &[NewGrant]) -> Result<Ve
     let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
     let user_codes: Vec<_> = grants.iter().map(|grant| grant.user_code).collect();
     let sealing_keys: Vec<_> = grants.iter().map(|grant| &grant.sealing_key).collect();
-    let requesters: Vec<_> = grants.iter().map(|grant| grant.requester.map(|address| address.to_string())).collect();
+    let requesters: Vec<_> = grants.iter().map(|grant| grant.requester.as_deref()).collect();
+    let macs: Vec<_> = grants.iter().map(|grant| grant.mac.as_ref().map(<[u8; LENGTH]>::as_slice)).collect();
     let rows = database
         .rows(
             OPEN,
@@ -72,6 +84,7 @@ async fn insert(database: &Database, ttl: f64, grants: &[NewGrant]) -> Result<Ve
                 (&sealing_keys, Type::BYTEA_ARRAY),
                 (&requesters, Type::TEXT_ARRAY),
                 (&ttl, Type::FLOAT8),
+                (&macs, Type::BYTEA_ARRAY),
             ],
             TIMEOUT,
         )

@@ -69,6 +69,10 @@ impl Grant {
             Step::Begin => drop(self.store.begin(self.code, None, &self.browser).await.unwrap()),
             Step::Deny => drop(self.store.deny(self.code, None).await.unwrap()),
             Step::Revoke => drop(self.store.revoke(Which::UserCode(self.code)).await.unwrap()),
+            Step::Abandon => {
+                let (state, holder) = (self.browser.state(self.code), LeaseHolder::random());
+                self.store.abandon(&state, &Digest::of(b"elsewhere"), &holder).await.unwrap();
+            }
             Step::Deliver => drop(self.store.deliver(self.id).await.unwrap()),
             Step::Claim => {
                 if let Some(lease) = lease {
