@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tracing::{info, warn};
 
 use crate::db::DatabaseError;
@@ -23,10 +23,10 @@ impl DeviceFlow {
         &self,
         state: State,
         code: SecretString,
+        digest: &Digest,
         client: Option<IpAddr>,
     ) -> Result<Abandonment, DatabaseError> {
-        let digest = Digest::of(code.expose_secret().as_bytes());
-        let abandonment = self.store.abandon(&state, &digest, &LeaseHolder::random()).await?;
+        let abandonment = self.store.abandon(&state, digest, &LeaseHolder::random()).await?;
         if let Abandonment::Ended(grant) = abandonment {
             drop(self.decided(grant, Decision::Denied, Origin::WrongBrowser));
         }

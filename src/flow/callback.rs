@@ -191,7 +191,8 @@ impl DeviceFlow {
     }
 
     async fn abandoned(&self, state: State, code: SecretString, client: Option<IpAddr>) -> CallbackOutcome {
-        match self.abandon(state, code, client).await {
+        let digest = Digest::of(code.expose_secret().as_bytes());
+        match self.abandon(state, code, &digest, client).await {
             Ok(Abandonment::Ended(grant) | Abandonment::AlreadyOver(grant) | Abandonment::Repeated(grant)) => {
                 CallbackOutcome::Abandoned(grant)
             }

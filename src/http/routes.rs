@@ -47,7 +47,7 @@ fn endpoints(config: &mut ServiceConfig) {
                 })),
         )
         // HEAD exchanges nothing: an exchange needs a person who reads the answer.
-        .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(no_content)))
+        .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(uncached)))
         .service(page("/device/done/{outcome}").route(get().to(done::done)).route(head().to(done::done)))
         .service(page("/openapi.yaml").route(get().to(openapi::openapi)).route(head().to(openapi::openapi)))
         .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
@@ -63,7 +63,7 @@ fn page(path: &str) -> Resource {
     )
 }
 
-async fn no_content() -> HttpResponse {
+async fn uncached() -> HttpResponse {
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish()
 }
 

@@ -212,7 +212,7 @@ async fn exchanges_that_succeed_count_against_no_budget() {
 async fn a_row_that_was_changed_in_the_database_gets_no_token() {
     let swap = "UPDATE device_requests SET state = NULL, browser = NULL WHERE status = 'authorizing';
                 UPDATE device_requests SET status = 'authorizing', state = old.state, browser = old.browser
-                FROM saved AS old WHERE status = 'pending'";
+                FROM saved AS old WHERE device_requests.status = 'pending'";
     for change in [
         "UPDATE device_requests SET sealing_key = sha256('of the attacker')",
         "UPDATE device_requests SET sealing_key = sha256('of the attacker'), mac = NULL",
