@@ -1,7 +1,9 @@
-//! What one client may do in a minute, counted in memory by each replica for itself.
+//! What one client may do in a minute, or a few, counted in memory by each replica for itself.
 //!
 //! These limits stop floods. No secret depends on them alone, so replicas need not agree. Wrong user codes are counted in
 //! the database, for all replicas together.
+
+mod refusals;
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -12,6 +14,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 
 use crate::grant::{network, surroundings};
+use refusals::Refusals;
 
 /// Polls with a device code that was never issued, or is long gone. A terminal that meets one stops.
 const UNKNOWN_POLLS: NonZeroU32 = NonZeroU32::new(120).unwrap();
@@ -22,6 +25,7 @@ const MAX_CLIENTS: usize = 50_000;
 pub struct Limits {
     openings: Option<PerMinute>,
     unknown_polls: PerMinute,
+    refusals: Refusals,
 }
 
 #[derive(Debug)]
@@ -44,7 +48,11 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 impl Limits {
     /// `openings`: logins that a client may open in a minute; 0 sets no limit.
     pub fn new(openings: u32) -> Self {
-        Self { openings: NonZeroU32::new(openings).map(PerMinute::new), unknown_polls: PerMinute::new(UNKNOWN_POLLS) }
+        Self {
+            openings: NonZeroU32::new(openings).map(PerMinute::new),
+            unknown_polls: PerMinute::new(UNKNOWN_POLLS),
+            refusals: Refusals::default(),
+        }
     }
 
     pub fn opening(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
@@ -56,13 +64,34 @@ impl Limits {
         self.unknown_polls.count(client)
     }
 
+    /// Before a code is exchanged: refused if too many of this client's codes were. Counts nothing.
+    pub fn exchange(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
+        self.refusals.wait(or_unspecified(client)).map_or(Ok(()), |retry_after| Err(RateLimited { retry_after }))
+    }
+
+    /// Postiz refused a code that this client brought.
+    pub fn exchange_refused(&self, client: Option<IpAddr>) {
+        self.refusals.count(or_unspecified(client));
+    }
+
+    /// Before an exchange whose token nobody gets. It counts as a refused one.
+    pub fn wasted_exchange(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
+        self.refusals.try_count(or_unspecified(client)).map_err(|retry_after| RateLimited { retry_after })
+    }
+
     /// Frees the memory of clients that are under their limits again; to be called every few seconds.
     pub fn prune(&self) {
         for limit in self.openings.iter().chain([&self.unknown_polls]) {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }
+        self.refusals.prune();
     }
+}
+
+/// Clients without an address count as one.
+fn or_unspecified(client: Option<IpAddr>) -> IpAddr {
+    client.unwrap_or(IpAddr::from([0; 4]))
 }
 
 impl PerMinute {
@@ -71,8 +100,7 @@ impl PerMinute {
     }
 
     fn count(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
-        // Clients without an address count as one.
-        let client = client.unwrap_or(IpAddr::from([0; 4]));
+        let client = or_unspecified(client);
         let crowded = self.limiter.len() >= MAX_CLIENTS;
         let key = if crowded { surroundings(client) } else { network(client) };
         self.limiter.check_key(&key).map_err(|over| RateLimited { retry_after: over.wait_time_from(self.clock.now()) })

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (1, include_str!("../../migrations/0001_device_requests.sql")),
     (2, include_str!("../../migrations/0002_guess_counters.sql")),
     (3, include_str!("../../migrations/0003_revoked.sql")),
+    (4, include_str!("../../migrations/0004_row_mac.sql")),
     (5, include_str!("../../migrations/0005_client_id.sql")),
 ];
 

@@ -1,17 +1,20 @@
 //! Postiz sends the person back with an authorization code, or with a refusal.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, sleep};
+use tracing::error;
 
 use crate::flow::exchange::Exchanged;
 use crate::flow::registry::WokenPolls;
-use crate::flow::{DeviceFlow, Origin};
+use crate::flow::{DeviceFlow, Origin, Viewer};
 use crate::grant::{BrowserKey, Decision, GrantId, State, Terminal, UserCode};
+use crate::metrics::{GrantEvent, Limit};
 use crate::postiz::Reason;
 use crate::secret::Digest;
-use crate::store::{Approval, Claim, Denial, Lease, LeaseHolder};
+use crate::store::{Abandonment, Approval, Claim, Denial, Lease, LeaseHolder};
 
 /// A second callback waits this long for the first one's outcome: longer than an exchange.
 const CLAIM_WAIT: Duration = Duration::from_secs(11);
@@ -52,10 +55,17 @@ pub enum CallbackOutcome {
         user_code: UserCode,
         reason: Reason,
     },
-    /// This browser did not confirm the code.
+    /// This browser did not confirm the code. Nothing has changed.
     WrongBrowser,
-    /// The state is unknown or the grant has expired. Nothing was exchanged.
+    /// This browser did not confirm the code and brings an authorization code, so the grant has ended.
+    Abandoned(GrantId),
+    /// The state is unknown, or the grant takes no code any more. Nothing was exchanged.
     LinkExpired(Option<GrantId>),
+    /// Too many codes from this network were refused. The same URL can be tried later.
+    RateLimited {
+        grant: GrantId,
+        retry_after: Duration,
+    },
     Unavailable,
     /// A bug: the exchange panicked.
     Failed(GrantId),
@@ -83,17 +93,26 @@ impl AuthorizationResponse {
 }
 
 impl DeviceFlow {
-    /// Exchanges the code, exactly once, or ends the grant. `browser` is the key in the browser's cookie.
-    pub async fn callback(&self, response: AuthorizationResponse, browser: Option<BrowserKey>) -> CallbackOutcome {
-        let Some(browser) = browser else { return CallbackOutcome::WrongBrowser };
-        match response {
-            AuthorizationResponse::Code { state, code } => self.approved(state, browser, code).await,
-            AuthorizationResponse::Denied { state } => self.denied(&state, &browser).await,
-            AuthorizationResponse::Failed => CallbackOutcome::LinkExpired(None),
+    /// Exchanges the code, exactly once, or ends the grant.
+    pub async fn callback(&self, response: AuthorizationResponse, viewer: &Viewer) -> CallbackOutcome {
+        match (response, viewer.browser.clone()) {
+            (AuthorizationResponse::Code { state, code }, Some(browser)) => {
+                self.approved(state, browser, code, viewer.address).await
+            }
+            (AuthorizationResponse::Code { state, code }, None) => self.abandoned(state, code, viewer.address).await,
+            (AuthorizationResponse::Denied { state }, Some(browser)) => self.denied(&state, &browser).await,
+            (AuthorizationResponse::Denied { .. }, None) => CallbackOutcome::WrongBrowser,
+            (AuthorizationResponse::Failed, _) => CallbackOutcome::LinkExpired(None),
         }
     }
 
-    async fn approved(&self, state: State, browser: BrowserKey, code: SecretString) -> CallbackOutcome {
+    async fn approved(
+        &self,
+        state: State,
+        browser: BrowserKey,
+        code: SecretString,
+        client: Option<IpAddr>,
+    ) -> CallbackOutcome {
         let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
         let deadline = Instant::now() + CLAIM_WAIT;
         let claim = loop {
@@ -105,8 +124,14 @@ impl DeviceFlow {
         };
         match claim {
             Claim::Claimed(lease) => {
+                if let Err(limited) = self.limits.exchange(client) {
+                    self.limited(Limit::Exchanges);
+                    // If this fails, the lease runs out by itself.
+                    let _ = self.store.release(&lease, false).await;
+                    return CallbackOutcome::RateLimited { grant: lease.grant, retry_after: limited.retry_after };
+                }
                 let (flow, work) = (self.clone(), lease.clone());
-                match self.finish(async move { flow.exchange(&work, &state, &browser, &code).await }).await {
+                match self.finish(async move { flow.exchange(&work, &state, &browser, &code, client).await }).await {
                     Some(exchanged) => self.exchanged(&lease, exchanged).await,
                     None => CallbackOutcome::Failed(lease.grant),
                 }
@@ -119,7 +144,8 @@ impl DeviceFlow {
             }
             Claim::Denied(grant) => CallbackOutcome::Denied(grant),
             Claim::Expired(grant) => CallbackOutcome::LinkExpired(Some(grant)),
-            Claim::WrongBrowser(_) => CallbackOutcome::WrongBrowser,
+            Claim::WrongBrowser(_) => self.abandoned(state, code, client).await,
+            Claim::Altered(grant) => self.altered(grant, &state, &browser).await,
             Claim::Unknown => CallbackOutcome::LinkExpired(None),
         }
     }
@@ -133,6 +159,9 @@ impl DeviceFlow {
             Exchanged::Stored(Approval::Denied, _) => CallbackOutcome::Denied(grant),
             Exchanged::Stored(Approval::Superseded, _) => CallbackOutcome::LinkExpired(Some(grant)),
             Exchanged::NotStored => CallbackOutcome::InProgress(grant),
+            Exchanged::Failed(failure) if failure.spent && lease.is_last_code => {
+                CallbackOutcome::LinkExpired(Some(grant))
+            }
             Exchanged::Failed(failure) if failure.spent => {
                 CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason: failure.reason }
             }
@@ -159,6 +188,32 @@ impl DeviceFlow {
             }
         }
         found
+    }
+
+    async fn abandoned(&self, state: State, code: SecretString, client: Option<IpAddr>) -> CallbackOutcome {
+        let digest = Digest::of(code.expose_secret().as_bytes());
+        match self.abandon(state, code, &digest, client).await {
+            Ok(Abandonment::Ended(grant) | Abandonment::AlreadyOver(grant) | Abandonment::Repeated(grant)) => {
+                CallbackOutcome::Abandoned(grant)
+            }
+            Ok(Abandonment::CodeOfRightBrowser(_)) => CallbackOutcome::WrongBrowser,
+            Ok(Abandonment::Unknown) => CallbackOutcome::LinkExpired(None),
+            Err(_) => CallbackOutcome::Unavailable,
+        }
+    }
+
+    /// Ends a grant whose row can't be trusted: its token could be sealed to another terminal.
+    async fn altered(&self, grant: GrantId, state: &State, browser: &BrowserKey) -> CallbackOutcome {
+        self.metrics.count(GrantEvent::Altered);
+        error!(
+            grant = grant.reference(),
+            "the grant's row was changed after its opening, or was opened with another client secret: its code is not exchanged"
+        );
+        // If this fails, the grant expires: a later callback finds its row altered too.
+        if let Ok(Denial::Applied(grant)) = self.store.deny_at_postiz(state, browser).await {
+            drop(self.decided(grant, Decision::Denied, Origin::AlteredRow));
+        }
+        CallbackOutcome::LinkExpired(Some(grant))
     }
 
     async fn denied(&self, state: &State, browser: &BrowserKey) -> CallbackOutcome {

@@ -1,9 +1,10 @@
 //! The exchange of an authorization code, and the storing of its token.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tracing::{Instrument as _, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::db::DatabaseError;
 use crate::flow::registry::WokenPolls;
@@ -34,6 +35,7 @@ impl DeviceFlow {
         state: &State,
         browser: &BrowserKey,
         code: &SecretString,
+        client: Option<IpAddr>,
     ) -> Exchanged {
         let grant = lease.grant.reference();
         info!(grant, "grant claimed: its code is exchanged");
@@ -44,6 +46,9 @@ impl DeviceFlow {
                     error!(grant, reason = %failure, "the exchange failed");
                 } else {
                     warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
+                }
+                if failure.reason == Reason::CodeRefused {
+                    self.limits.exchange_refused(client);
                 }
                 // If this fails too, the lease runs out by itself.
                 let _ = self.store.release(lease, failure.spent).await;
@@ -60,8 +65,7 @@ impl DeviceFlow {
             Err(_) => {
                 warn!(grant, "a granted token can't be stored yet, retrying");
                 let (flow, lease) = (self.clone(), lease.clone());
-                let retry = async move { flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await };
-                self.runtime.spawn(self.unfinished.track_future(retry).in_current_span());
+                drop(self.background(async move { flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await }));
                 Exchanged::NotStored
             }
         }
@@ -74,6 +78,14 @@ impl DeviceFlow {
         limit: Duration,
     ) -> Result<(Approval, Option<WokenPolls>), DatabaseError> {
         let approval = self.store.approve(lease, token, limit).await?;
+        if approval == Approval::Denied {
+            let grant = lease.grant.reference();
+            warn!(
+                grant,
+                "the grant was denied during its exchange: nobody has the token, but it stays valid at Postiz until the \
+                 person ends it under Approved Apps"
+            );
+        }
         let woken =
             (approval == Approval::Approved).then(|| self.decided(lease.grant, Decision::Approved, Origin::Postiz));
         Ok((approval, woken))

@@ -11,6 +11,7 @@
 //! | [`DeviceFlow::callback`] | `GET /device/callback` |
 //! | [`DeviceFlow::revoke`] | the command `revoke` |
 
+mod abandon;
 mod callback;
 mod confirm;
 mod exchange;
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use strum::IntoStaticStr;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -73,6 +75,10 @@ pub struct DeviceFlow {
 enum Origin {
     OurPage,
     Postiz,
+    /// A callback in a browser that did not confirm the login.
+    WrongBrowser,
+    /// A row that was changed in the database.
+    AlteredRow,
     Operator,
     /// It has counted and logged the decision.
     OtherReplica,
@@ -112,7 +118,12 @@ impl DeviceFlow {
 
     /// Runs work to its end even if its client disconnects; `None` if it panicked.
     async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        self.runtime.spawn(self.unfinished.track_future(work).in_current_span()).await.ok()
+        self.background(work).await.ok()
+    }
+
+    /// Runs work to its end that no client waits for.
+    fn background<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.runtime.spawn(self.unfinished.track_future(work).in_current_span())
     }
 
     fn limited(&self, limit: Limit) {

@@ -36,6 +36,9 @@ pub enum Step {
     Approve,
     /// The person declined.
     Deny,
+    /// A callback brings a code in a browser that did not confirm the login. It finds the grant by its state, which a pending
+    /// or revoked one does not have.
+    Abandon,
     /// The terminal receives the token.
     Deliver,
     /// The operator ends it.
@@ -53,11 +56,16 @@ impl Status {
                 Some(Self::Authorizing)
             }
             (Self::Authorizing, Step::Approve) => Some(Self::Approved),
-            (Self::Pending | Self::Authorizing, Step::Deny) => Some(Self::Denied),
+            (Self::Pending | Self::Authorizing, Step::Deny) | (Self::Authorizing | Self::Approved, Step::Abandon) => {
+                Some(Self::Denied)
+            }
             (Self::Approved | Self::Delivered, Step::Deliver) => Some(Self::Delivered),
             (Self::Pending | Self::Authorizing | Self::Approved, Step::Revoke) => Some(Self::Revoked),
             (Self::Approved | Self::Denied | Self::Delivered | Self::Revoked, Step::Begin | Step::Deny)
-            | (Self::Pending | Self::Denied | Self::Delivered | Self::Revoked, Step::Claim | Step::Approve)
+            | (
+                Self::Pending | Self::Denied | Self::Delivered | Self::Revoked,
+                Step::Claim | Step::Approve | Step::Abandon,
+            )
             | (Self::Approved, Step::Approve)
             | (Self::Denied | Self::Delivered | Self::Revoked, Step::Revoke)
             | (Self::Pending | Self::Authorizing | Self::Denied | Self::Revoked, Step::Deliver) => None,

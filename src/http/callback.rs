@@ -3,29 +3,61 @@
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::flow::{AuthorizationResponse, CallbackOutcome};
+use crate::grant::GrantId;
+use crate::http::done::Done;
 use crate::http::pages::{Page, Retry};
 use crate::http::visitor::Visitor;
+use crate::limits::whole_seconds;
+
+/// Where the person reads what became of the callback.
+enum Answer {
+    /// At another address: this one holds a code and a state.
+    Done(Done),
+    /// Here, because the login goes on at this address.
+    Page(Page),
+}
 
 /// Exchanges the code, exactly once, and tells the person what became of it.
 pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
+    if !is_navigation(&request) {
+        return visitor.show(&Page::CrossSite);
+    }
     let Some(response) = AuthorizationResponse::from_query(request.query_string()) else {
-        return visitor.show(&Page::LinkSpent);
+        return Done::LinkExpired.redirect(&visitor, None);
     };
-    let browser = visitor.viewer().browser.clone();
+    let outcome = visitor.flow().callback(response, visitor.viewer()).await;
+    match answer(&outcome) {
+        (grant, Answer::Done(done)) => done.redirect(&visitor, grant),
+        (grant, Answer::Page(page)) => visitor.about(grant).show(&page),
+    }
+}
+
+fn answer(outcome: &CallbackOutcome) -> (Option<GrantId>, Answer) {
     let one_moment = Page::OneMoment { retry: Retry::Reload };
-    let (grant, page) = match visitor.flow().callback(response, browser).await {
-        CallbackOutcome::Approved(grant, terminal) => (Some(grant), Page::Done { terminal }),
-        CallbackOutcome::InProgress(grant) => (Some(grant), one_moment),
-        CallbackOutcome::Replaced(grant) => (Some(grant), Page::Replaced),
-        CallbackOutcome::Denied(grant) => (Some(grant), Page::Denied),
-        CallbackOutcome::TryAgain(grant, reason) => (Some(grant), Page::TryAgain { reason }),
+    match *outcome {
+        CallbackOutcome::Approved(grant, terminal) => (Some(grant), Answer::Done(terminal.into())),
+        CallbackOutcome::Replaced(grant) => (Some(grant), Answer::Done(Done::Replaced)),
+        CallbackOutcome::Denied(grant) => (Some(grant), Answer::Done(Done::Denied)),
+        CallbackOutcome::WrongBrowser => (None, Answer::Done(Done::WrongBrowser)),
+        CallbackOutcome::Abandoned(grant) => (Some(grant), Answer::Done(Done::Stopped)),
+        CallbackOutcome::LinkExpired(grant) => (grant, Answer::Done(Done::LinkExpired)),
+        CallbackOutcome::InProgress(grant) => (Some(grant), Answer::Page(one_moment)),
+        CallbackOutcome::TryAgain(grant, reason) => (Some(grant), Answer::Page(Page::TryAgain { reason })),
         CallbackOutcome::ApproveAgain { grant, user_code, reason } => {
-            (Some(grant), Page::ApproveAgain { user_code: user_code.to_string(), reason })
+            (Some(grant), Answer::Page(Page::ApproveAgain { user_code: user_code.to_string(), reason }))
         }
-        CallbackOutcome::WrongBrowser => (None, Page::WrongBrowser),
-        CallbackOutcome::LinkExpired(grant) => (grant, Page::LinkSpent),
-        CallbackOutcome::Unavailable => (None, one_moment),
-        CallbackOutcome::Failed(grant) => (Some(grant), Page::Internal),
-    };
-    visitor.about(grant).show(&page)
+        CallbackOutcome::RateLimited { grant, retry_after } => {
+            let retry_after_seconds = whole_seconds(retry_after).max(1);
+            (Some(grant), Answer::Page(Page::TooManyTries { retry_after_seconds }))
+        }
+        CallbackOutcome::Unavailable => (None, Answer::Page(one_moment)),
+        CallbackOutcome::Failed(grant) => (Some(grant), Answer::Page(Page::Internal)),
+    }
+}
+
+/// Whether a person is looking at the answer. Another site's image or prefetch could otherwise use up its visitor's budget of
+/// refused codes. Old browsers send none of the headers.
+fn is_navigation(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.get("sec-fetch-dest").is_none_or(|dest| dest == "document") && !headers.contains_key("sec-purpose")
 }

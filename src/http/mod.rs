@@ -5,6 +5,7 @@
 //! | [`code`] | `POST /device/code`: a terminal opens a grant |
 //! | [`verify`] | `/device/verify`: a person confirms the code |
 //! | [`callback`] | `GET /device/callback`: Postiz sends the person back |
+//! | [`done`] | `GET /device/done/{outcome}`: the end of a callback |
 //! | [`token`] | `POST /device/token`: the terminal polls |
 //! | [`health`] | `/health`, `/health/live`: load balancers |
 //! | [`openapi`] | `/openapi.yaml`: the API, described |
@@ -19,6 +20,7 @@ pub mod client_ip;
 pub mod code;
 mod deps;
 pub mod dialect;
+pub mod done;
 pub mod entered_code;
 pub mod errors;
 pub mod fetch_metadata;

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 use crate::http::errors::ClientError;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
-use crate::http::{callback, code, health, lean, metadata, openapi, self_check, token, verify};
+use crate::http::{callback, code, done, health, lean, metadata, openapi, self_check, token, verify};
 
 /// Registers the addresses at the root and below the path of `SERVER_URL`: a proxy may strip that path or keep it.
 pub fn configure(base_path: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
@@ -47,7 +47,8 @@ fn endpoints(config: &mut ServiceConfig) {
                 })),
         )
         // HEAD exchanges nothing: an exchange needs a person who reads the answer.
-        .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(HttpResponse::Ok)))
+        .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(uncached)))
+        .service(page("/device/done/{outcome}").route(get().to(done::done)).route(head().to(done::done)))
         .service(page("/openapi.yaml").route(get().to(openapi::openapi)).route(head().to(openapi::openapi)))
         .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
         .service(page("/health/live").route(get().to(health::live)).route(head().to(health::live)))
@@ -60,6 +61,10 @@ fn page(path: &str) -> Resource {
     resource(path).default_service(
         route().to(async |request: HttpRequest, visitor: Visitor| wrong_method(&request, &visitor, "GET, HEAD")),
     )
+}
+
+async fn uncached() -> HttpResponse {
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish()
 }
 
 async fn asset(request: HttpRequest, visitor: Visitor, name: Path<String>) -> HttpResponse {

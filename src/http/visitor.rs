@@ -22,7 +22,7 @@ pub struct Visitor {
     language: Language,
     deps: Data<Deps>,
     viewer: Viewer,
-    grant: Option<GrantId>,
+    reference: Option<String>,
 }
 
 impl Visitor {
@@ -33,7 +33,7 @@ impl Visitor {
         let deps = deps.ok_or_else(|| actix_web::error::ErrorInternalServerError("the app has no dependencies"))?;
         let viewer =
             Viewer { address: deps.client_ip.of(request), browser: browser_cookie::read(request, &deps.server_url) };
-        Ok(Self { language: Language::from_accept_language(language), deps, viewer, grant: None })
+        Ok(Self { language: Language::from_accept_language(language), deps, viewer, reference: None })
     }
 
     pub fn flow(&self) -> &DeviceFlow {
@@ -51,16 +51,22 @@ impl Visitor {
     /// The page will show this grant's reference.
     #[must_use]
     pub fn about(mut self, grant: impl Into<Option<GrantId>>) -> Self {
-        self.grant = grant.into();
+        self.reference = grant.into().map(|grant| grant.reference());
+        self
+    }
+
+    /// The page will show this reference.
+    #[must_use]
+    pub fn naming(mut self, reference: Option<String>) -> Self {
+        self.reference = reference;
         self
     }
 
     pub fn show(&self, page: &Page) -> HttpResponse {
-        let reference = self.grant.map(|grant| grant.reference());
         let context = PageContext {
             base_path: self.deps.server_url.base_path(),
             language: self.language,
-            reference: reference.as_deref(),
+            reference: self.reference.as_deref(),
         };
         let mut response = HttpResponse::build(status(page));
         if let Page::TooManyTries { retry_after_seconds } | Page::Overloaded { retry_after_seconds, .. } = page {

@@ -31,6 +31,8 @@ pub enum GrantEvent {
     Unclaimed,
     /// Counted when it is deleted.
     Revoked,
+    /// Its row was changed after the opening, or has no MAC: its code was not exchanged.
+    Altered,
     /// Its device code did not open its token.
     Unreadable,
 }

@@ -14,6 +14,8 @@ pub enum Limit {
     Guesses,
     /// Unknown device codes that one client may poll with.
     UnknownPolls,
+    /// Refused authorization codes that one client, or all of them, may bring.
+    Exchanges,
     /// RFC 8628's interval: a poll was answered `slow_down`.
     Pace,
     /// Held polls of this replica: one was answered at once instead.

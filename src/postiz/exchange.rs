@@ -37,6 +37,12 @@ impl Postiz {
         answer
     }
 
+    /// Uses up a code that somebody else may know, and drops its token. Postiz checks no verifier for apps that were created
+    /// by hand. For others the code is worthless without its browser, and this exchange is refused.
+    pub async fn spend(&self, code: &SecretString, state: &State) -> Result<(), ExchangeError> {
+        self.try_exchange(code.expose_secret(), &BrowserKey::random(), state).await.map(drop)
+    }
+
     /// Without metrics.
     pub(super) async fn try_exchange(
         &self,

@@ -10,20 +10,20 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, RowExt as _, Statement};
-use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, State, Terminal, UserCode};
+use crate::grant::{BrowserKey, FixedColumns, GrantId, INACTIVE_AFTER, State, Terminal, UserCode};
 use crate::secret::Digest;
 use crate::store::codec::word;
+use crate::store::values::MAX_CODES;
 use crate::store::{Lease, LeaseHolder, Store};
 
 /// After this the person sees a page that tries again.
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// Longer than an exchange with all its attempts.
 const LEASE: Duration = Duration::from_secs(15);
-/// Authorization codes of one grant. More come only from a mistake.
-const MAX_CODES: i32 = 16;
 
 /// Takes the lease for a code that was not seen before, or for the current one if it may still be good. A new code takes
-/// an approval back: pressing Authorize again at Postiz has revoked the token that is stored.
+/// an approval back: pressing Authorize again at Postiz has revoked the token that is stored. After [`MAX_CODES`] a spent
+/// code can't be followed by another, and the login is as good as expired.
 ///
 /// The outcome is that of the row before the statement. `in_progress` at the end means that another callback's claim came
 /// between the two.
@@ -41,7 +41,8 @@ const CLAIM: Statement = Statement {
                   OR (status IN ('authorizing', 'approved') AND $3 <> ALL(codes) AND cardinality(codes) < $6))
               RETURNING id
           )
-          SELECT id, user_code, sealing_key,
+          SELECT id, user_code, sealing_key, requester, mac,
+                 cardinality(codes) + ($3 <> ALL(codes))::int4 >= $6 AS is_last_code,
                  CASE
                      WHEN browser IS DISTINCT FROM $2 THEN 'wrong_browser'
                      WHEN EXISTS (SELECT 1 FROM changed) THEN 'claimed'
@@ -56,8 +57,9 @@ const CLAIM: Statement = Statement {
                      WHEN status = 'approved' THEN 'waiting'
                      WHEN leased_until > now() THEN 'in_progress'
                      WHEN expires_at <= now() THEN 'expired'
-                     WHEN $3 = ANY(codes) AND (code_spent OR codes[cardinality(codes)] <> $3) THEN 'code_spent'
-                     WHEN $3 <> ALL(codes) AND cardinality(codes) >= $6 THEN 'code_spent'
+                     WHEN codes[cardinality(codes)] = $3 AND NOT code_spent THEN 'in_progress'
+                     WHEN cardinality(codes) >= $6 THEN 'expired'
+                     WHEN $3 = ANY(codes) THEN 'code_spent'
                      ELSE 'in_progress'
                  END AS outcome
           FROM device_requests WHERE state = $1",
@@ -77,8 +79,11 @@ pub enum Claim {
     /// Postiz does not accept this code any more; the person has to approve again.
     CodeSpent(GrantId, UserCode),
     Denied(GrantId),
+    /// Expired or revoked, or its codes are used up.
     Expired(GrantId),
     WrongBrowser(GrantId),
+    /// The row is not as it was opened, or its MAC is missing. The code must not be exchanged.
+    Altered(GrantId),
     /// No grant has this state.
     Unknown,
 }
@@ -122,7 +127,34 @@ impl Store {
                 TIMEOUT,
             )
             .await?;
-        rows.first().map_or(Ok(Claim::Unknown), |row| claim(row, code, holder))
+        let Some(row) = rows.first() else { return Ok(Claim::Unknown) };
+        match claim(row, code, holder)? {
+            Claim::Claimed(lease) if !self.is_authentic(row, &lease, state, browser)? => {
+                Ok(Claim::Altered(lease.grant))
+            }
+            claim => Ok(claim),
+        }
+    }
+
+    /// Whether this row was opened by this server, and `state` belongs to its user code. A state that was moved from
+    /// another row does not.
+    fn is_authentic(
+        &self,
+        row: &Row,
+        lease: &Lease,
+        state: &State,
+        browser: &BrowserKey,
+    ) -> Result<bool, DatabaseError> {
+        let Some(key) = &self.row_key else { return Ok(true) };
+        let columns = FixedColumns {
+            id: &lease.grant,
+            user_code: &lease.user_code,
+            sealing_key: &lease.sealing_key,
+            requester: row.field("requester")?,
+        };
+        let mac: Option<&[u8]> = row.field("mac")?;
+        let has_own_state = browser.state(lease.user_code).digest() == state.digest();
+        Ok(has_own_state && mac.is_some_and(|mac| key.verifies(columns, mac)))
     }
 }
 
@@ -131,7 +163,8 @@ fn claim(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Claim, Databa
     Ok(match word(row, "outcome")? {
         Outcome::Claimed => {
             let sealing_key = row.field("sealing_key")?;
-            Claim::Claimed(Lease { grant, user_code, sealing_key, code: *code, holder: holder.clone() })
+            let is_last_code = row.field("is_last_code")?;
+            Claim::Claimed(Lease { grant, user_code, sealing_key, is_last_code, code: *code, holder: holder.clone() })
         }
         Outcome::InProgress => Claim::InProgress(grant),
         Outcome::SignedIn => Claim::Approved(grant, Terminal::SignedIn),

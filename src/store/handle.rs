@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::db::{Batcher, Database};
-use crate::grant::GrantId;
+use crate::grant::{GrantId, RowKey};
 use crate::metrics::BatchMetrics;
 use crate::store::values::{NewGrant, Standing};
 
@@ -11,6 +11,8 @@ use crate::store::values::{NewGrant, Standing};
 #[derive(Clone)]
 pub struct Store {
     pub(super) database: Database,
+    /// `None` without a client secret: then rows are neither authenticated nor checked.
+    pub(super) row_key: Option<RowKey>,
     pub(super) lookups: Batcher<GrantId, Standing>,
     pub(super) openings: Batcher<NewGrant, bool>,
     /// `RATE_LIMIT_GUESSES`: wrong codes in a window; 0 sets no limit.

@@ -3,6 +3,7 @@
 //! A statement decides and acts at once, and answers with one word for what it found (`outcome`). Each may be repeated
 //! without harm, so a lost connection costs a retry and no grant.
 
+mod abandon;
 mod approve;
 mod claim;
 mod cleanup;
@@ -22,8 +23,10 @@ use tokio::runtime::Handle;
 
 use crate::config::Config;
 use crate::db::Database;
+use crate::grant::RowKey;
 use crate::metrics::BatchMetrics;
 
+pub use abandon::Abandonment;
 pub use approve::Approval;
 pub use claim::Claim;
 pub use cleanup::DeletedBecause;
@@ -44,6 +47,7 @@ impl Store {
     pub fn new(config: &Config, database: Database, runtime: &Handle) -> Self {
         let batches = BatchMetrics::of(&[lookup::STANDING.name, open::OPEN.name]);
         Self {
+            row_key: Some(RowKey::of(&config.client_secret)),
             guess_limit: config.rate_limit_guesses,
             lookups: lookup::batcher(database.clone(), batches.clone(), runtime),
             openings: open::batcher(database.clone(), config.device_code_ttl, batches.clone(), runtime),

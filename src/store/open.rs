@@ -8,8 +8,9 @@ use tokio::runtime::Handle;
 use tokio_postgres::types::Type;
 
 use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Statement};
-use crate::grant::{ClientId, DeviceCode, GrantId, SealingKey, UserCode};
+use crate::grant::{ClientId, DeviceCode, FixedColumns, GrantId, SealingKey, UserCode};
 use crate::metrics::BatchMetrics;
+use crate::secret::LENGTH;
 use crate::store::Store;
 use crate::store::values::NewGrant;
 
@@ -22,11 +23,11 @@ const MAX_DRAWS: usize = 8;
 /// answer was lost. Both need new codes.
 pub(super) const OPEN: Statement = Statement {
     name: "open",
-    sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, client_id, expires_at, purge_at)
-          SELECT id, user_code, sealing_key, requester, client_id,
-                 now() + make_interval(secs => $6), now() + make_interval(secs => $6 + 60)
-          FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::text[])
-               AS new (id, user_code, sealing_key, requester, client_id)
+    sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, client_id, mac, expires_at, purge_at)
+          SELECT id, user_code, sealing_key, requester, client_id, mac,
+                 now() + make_interval(secs => $7), now() + make_interval(secs => $7 + 60)
+          FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bytea[])
+               AS new (id, user_code, sealing_key, requester, client_id, mac)
           ON CONFLICT DO NOTHING
           RETURNING id",
 };
@@ -38,10 +39,19 @@ impl Store {
         requester: Option<IpAddr>,
         client_id: Option<ClientId>,
     ) -> Result<(DeviceCode, UserCode), DatabaseError> {
+        let requester = requester.map(|address| address.to_string());
         for _ in 0..MAX_DRAWS {
             let (device_code, user_code) = (DeviceCode::random(), UserCode::random());
             let (id, sealing_key) = (device_code.grant_id(), SealingKey::of(&device_code));
-            let grant = NewGrant { id, user_code, sealing_key, requester, client_id: client_id.clone() };
+            let columns = FixedColumns {
+                id: &id,
+                user_code: &user_code,
+                sealing_key: &sealing_key,
+                requester: requester.as_deref(),
+            };
+            let mac = self.row_key.as_ref().map(|key| key.mac(columns));
+            let (requester, client_id) = (requester.clone(), client_id.clone());
+            let grant = NewGrant { id, user_code, sealing_key, requester, client_id, mac };
             if self.openings.ask(grant, TIMEOUT).await? {
                 return Ok((device_code, user_code));
             }
@@ -68,8 +78,9 @@ async fn insert(database: &Database, ttl: f64, grants: &[NewGrant]) -> Result<Ve
     let ids: Vec<_> = grants.iter().map(|grant| grant.id).collect();
     let user_codes: Vec<_> = grants.iter().map(|grant| grant.user_code).collect();
     let sealing_keys: Vec<_> = grants.iter().map(|grant| &grant.sealing_key).collect();
-    let requesters: Vec<_> = grants.iter().map(|grant| grant.requester.map(|address| address.to_string())).collect();
+    let requesters: Vec<_> = grants.iter().map(|grant| grant.requester.as_deref()).collect();
     let client_ids: Vec<_> = grants.iter().map(|grant| grant.client_id.as_ref().map(ClientId::as_str)).collect();
+    let macs: Vec<_> = grants.iter().map(|grant| grant.mac.as_ref().map(<[u8; LENGTH]>::as_slice)).collect();
     let rows = database
         .rows(
             OPEN,
@@ -79,6 +90,7 @@ async fn insert(database: &Database, ttl: f64, grants: &[NewGrant]) -> Result<Ve
                 (&sealing_keys, Type::BYTEA_ARRAY),
                 (&requesters, Type::TEXT_ARRAY),
                 (&client_ids, Type::TEXT_ARRAY),
+                (&macs, Type::BYTEA_ARRAY),
                 (&ttl, Type::FLOAT8),
             ],
             TIMEOUT,

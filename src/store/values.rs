@@ -1,10 +1,13 @@
 //! Values that more than one file of the store uses.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::grant::{ClientId, GrantId, SealingKey, UserCode};
-use crate::secret::Digest;
+use crate::secret::{Digest, LENGTH};
+
+/// Authorization codes of one grant that are exchanged. An honest login needs a second one after a failure or a second
+/// click. Each more is a request to Postiz, with the client secret, that its terminal did not need.
+pub(super) const MAX_CODES: i32 = 3;
 
 /// Tells one callback's attempts from another's: a random number for each callback.
 #[derive(Debug, Clone)]
@@ -22,6 +25,8 @@ pub struct Lease {
     pub grant: GrantId,
     pub user_code: UserCode,
     pub sealing_key: SealingKey,
+    /// If Postiz refuses this code, no other one is taken.
+    pub is_last_code: bool,
     pub(super) code: Digest,
     pub(super) holder: LeaseHolder,
 }
@@ -32,8 +37,9 @@ pub(super) struct NewGrant {
     pub(super) id: GrantId,
     pub(super) user_code: UserCode,
     pub(super) sealing_key: SealingKey,
-    pub(super) requester: Option<IpAddr>,
+    pub(super) requester: Option<String>,
     pub(super) client_id: Option<ClientId>,
+    pub(super) mac: Option<[u8; LENGTH]>,
 }
 
 /// What a terminal may be told about its grant, by the database's clock.

@@ -104,12 +104,12 @@ for (const [name, options] of [
     assert.notEqual(new URL(page.url()).origin, server);
     await page.click('button[value=approve]');
 
-    await page.waitForURL(/\/device\/callback\?/);
+    await page.waitForURL(/\/device\/done\/(signed-in|waiting)\?reference=[0-9a-f]{8}$/);
     assert.match(await page.textContent('h1'), /Your terminal is signed in|Approved\. Return to your terminal/);
     if (scripted) await assertAccessible(page);
     assert.equal(await login.ended, 0, login.said.join('\n'));
     await page.reload();
-    assert.equal(await page.textContent('h1'), 'Your terminal is signed in');
+    assert.match(await page.textContent('h1'), /Your terminal is signed in|Approved\. Return to your terminal/);
 
     assert.match(JSON.parse(readFileSync(join(home, '.postiz/credentials.json'), 'utf8')).accessToken, /^pos_/);
     const status = cli('auth:status');
@@ -141,7 +141,7 @@ test('a person denies at Postiz', { timeout: 120_000 }, async (test) => {
   assert.equal(await login.ended, 1);
 });
 
-test('a callback in another browser is refused, and the login stays open', { timeout: 120_000 }, async (test) => {
+test('a callback in another browser ends the login', { timeout: 120_000 }, async (test) => {
   const { login, userCode } = await terminal(test);
   const page = await open(test);
   await page.goto(`${server}/device/verify?code=${userCode}`);
@@ -154,9 +154,8 @@ test('a callback in another browser is refused, and the login stays open', { tim
   const callback = answer.headers().location;
   const stranger = await (await browser.newContext()).newPage();
   await stranger.goto(callback);
-  assert.equal(await stranger.textContent('h1'), 'Use the browser that you started in');
+  assert.equal(await stranger.textContent('h1'), 'This login was stopped for your safety');
+  assert.match(stranger.url(), /\/device\/done\/stopped\?reference=[0-9a-f]{8}$/);
   await stranger.context().close();
-  await page.goto(callback);
-  assert.match(await page.textContent('h1'), /signed in|Return to your terminal/);
-  assert.equal(await login.ended, 0, login.said.join('\n'));
+  assert.equal(await login.ended, 1, login.said.join('\n'));
 });

@@ -105,8 +105,7 @@ async fn a_browser_that_sends_nonsense_is_shown_a_page() {
         (b"/device/verify?code=%F0%9F%A6%80", 400),
         (b"/device/verify?code=%3Cscript%3E", 400),
         (&long, 400),
-        (b"/device/callback?state=%ff&code=%00", 400),
-        (b"/device/callback?state&code&error", 400),
+        (b"/device/done/%ff?reference=%ff", 404),
         (b"/%ff%fe", 404),
         (b"/device/../device/token/%2e%2e", 404),
         (b"/assets/..%2f..%2fetc%2fpasswd", 404),
@@ -117,6 +116,11 @@ async fn a_browser_that_sends_nonsense_is_shown_a_page() {
         assert_eq!(statuses(&answer), [*status], "{shown}: {answer}");
         assert!(answer.contains("<!doctype html>"), "{shown}: {answer}");
         assert!(!answer.contains("<script>"), "{shown}: {answer}");
+    }
+    for target in [b"/device/callback?state=%ff&code=%00".as_slice(), b"/device/callback?state&code&error"] {
+        let answer = raw(&stage.replicas[0], &get(target)).await;
+        assert_eq!(statuses(&answer), [303], "{answer}");
+        assert!(answer.contains("/device/done/link-expired\r\n"), "{answer}");
     }
     for body in [b"user_code=%ff%fe&action=continue".as_slice(), b"user_code=a&user_code=b", b"\0", b""] {
         let answer = raw(&stage.replicas[0], &post("/device/verify", "application/x-www-form-urlencoded", body)).await;

@@ -201,9 +201,12 @@ async fn other_addresses_and_methods_are_answered_in_the_callers_format() {
         assert_eq!((answer.status().as_u16(), &answer.headers()["allow"]), (405, &allow.parse().unwrap()));
         assert_eq!(answer.json::<Value>().await.unwrap()["error"], "method_not_allowed");
     }
-    for (path, allow) in
-        [("/device/verify", "GET, HEAD, POST"), ("/device/callback", "GET, HEAD"), ("/health", "GET, HEAD")]
-    {
+    for (path, allow) in [
+        ("/device/verify", "GET, HEAD, POST"),
+        ("/device/callback", "GET, HEAD"),
+        ("/device/done/denied", "GET, HEAD"),
+        ("/health", "GET, HEAD"),
+    ] {
         let page = http.delete(url(path)).header("Accept", "text/html").send().await.unwrap();
         assert_eq!((page.status().as_u16(), &page.headers()["allow"]), (405, &allow.parse().unwrap()));
         assert!(page.text().await.unwrap().starts_with("<!doctype html>"));

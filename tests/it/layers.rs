@@ -41,6 +41,7 @@ const REVEALED: &[&str] = &[
     "flow/callback.rs",
     "grant/browser.rs",
     "grant/codes.rs",
+    "grant/row_key.rs",
     "grant/sealing.rs",
     "http/self_check_key.rs",
     "http/token.rs",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, Terminal, UserCode};
 use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Claim, Entered, Lease, LeaseHolder, Store, Which};
+use postiz_auth_server::store::{Abandonment, Claim, Entered, Lease, LeaseHolder, Store, Which};
 
 use strum::VariantArray as _;
 
@@ -73,6 +73,10 @@ impl Grant {
             Step::Begin => drop(self.store.begin(self.code, None, &self.browser).await.unwrap()),
             Step::Deny => drop(self.store.deny(self.code, None).await.unwrap()),
             Step::Revoke => drop(self.store.revoke(Which::UserCode(self.code)).await.unwrap()),
+            Step::Abandon => {
+                let (state, holder) = (self.browser.state(self.code), LeaseHolder::random());
+                self.store.abandon(&state, &Digest::of(b"elsewhere"), &holder).await.unwrap();
+            }
             Step::Deliver => drop(self.store.deliver(self.id).await.unwrap()),
             Step::Claim => {
                 if let Some(lease) = lease {
@@ -141,4 +145,16 @@ async fn approving_again_with_the_same_code_changes_nothing() {
     let lease = grant.bring_to(Status::Delivered).await.unwrap();
     grant.approve(&lease).await;
     assert!(store.terminal(grant.id).await.unwrap() == Some(Terminal::SignedIn));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_abandonment_whose_answer_was_lost_still_uses_its_code_up() {
+    let (_database, store) = store().await;
+    let grant = Grant::open(&store).await;
+    grant.bring_to(Status::Approved).await;
+    let (state, code, holder) = (grant.browser.state(grant.code), Digest::of(b"elsewhere"), LeaseHolder::random());
+    assert_eq!(store.abandon(&state, &code, &holder).await, Ok(Abandonment::Ended(grant.id)));
+    assert_eq!(store.abandon(&state, &code, &holder).await, Ok(Abandonment::AlreadyOver(grant.id)));
+    let other = LeaseHolder::random();
+    assert_eq!(store.abandon(&state, &code, &other).await, Ok(Abandonment::Repeated(grant.id)));
 }

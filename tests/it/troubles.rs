@@ -2,8 +2,9 @@
 
 use stand_in::Fault;
 use tokio::task::JoinSet;
+use url::Url;
 
-use crate::support::{Poll, Stage};
+use crate::support::{Browser, Login, Page, Poll, Stage};
 
 /// Plays a case for each fault, all at the same time: most of it is waiting.
 async fn at_once<F: Future<Output = ()> + Send + 'static>(
@@ -129,5 +130,110 @@ async fn a_request_that_may_have_arrived_is_not_repeated() {
         let page = browser.approve(&consent).await;
         assert!(page.says("Try again"), "{}", page.text);
         assert_eq!(stage.postiz.exchanges().len(), 1);
+    }
+}
+
+/// A login that a browser at this address has confirmed, with the browser and the callback's address without a code.
+async fn begun_at(stage: &Stage, address: &str) -> (Login, Browser, Page, String) {
+    let (login, browser) = (stage.cli().open_at(address).await, Browser::at(address));
+    let consent = browser.confirm(&login).await;
+    let returned = consent.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
+    (login, browser, consent, format!("{}/device/callback?state={returned}&code=", stage.balancer.url()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_codes_of_a_login_are_exchanged_and_no_more() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent, callback) = begun_at(&stage, "203.0.113.5").await;
+    for (code, words) in [
+        ("one", "Approve again"),
+        ("two", "Approve again"),
+        // Another approval would only sign the person's other machines out.
+        ("three", "no longer valid"),
+        ("three", "no longer valid"),
+        ("one", "no longer valid"),
+        ("four", "no longer valid"),
+    ] {
+        let page = browser.visit(&format!("{callback}{code}")).await;
+        assert!(page.says(words), "{code}: {}", page.text);
+    }
+    assert!(browser.approve(&consent).await.says("no longer valid"));
+    assert_eq!(stage.postiz.exchanges().len(), 3);
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_ten_refused_codes_a_network_sends_nothing_to_postiz_and_another_one_logs_in() {
+    let stage = Stage::new().await;
+    for login in 0..3 {
+        let (_, browser, _, callback) = begun_at(&stage, "203.0.113.5").await;
+        for code in 0..3 {
+            browser.visit(&format!("{callback}{login}-{code}")).await;
+        }
+    }
+    let (ended, _, _, callback) = begun_at(&stage, "203.0.113.5").await;
+    Browser::at("203.0.113.5").visit(&format!("{callback}in-another-browser")).await;
+    assert_eq!(ended.poll_form().await, Poll::error("access_denied"));
+    stage.exchange_begun(10).await;
+
+    let (login, browser, consent, _) = begun_at(&stage, "203.0.113.5").await;
+    let callback = browser.approve_only(&consent).await;
+    for _ in 0..2 {
+        let page = browser.visit(&callback).await;
+        assert_eq!(page.status, 429, "{}", page.text);
+        let wait: u64 = page.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=600).contains(&wait), "{wait}");
+        assert_eq!(page.url, Url::parse(&callback).unwrap(), "the same address works later");
+    }
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+    let (ended, _, _, other) = begun_at(&stage, "203.0.113.5").await;
+    Browser::at("203.0.113.5").visit(&format!("{other}in-another-browser")).await;
+    assert_eq!(ended.poll_form().await, Poll::error("access_denied"), "it ends all the same");
+    assert_eq!(stage.postiz.exchanges().len(), 10);
+
+    let (login, browser, consent, _) = begun_at(&stage, "203.0.113.6").await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exchanges_that_succeed_count_against_no_budget() {
+    let stage = Stage::new().await;
+    for _ in 0..12 {
+        let (login, browser, consent, _) = begun_at(&stage, "203.0.113.5").await;
+        let page = browser.approve(&consent).await;
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    }
+}
+
+/// Somebody who can write to the database wants the token of a login that is under way.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_was_changed_in_the_database_gets_no_token() {
+    let swap = "UPDATE device_requests SET state = NULL, browser = NULL WHERE status = 'authorizing';
+                UPDATE device_requests SET status = 'authorizing', state = old.state, browser = old.browser
+                FROM saved AS old WHERE device_requests.status = 'pending'";
+    for change in [
+        "UPDATE device_requests SET sealing_key = sha256('of the attacker')",
+        "UPDATE device_requests SET sealing_key = sha256('of the attacker'), mac = NULL",
+        "UPDATE device_requests SET mac = NULL, opened_at = now() - interval '1 hour'",
+        "UPDATE device_requests SET requester = '198.51.100.1'",
+        // A row of the attacker's own, with a right MAC, takes the victim's callback.
+        swap,
+    ] {
+        let stage = Stage::new().await;
+        let (login, browser, consent) = stage.at_consent().await;
+        stage.cli().open().await;
+        stage.database.run("CREATE TABLE saved AS SELECT * FROM device_requests WHERE status = 'authorizing'").await;
+        stage.database.run(change).await;
+        let page = browser.approve(&consent).await;
+        assert!(page.says("no longer valid"), "{change}: {}", page.text);
+        assert_eq!(stage.postiz.exchanges().len(), 0, "{change}");
+        let line = stage.replicas[0].logged("row was changed").await;
+        assert_eq!(line["level"], "ERROR", "{line}");
+        assert_eq!(stage.database.count("device_requests WHERE status = 'denied'").await, 1, "{change}");
+        if change != swap {
+            assert_eq!(login.poll_form().await, Poll::error("access_denied"), "{change}");
+        }
     }
 }

@@ -36,13 +36,14 @@ pub enum Page {
         user_code: String,
         reason: Reason,
     },
-    /// The callback came in a browser that did not confirm the code. The login is still open.
+    /// The callback came in a browser that did not confirm the code. Nothing has changed: it brings no authorization code, or
+    /// one that the right browser brought before.
     WrongBrowser,
     /// The callback came in a browser that did not confirm the code. The login was ended, and its authorization code is worthless.
     WrongBrowserEnded,
-    /// A callback whose state is unknown, used or expired. Nothing was exchanged.
+    /// A callback whose state is unknown, used or expired, or whose login takes no further code. Nothing was exchanged.
     LinkSpent,
-    /// The client is rate-limited after too many wrong codes.
+    /// The client is rate-limited after too many wrong user codes or refused authorization codes.
     TooManyTries {
         /// Also sent as `Retry-After`.
         retry_after_seconds: u64,

@@ -1,9 +1,12 @@
 //! What a grant's row is expected to hold, and what each step is expected to find.
 
-use postiz_auth_server::grant::{Status, Step};
-use postiz_auth_server::store::{Approval, Claim, Standing};
+use postiz_auth_server::grant::{GrantId, Status, Step};
+use postiz_auth_server::store::{Abandonment, Approval, Claim, Standing};
 
 use super::postiz::{Browser, Code};
+
+/// Codes of one login that are exchanged.
+pub const MAX_CODES: usize = 3;
 
 /// An exchange in some replica's hands; numbered over the whole story.
 pub type Flight = usize;
@@ -34,6 +37,7 @@ pub enum Told {
     Denied,
     Expired,
     WrongBrowser,
+    Altered,
     Unknown,
 }
 
@@ -48,6 +52,7 @@ impl From<&Claim> for Told {
             Claim::Denied(_) => Self::Denied,
             Claim::Expired(_) => Self::Expired,
             Claim::WrongBrowser(_) => Self::WrongBrowser,
+            Claim::Altered(_) => Self::Altered,
             Claim::Unknown => Self::Unknown,
         }
     }
@@ -70,6 +75,10 @@ impl Expected {
 
     pub fn is_open(&self) -> bool {
         !self.gone && !self.expired && matches!(self.status, Status::Pending | Status::Authorizing)
+    }
+
+    pub fn takes_codes(&self) -> bool {
+        self.codes.len() < MAX_CODES
     }
 
     fn leased(&self) -> bool {
@@ -110,7 +119,7 @@ impl Expected {
         let free = !self.leased() || (self.lease.is_some() && self.lease == mine);
         let (seen, current) = (self.codes.contains(&code), self.current(code));
         let again = self.status == Status::Authorizing && current && !self.spent;
-        let anew = self.status.after(Step::Claim).is_some() && !seen;
+        let anew = self.status.after(Step::Claim).is_some() && !seen && self.takes_codes();
         if !self.expired && free && (again || anew) {
             return Told::Claimed;
         }
@@ -121,6 +130,7 @@ impl Expected {
             Status::Approved | Status::Delivered => Told::Replaced,
             Status::Pending | Status::Authorizing if self.leased() => Told::InProgress,
             Status::Pending | Status::Authorizing if self.expired => Told::Expired,
+            Status::Pending | Status::Authorizing if !self.takes_codes() => Told::Expired,
             Status::Pending | Status::Authorizing => Told::CodeSpent,
         }
     }
@@ -131,6 +141,28 @@ impl Expected {
         (self.lease, self.lease_over) = (Some(flight), false);
         if !self.codes.contains(&code) {
             self.codes.push(code);
+        }
+    }
+
+    /// What a callback in another browser finds.
+    pub fn abandon(&mut self, id: GrantId, code: Code, owner: Browser) -> Abandonment {
+        if self.gone || self.browser != Some(owner) {
+            return Abandonment::Unknown;
+        }
+        if self.codes.contains(&code) {
+            let denied = self.status == Status::Denied;
+            return if denied { Abandonment::Repeated(id) } else { Abandonment::CodeOfRightBrowser(id) };
+        }
+        if self.takes_codes() {
+            self.codes.push(code);
+        }
+        self.lease = None;
+        match self.status.after(Step::Abandon) {
+            Some(status) => {
+                self.status = status;
+                Abandonment::Ended(id)
+            }
+            None => Abandonment::AlreadyOver(id),
         }
     }
 

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use postiz_auth_server::grant::{GrantId, Status};
 use postiz_auth_server::secret::{Digest, Secret};
-use postiz_auth_server::store::{Claim, Denial, Entered, LeaseHolder};
+use postiz_auth_server::store::{Abandonment, Claim, Denial, Entered, LeaseHolder};
 
 use super::expected::{Expected, Flight, Told};
 use super::postiz::{Browser, Code};
@@ -117,6 +117,12 @@ impl World<'_> {
         let found = self.claim(code, browser, &LeaseHolder::random(), at).await;
         assert_eq!(Told::from(&found), self.logins[login].expected.callback(code, owner, browser, None));
         assert!(!matches!(found, Claim::Claimed(_)));
+        let Issued { text, consent, .. } = &self.codes[code];
+        let (digest, holder) = (Digest::of(text.as_bytes()), LeaseHolder::random());
+        let found = self.store(at).abandon(&consent.state, &digest, &holder).await.unwrap();
+        let id = self.logins[login].device_code.grant_id();
+        assert_eq!(found, self.logins[login].expected.abandon(id, code, owner));
+        self.denied(login, matches!(found, Abandonment::Ended(_)));
     }
 
     pub async fn claim_again(&mut self, flight: Flight, at: usize) {

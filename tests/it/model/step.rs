@@ -17,7 +17,7 @@ pub enum Step {
     Authorize { consent: usize },
     /// A browser brings a code, some times at once, over both replicas.
     Callback { code: usize, times: usize },
-    /// It is brought by somebody else's browser.
+    /// Somebody else's browser brings it, which ends the login.
     CallbackElsewhere { code: usize, browser: usize, at: usize },
     /// The answer to a claim was lost on its way, so it is made again.
     ClaimAgain { flight: usize, at: usize },
@@ -65,7 +65,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (any(), any()).prop_map(|(consent, at)| Step::DenyAtPostiz { consent, at }),
         8 => any().prop_map(|consent| Step::Authorize { consent }),
         12 => (any(), times()).prop_map(|(code, times)| Step::Callback { code, times }),
-        2 => (any(), any(), any()).prop_map(|(code, browser, at)| Step::CallbackElsewhere { code, browser, at }),
+        1 => (any(), any(), any()).prop_map(|(code, browser, at)| Step::CallbackElsewhere { code, browser, at }),
         2 => (any(), any()).prop_map(|(flight, at)| Step::ClaimAgain { flight, at }),
         12 => (any(), answer).prop_map(|(flight, answer)| Step::Exchange { flight, answer }),
         12 => (any(), any()).prop_map(|(flight, at)| Step::Settle { flight, at }),

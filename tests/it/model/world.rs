@@ -184,7 +184,8 @@ impl<'a> World<'a> {
         }
         for login in 0..self.logins.len() {
             self.run_out(login).await;
-            if self.logins[login].expected.is_open() {
+            let expected = &self.logins[login].expected;
+            if expected.is_open() && expected.takes_codes() {
                 self.begin(login, 0, login).await;
                 self.authorize(self.consents.len() - 1);
                 self.callback(self.codes.len() - 1, 1).await;

@@ -66,7 +66,7 @@ impl Pair {
             Ok((login::token(&answer)?, begun.elapsed()))
         };
         let ((token, time), page) = tokio::try_join!(terminal, self.browser.ask(&approved.callback))?;
-        login::expect(page, 200)?;
+        login::expect(page, 303)?;
         assert!(token.is_some(), "the poll was not held");
         Ok(time)
     }

@@ -99,7 +99,7 @@ async fn wait_for_token(login: Login, ports: Arc<Vec<u16>>, number: usize) -> (S
 async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
     for turn in number.. {
         if let Ok(mut connection) = Connection::to(ports[turn % ports.len()]).await
-            && connection.status_of(&approved.callback).await.is_ok_and(|status| status == 200)
+            && connection.status_of(&approved.callback).await.is_ok_and(|status| status == 303)
         {
             return;
         }

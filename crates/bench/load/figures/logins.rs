@@ -78,6 +78,6 @@ pub async fn one(
     let approved = login::approve(browser, postiz, &login.user_code).await?;
     terminal.send(&login.poll).await?;
     let (page, answer) = tokio::try_join!(browser.ask(&approved.callback), terminal.answer())?;
-    login::expect(page, 200)?;
+    login::expect(page, 303)?;
     login::token(&answer)?.ok_or_else(|| std::io::Error::other("a poll was not held"))
 }

@@ -66,6 +66,11 @@ impl StandIn {
         format!("{}/api", self.frontend_url())
     }
 
+    /// `pcd_` at its start makes it a dynamically registered app, for which PKCE is demanded.
+    pub fn set_client_id(&self, client_id: &str) {
+        client_id.clone_into(&mut self.state.lock().app.client_id);
+    }
+
     pub fn set_redirect_uri(&self, redirect_uri: &str) {
         redirect_uri.clone_into(&mut self.state.lock().app.redirect_uri);
     }
