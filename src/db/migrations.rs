@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (1, include_str!("../../migrations/0001_device_requests.sql")),
     (2, include_str!("../../migrations/0002_guess_counters.sql")),
     (3, include_str!("../../migrations/0003_revoked.sql")),
+    (7, include_str!("../../migrations/0007_deliveries.sql")),
 ];
 
 /// The lock's key is `postiz` in ASCII, so it does not collide with another application's.

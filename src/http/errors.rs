@@ -32,6 +32,9 @@ pub enum ClientError {
     AccessDenied(GrantId),
     #[error("The login has expired. Start it again (reference {}).", .0.reference())]
     ExpiredToken(GrantId),
+    /// The terminal can't save its token; with the `error` that its client understands.
+    #[error("This terminal has fetched its token too often. Save it, and start the login again (reference {}).", .0.reference())]
+    NotSaved(GrantId, &'static str),
     /// The stored token can't be opened.
     #[error("The token of this login can't be read. Start the login again (reference {}).", .0.reference())]
     ServerError(GrantId),
@@ -72,6 +75,7 @@ impl ClientError {
             Self::SlowDown(_) => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied(_) => ("access_denied", StatusCode::BAD_REQUEST),
             Self::ExpiredToken(_) => ("expired_token", StatusCode::BAD_REQUEST),
+            Self::NotSaved(_, error) => (error, StatusCode::BAD_REQUEST),
             Self::ServerError(_) => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooManyLogins(_) => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),

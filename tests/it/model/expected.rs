@@ -21,6 +21,7 @@ pub struct Expected {
     pub spent: bool,
     pub lease: Option<Flight>,
     pub lease_over: bool,
+    pub deliveries: usize,
 }
 
 /// What a callback is told, without its details.
@@ -65,6 +66,7 @@ impl Expected {
             spent: false,
             lease: None,
             lease_over: false,
+            deliveries: 0,
         }
     }
 
