@@ -15,6 +15,7 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     let one_moment = Page::OneMoment { retry: Retry::Reload };
     let (grant, page) = match visitor.flow().callback(response, browser).await {
         CallbackOutcome::Approved(grant, terminal) => (Some(grant), Page::Done { terminal }),
+        CallbackOutcome::TokenRefused(grant) => (Some(grant), Page::TokenRefused),
         CallbackOutcome::InProgress(grant) => (Some(grant), one_moment),
         CallbackOutcome::Replaced(grant) => (Some(grant), Page::Replaced),
         CallbackOutcome::Denied(grant) => (Some(grant), Page::Denied),

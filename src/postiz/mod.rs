@@ -8,6 +8,7 @@ mod failure;
 mod inspect;
 mod token_response;
 mod transport;
+mod trial;
 
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
@@ -46,6 +47,8 @@ pub struct Postiz {
     transport: Transport,
     /// Where the API describes an app.
     app_url: Url,
+    /// Where a new token is tried.
+    trial_url: Url,
     frontend_url: Url,
     exchanges: ExchangeMetrics,
 }
@@ -64,6 +67,7 @@ impl Postiz {
             client,
             transport: Transport(http),
             app_url: config.api_url.join("/oauth/authorize"),
+            trial_url: config.api_url.join("/public/v1/is-connected"),
             frontend_url: config.frontend_url.join("/"),
             exchanges: ExchangeMetrics::new(Reason::VARIANTS.iter().copied().chain([failure::GRANTED])),
         }

@@ -4,6 +4,7 @@
 //! without harm, so a lost connection costs a retry and no grant.
 
 mod approve;
+mod began;
 mod claim;
 mod cleanup;
 mod codec;
