@@ -37,5 +37,6 @@ mod secrecy;
 #[cfg(feature = "otlp")]
 mod traces;
 mod transitions;
+mod trials;
 mod troubles;
 mod waiting;
