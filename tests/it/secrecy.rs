@@ -4,7 +4,7 @@ use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use stand_in::Fault;
 use url::Url;
 
-use crate::support::{Browser, CLIENT_SECRET, Poll, Stage};
+use crate::support::{Browser, CLIENT_SECRET, Poll, Stage, eventually};
 
 /// A secret in the forms in which it could have slipped out.
 pub fn forms(secret: &str) -> Vec<String> {
@@ -66,6 +66,27 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
             }
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_session_cookie_of_postiz_is_neither_logged_nor_passed_on() {
+    const SESSION: &str = "session-of-postiz-on-the-whole-domain";
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let browser = Browser::with_cookie(&format!("auth={SESSION}"), &stage.balancer.url());
+    let consent = browser.confirm(&login).await;
+    let page = browser.approve(&consent).await;
+    assert_eq!(page.status, 200, "{}", page.text);
+    login.decided().await;
+    eventually("the trial of the token", async || !stage.postiz.trials().is_empty()).await;
+    // A route that does not exist and a refused form are logged too.
+    browser.visit(&format!("{}/nothing", stage.balancer.url())).await;
+    assert_eq!(stage.postiz.exchanges().len(), 1);
+    assert_eq!(stage.postiz.cookies(), [] as [&str; 0]);
+    assert_eq!(stage.postiz.trials()[0].cookie, None);
+    let log = stage.replicas[0].log();
+    assert!(log.contains("request answered") && !log.contains(SESSION), "{log}");
+    assert!(!stage.database.dump().contains(SESSION));
 }
 
 /// Takes logins down the other paths, each of which has something to log; returns a device code.
