@@ -35,3 +35,12 @@ if (retry) {
   const again = () => (retry.requestSubmit ? retry.requestSubmit() : location.reload());
   setTimeout(again, retry.dataset.retrySeconds * 1000);
 }
+
+// The CSP lets the form lead to one address of Postiz. If Postiz redirects to another one, the browser stays here without a word.
+document.addEventListener('securitypolicyviolation', (event) => {
+  const blocked = document.querySelector('[data-blocked]');
+  if (!blocked || event.effectiveDirective !== 'form-action') return;
+  const code = document.querySelector('[name=user_code]').value;
+  blocked.querySelector('a').search = new URLSearchParams({ code });
+  blocked.hidden = false;
+});

@@ -83,6 +83,7 @@ fn outcomes() -> Vec<Sample> {
         ("done-signed-in", Page::Done { terminal: Terminal::SignedIn }),
         ("done-waiting", Page::Done { terminal: Terminal::Waiting }),
         ("done-inactive", Page::Done { terminal: Terminal::Inactive }),
+        ("done-token-refused", Page::TokenRefused),
         ("replaced", Page::Replaced),
         ("denied", Page::Denied),
         ("try-again-unreachable", Page::TryAgain { reason: Reason::Unreachable }),

@@ -1,27 +1,27 @@
 //! Postiz: whether it answers, and whether client ID, callback and client secret are right.
 
-use http::StatusCode;
-
 use crate::check::report::Finding;
-use crate::config::Config;
-use crate::postiz::{ExchangeError, NoAnswer, Postiz, Registered};
+use crate::config::{Audience, BaseUrl, Config};
+use crate::postiz::{ExchangeError, FrontEnd, NoAnswer, Postiz, Registered, SecretVerdict};
 
 const API: &str = "postiz.api";
 const CLIENT: &str = "postiz.client_id";
 const CALLBACK: &str = "postiz.callback";
 const SECRET: &str = "postiz.client_secret";
 const FRONT_END: &str = "postiz.front_end";
+const PUBLIC_API: &str = "postiz.public_api";
 
 pub(super) struct Answers {
     registered: Result<Registered, NoAnswer>,
-    accepts_secret: Result<bool, ExchangeError>,
-    front_end: Result<StatusCode, NoAnswer>,
+    accepts_secret: Result<SecretVerdict, ExchangeError>,
+    front_end: Result<FrontEnd, NoAnswer>,
+    own_address: Option<BaseUrl>,
 }
 
 pub(super) async fn ask(postiz: &Postiz) -> Answers {
-    let (registered, accepts_secret, front_end) =
-        tokio::join!(postiz.registered(), postiz.accepts_secret(), postiz.front_end());
-    Answers { registered, accepts_secret, front_end }
+    let (registered, accepts_secret, front_end, own_address) =
+        tokio::join!(postiz.registered(), postiz.judge_secret(), postiz.front_end(), postiz.own_address());
+    Answers { registered, accepts_secret, front_end, own_address }
 }
 
 pub(super) fn findings(config: &Config, answers: &Answers) -> Vec<Finding> {
@@ -31,6 +31,7 @@ pub(super) fn findings(config: &Config, answers: &Answers) -> Vec<Finding> {
         Err(_) => [CLIENT, CALLBACK, SECRET].map(|check| Finding::skipped(check, "Postiz has to answer first.")).into(),
     });
     findings.push(front_end(config, answers));
+    findings.push(public_api(config));
     findings
 }
 
@@ -64,6 +65,12 @@ fn client(config: &Config, registered: &Registered) -> Finding {
     let id = &config.client_id;
     match registered {
         Registered::App { .. } | Registered::OtherCallback => Finding::ok(CLIENT, format!("Postiz knows {id}.")),
+        Registered::NoApp if !id.starts_with("pca_") && !id.starts_with("pcd_") => Finding::fail(
+            CLIENT,
+            "POSTIZ_OAUTH_CLIENT_ID does not begin with pca_ or pcd_, as Postiz's client IDs do.",
+            "Postiz has a variable of the same name for its own sign-in, with another provider's client ID.",
+            "Don't share Postiz's environment. Copy the client ID from Postiz, Settings → Developers.",
+        ),
         Registered::NoApp => Finding::fail(
             CLIENT,
             format!("Postiz knows no app with the client ID {id}."),
@@ -77,7 +84,9 @@ fn callback(config: &Config, registered: &Registered) -> Finding {
     let ours = config.callback_url();
     let found = match registered {
         Registered::NoApp => return Finding::skipped(CALLBACK, "The client ID has to be right first."),
-        Registered::App { callback } if *callback == ours.as_str() => {
+        // Postiz has compared ours with all that a pcd_ client registered, and shows the first of them. Of an app that was
+        // made by hand it compares nothing.
+        Registered::App { callback } if *callback == ours.as_str() || config.client_id.starts_with("pcd_") => {
             return Finding::ok(CALLBACK, format!("{ours} is registered."));
         }
         Registered::App { callback } => {
@@ -101,8 +110,11 @@ fn secret(answers: &Answers) -> Finding {
         return Finding::skipped(SECRET, "The client ID has to be right first.");
     }
     match &answers.accepts_secret {
-        Ok(true) => Finding::ok(SECRET, "Postiz accepts it."),
-        Ok(false) => Finding::fail(
+        Ok(SecretVerdict::Ignored) => {
+            Finding::skipped(SECRET, "Postiz takes any: it is a public client, which needs no secret.")
+        }
+        Ok(SecretVerdict::Right) => Finding::ok(SECRET, "Postiz accepts it."),
+        Ok(SecretVerdict::Wrong) => Finding::fail(
             SECRET,
             "Postiz refuses POSTIZ_OAUTH_CLIENT_SECRET.",
             "People could approve, but no terminal would get its token.",
@@ -120,9 +132,25 @@ fn secret(answers: &Answers) -> Finding {
 fn front_end(config: &Config, answers: &Answers) -> Finding {
     let at = &config.frontend_url;
     let why = "People are sent there to approve. Their browsers may reach it even if this machine does not.";
+    let blocked = "The button of the page leads nowhere in Chromium, whose form-action takes only POSTIZ_FRONTEND_URL, and \
+                   Postiz's own page refuses requests from another address.";
+    if let Some(own) = answers.own_address.as_ref().filter(|own| *own != at) {
+        return Finding::fail(
+            FRONT_END,
+            format!("POSTIZ_FRONTEND_URL is {at}, but Postiz calls itself {own}."),
+            blocked,
+            format!("Set POSTIZ_FRONTEND_URL={own}, or FRONTEND_URL at Postiz to {at}."),
+        );
+    }
     match &answers.front_end {
-        Ok(status) if !status.is_server_error() => Finding::ok(FRONT_END, format!("{at} answers.")),
-        Ok(status) => Finding::warn(
+        Ok(FrontEnd::Elsewhere(origin)) => Finding::fail(
+            FRONT_END,
+            format!("POSTIZ_FRONTEND_URL ({at}) redirects to {origin}."),
+            blocked,
+            format!("Set POSTIZ_FRONTEND_URL to the address of Postiz at {origin}."),
+        ),
+        Ok(FrontEnd::Here(status)) if !status.is_server_error() => Finding::ok(FRONT_END, format!("{at} answers.")),
+        Ok(FrontEnd::Here(status)) => Finding::warn(
             FRONT_END,
             format!("POSTIZ_FRONTEND_URL ({at}) fails with status {status}."),
             why,
@@ -138,4 +166,22 @@ fn front_end(config: &Config, answers: &Answers) -> Finding {
             Finding::warn(FRONT_END, format!("{at} answers with {status}."), why, "Open it in a browser.")
         }
     }
+}
+
+fn public_api(config: &Config) -> Finding {
+    let at = config.public_api_url();
+    let knows = match at.audience() {
+        Audience::Machine => "this machine",
+        Audience::Network => "this network",
+        Audience::Everyone => return Finding::ok(PUBLIC_API, format!("Terminals send their requests to {at}.")),
+    };
+    if at.audience() == config.server_url.audience() {
+        return Finding::ok(PUBLIC_API, format!("Terminals send their requests to {at}, on {knows}."));
+    }
+    Finding::warn(
+        PUBLIC_API,
+        format!("Terminals are told to send their requests to {at}, which only {knows} knows."),
+        "A terminal elsewhere signs in, and then reaches nothing.",
+        "Set POSTIZ_PUBLIC_API_URL to the address of Postiz's API for everyone, such as https://postiz.example.com/api.",
+    )
 }

@@ -14,6 +14,7 @@ use crate::outbound;
 
 const REACH: &str = "server_url.reach";
 const HTTPS: &str = "server_url.https";
+const WORDS: &str = "server_url.words";
 
 /// What answers at `SERVER_URL`.
 #[derive(Debug)]
@@ -85,6 +86,15 @@ async fn json<T: DeserializeOwned>(answer: reqwest::Response) -> Option<T> {
 /// `database` is the fingerprint of the database at `DATABASE_URL`.
 pub(super) fn findings(config: &Config, reached: &Reached, database: Option<i64>) -> Vec<Finding> {
     let mut findings = vec![https(config), leads_here(config, reached, database)];
+    findings.extend(config.misleading_word().map(|word| {
+        Finding::warn(
+            WORDS,
+            format!("SERVER_URL contains \"{word}\"."),
+            "Postiz's sign-in page mistakes it for something else: people who are signed out never reach the question \
+             whether to allow access.",
+            "Use an address without \"google\" and \"settings\", in the path too.",
+        )
+    }));
     if let (Reached::Ourselves(observed), true) = (reached, is_outside(config)) {
         findings.push(client_address::finding(config, observed));
     }

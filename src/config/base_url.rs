@@ -1,6 +1,7 @@
 //! The address of a server, to which paths are appended.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 
 use url::{Host, Url};
@@ -48,6 +49,48 @@ impl BaseUrl {
             None => false,
         }
     }
+}
+
+/// From where an address can be reached, as far as its host tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// The same machine.
+    Machine,
+    /// A private network: a private address, or a name that no public DNS has.
+    Network,
+    Everyone,
+}
+
+impl BaseUrl {
+    pub fn audience(&self) -> Audience {
+        /// Top-level names for private use: RFC 6762, RFC 8375, and the one that ICANN reserved.
+        const PRIVATE: [&str; 3] = [".local", ".home.arpa", ".internal"];
+        let is_private = match self.0.host() {
+            Some(Host::Domain(name)) => {
+                let name = name.trim_end_matches('.');
+                !name.contains('.') || PRIVATE.iter().any(|ending| name.ends_with(ending))
+            }
+            Some(Host::Ipv4(address)) => is_private_v4(address),
+            Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
+                Some(address) => is_private_v4(address),
+                None => address.is_unique_local() || address.is_unicast_link_local() || address.is_unspecified(),
+            },
+            None => false,
+        };
+        match (self.is_loopback(), is_private) {
+            (true, _) => Audience::Machine,
+            (false, true) => Audience::Network,
+            (false, false) => Audience::Everyone,
+        }
+    }
+}
+
+fn is_private_v4(address: Ipv4Addr) -> bool {
+    /// Shared by carriers and overlay networks (RFC 6598).
+    const SHARED: [u8; 2] = [100, 64];
+    let [first, second, ..] = address.octets();
+    let is_shared = first == SHARED[0] && second & 0xc0 == SHARED[1];
+    address.is_private() || address.is_link_local() || address.is_unspecified() || is_shared
 }
 
 impl FromStr for BaseUrl {
@@ -118,6 +161,27 @@ mod tests {
         }
         for text in ["http://localhost.example.com", "http://10.0.0.1", "http://[2001:db8::1]", "http://notlocalhost"] {
             assert!(!base(text).is_loopback(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_only_a_network_or_a_machine_knows_is_recognised() {
+        for text in
+            ["http://postiz:5000/api", "http://10.0.0.1", "http://100.100.1.2", "http://[fd00::1]", "http://a.internal"]
+        {
+            assert_eq!(base(text).audience(), Audience::Network, "{text}");
+        }
+        for text in ["http://localhost:4007", "http://127.0.0.1", "http://[::1]"] {
+            assert_eq!(base(text).audience(), Audience::Machine, "{text}");
+        }
+        for text in [
+            "https://example.com",
+            "https://203.0.113.1",
+            "https://100.128.0.1",
+            "https://[2001:db8::1]",
+            "https://internal.example.com",
+        ] {
+            assert_eq!(base(text).audience(), Audience::Everyone, "{text}");
         }
     }
 

@@ -49,6 +49,13 @@ fn map(vars: &Vars) -> Raw {
 fn warnings(config: &Config, misspelt: &[(&str, &str)]) -> Vec<String> {
     let mut warnings = config.database.warnings.clone();
     warnings.extend(server_url_warnings(config));
+    if !["pca_", "pcd_"].iter().any(|prefix| config.client_id.starts_with(prefix)) {
+        warnings.push(
+            "POSTIZ_OAUTH_CLIENT_ID does not begin with pca_ or pcd_, as Postiz's client IDs do: Postiz has a variable of \
+             the same name for its own sign-in"
+                .to_owned(),
+        );
+    }
     warnings.extend(misspelt.iter().map(|(found, meant)| format!("{found} is ignored: its name looks like {meant}")));
     warnings.extend_from_slice(&config.log_filter.warnings);
     if config.otlp_endpoint.is_some() && !cfg!(feature = "otlp") {
@@ -65,6 +72,11 @@ fn server_url_warnings(config: &Config) -> Vec<String> {
     }
     if !url.is_https() && !url.is_loopback() {
         warnings.push(format!("SERVER_URL is {url}: without https, anyone on the network path can take over a login"));
+    }
+    if let Some(word) = config.misleading_word() {
+        warnings.push(format!(
+            "SERVER_URL contains \"{word}\": people who are signed out get lost on Postiz's sign-in page"
+        ));
     }
     warnings
 }

@@ -22,7 +22,7 @@ use std::ffi::OsString;
 
 use url::Url;
 
-pub use self::base_url::BaseUrl;
+pub use self::base_url::{Audience, BaseUrl};
 pub use self::client_ip_source::ClientIpSource;
 pub use self::database_url::{DatabaseUrl, RootCert, SslMode, Tls};
 pub use self::log_filter::LogFilter;
@@ -49,6 +49,16 @@ impl Config {
     /// The port of a server that runs with this environment, even if other variables are wrong.
     pub fn port_from_env() -> u16 {
         vars::port(&vars::unicode(std::env::vars_os()).0)
+    }
+
+    /// The API for terminals.
+    pub fn public_api_url(&self) -> &BaseUrl {
+        self.public_api.as_ref().unwrap_or(&self.api_url)
+    }
+
+    /// A word in the callback URL that misleads Postiz's sign-in page, so that people who are signed out never arrive.
+    pub fn misleading_word(&self) -> Option<&'static str> {
+        ["google", "settings"].into_iter().find(|word| self.callback_url().as_str().contains(word))
     }
 
     /// The redirection endpoint (RFC 6749 section 3.1.2), to be registered at Postiz.

@@ -146,6 +146,28 @@ fn plain_http_is_warned_of_except_on_this_machine() {
 }
 
 #[test]
+fn words_in_server_url_that_mislead_postiz_are_warned_of() {
+    let warned = |url| with(&[("SERVER_URL", url)]).unwrap().warnings;
+    assert!(warned("https://google.example.com")[0].contains("\"google\""));
+    assert!(warned("https://example.com/settings/auth")[0].contains("\"settings\""));
+    assert_eq!(warned("https://auth.example.com"), [] as [&str; 0]);
+}
+
+#[test]
+fn a_client_id_of_another_provider_is_warned_of_and_not_shown() {
+    let warnings = from(&[DATABASE_URL, ("POSTIZ_OAUTH_CLIENT_ID", "hunter4"), CLIENT_SECRET]).unwrap().warnings;
+    assert!(warnings[0].contains("pca_ or pcd_") && !warnings[0].contains("hunter4"), "{warnings:?}");
+}
+
+#[test]
+fn terminals_get_the_address_of_the_api_unless_there_is_one_for_them() {
+    let api = ("POSTIZ_API_URL", "http://postiz:5000/api");
+    assert_eq!(with(&[api]).unwrap().public_api_url().as_str(), api.1);
+    let public = ("POSTIZ_PUBLIC_API_URL", "https://postiz.example.com/api");
+    assert_eq!(with(&[api, public]).unwrap().public_api_url().as_str(), public.1);
+}
+
+#[test]
 fn warnings_of_the_database_url_are_passed_on() {
     let url = "postgres://auth:hunter2@db.example.com/auth?pgbouncer=true";
     let config = from(&[("DATABASE_URL", url), CLIENT_ID, CLIENT_SECRET]).unwrap();

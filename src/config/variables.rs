@@ -93,6 +93,15 @@ variables! {
         allowed: "an https:// or http:// URL",
         example: "https://postiz.example.com/api",
     }
+    POSTIZ_PUBLIC_API_URL {
+        field: public_api: Option<BaseUrl>,
+        presence: Optional,
+        parse: str::parse::<BaseUrl>,
+        secret: false,
+        description: "The address of Postiz's API for terminals, if the one above works only on the server's own network.",
+        allowed: "an https:// or http:// URL",
+        example: "https://postiz.example.com/api",
+    }
     LONG_POLL_SECONDS {
         field: long_poll: Duration,
         presence: Default("20"),

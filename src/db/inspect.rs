@@ -29,7 +29,8 @@ const FACTS: &str = "SELECT current_setting('server_version') AS version,
         pg_is_in_recovery() AS standby,
         current_setting('transaction_read_only') = 'on' AS read_only,
         extract(epoch FROM clock_timestamp())::float8 AS clock,
-        current_user::text AS role, current_schema()::text AS schema";
+        current_user::text AS role, current_schema()::text AS schema,
+        (SELECT relname::text FROM pg_class WHERE relname = 'OAuthApp' AND relkind IN ('r', 'p') LIMIT 1) AS postiz_table";
 
 /// Privileges that the migrations and statements need and this role lacks. `$1` lists the tables.
 const LACKING: &str = "SELECT 'CREATE on schema ' || quote_ident(current_schema()) AS lacking
@@ -67,6 +68,8 @@ pub struct Inspection {
     pub pooled: bool,
     /// `max_connections`.
     pub max_connections: i64,
+    /// A table of Postiz, if the database holds one, in any schema.
+    pub postiz_table: Option<String>,
     /// Tells this database from others; `None` before the first migration.
     pub fingerprint: Option<i64>,
 }
@@ -127,6 +130,7 @@ async fn look(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, Ins
         latency: latency(&client).await?,
         pooled,
         max_connections: facts.try_get("max_connections")?,
+        postiz_table: facts.try_get("postiz_table")?,
         // The table is missing before the first start.
         fingerprint: one(&client, FINGERPRINT).await.ok().flatten().and_then(|row| row.try_get(0).ok()),
     })

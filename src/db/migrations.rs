@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (3, include_str!("../../migrations/0003_revoked.sql")),
     (4, include_str!("../../migrations/0004_row_mac.sql")),
     (5, include_str!("../../migrations/0005_client_id.sql")),
+    (7, include_str!("../../migrations/0007_deliveries.sql")),
 ];
 
 /// The lock's key is `postiz` in ASCII, so it does not collide with another application's.

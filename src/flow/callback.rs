@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::error;
 
 use crate::flow::exchange::Exchanged;
@@ -24,6 +24,9 @@ const CLAIM_RETRY: Duration = Duration::from_millis(250);
 const DELIVERY_CHECKS: [Duration; 4] =
     [Duration::from_millis(30), Duration::from_millis(120), Duration::from_millis(300), Duration::from_millis(550)];
 
+/// The page waits no longer for the trial of the token than it may wait for the delivery.
+const TRIAL_WAIT: Duration = Duration::from_secs(1);
+
 /// The authorization response (RFC 6749 §4.1.2).
 #[derive(Debug)]
 pub enum AuthorizationResponse {
@@ -42,6 +45,8 @@ pub enum AuthorizationResponse {
 pub enum CallbackOutcome {
     /// The token is stored, and this is what the terminal is doing.
     Approved(GrantId, Terminal),
+    /// The token is stored, but Postiz refuses it: probably, the organization has no subscription.
+    TokenRefused(GrantId),
     /// An exchange or the storing of its token is under way; the same URL tells more in a moment.
     InProgress(GrantId),
     /// The terminal had a token already, which this second approval has revoked at Postiz.
@@ -153,11 +158,19 @@ impl DeviceFlow {
     async fn exchanged(&self, lease: &Lease, exchanged: Exchanged) -> CallbackOutcome {
         let grant = lease.grant;
         match exchanged {
-            Exchanged::Stored(Approval::Approved, woken) => {
-                CallbackOutcome::Approved(grant, self.terminal(grant, woken).await)
+            Exchanged::Stored(Approval::Approved, woken, trial) => {
+                let (terminal, trial) = tokio::join!(self.terminal(grant, woken), timeout(TRIAL_WAIT, trial));
+                match terminal {
+                    Terminal::SignedIn | Terminal::Waiting if matches!(trial, Ok(Ok(true))) => {
+                        CallbackOutcome::TokenRefused(grant)
+                    }
+                    Terminal::SignedIn | Terminal::Waiting | Terminal::Inactive => {
+                        CallbackOutcome::Approved(grant, terminal)
+                    }
+                }
             }
-            Exchanged::Stored(Approval::Denied, _) => CallbackOutcome::Denied(grant),
-            Exchanged::Stored(Approval::Superseded, _) => CallbackOutcome::LinkExpired(Some(grant)),
+            Exchanged::Stored(Approval::Denied, ..) => CallbackOutcome::Denied(grant),
+            Exchanged::Stored(Approval::Superseded, ..) => CallbackOutcome::LinkExpired(Some(grant)),
             Exchanged::NotStored => CallbackOutcome::InProgress(grant),
             Exchanged::Failed(failure) if failure.spent && lease.is_last_code => {
                 CallbackOutcome::LinkExpired(Some(grant))

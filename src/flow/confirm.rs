@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use tracing::info;
+use tracing::{info, warn};
 use url::Url;
 
 use crate::db::DatabaseError;
@@ -88,6 +88,22 @@ impl DeviceFlow {
             info!(grant = grant.reference(), "grant begun: the browser is sent to Postiz");
             ToPostiz { url: self.postiz.authorization_url(&browser, &browser.state(code)), browser }
         })
+    }
+
+    /// Repeats [`Self::confirm`] for the browser that confirmed the code, by a link. Of another browser's codes it tells nothing.
+    pub async fn resume(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<ToPostiz> {
+        let Some(browser) = &viewer.browser else { return CodeOutcome::Unknown };
+        match self.store.began(&browser.state(code)).await {
+            Ok(Some(grant)) => {
+                warn!(
+                    grant = grant.reference(),
+                    "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
+                );
+                self.confirm(code, viewer).await
+            }
+            Ok(None) => CodeOutcome::Unknown,
+            Err(_) => CodeOutcome::Unavailable,
+        }
     }
 
     /// Ends the grant because the person declined.

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::db::DatabaseError;
 use crate::flow::registry::WokenPolls;
 use crate::flow::{DeviceFlow, Origin};
-use crate::grant::{BrowserKey, Decision, SealedToken, State};
+use crate::grant::{BrowserKey, Decision, GrantId, SealedToken, State};
 use crate::postiz::{ExchangeError, Reason};
 use crate::store::{Approval, Lease};
 
@@ -20,12 +21,15 @@ const STORE_RETRY_LIMIT: Duration = Duration::from_mins(10);
 
 /// How an exchange ended.
 pub(super) enum Exchanged {
-    /// With the held polls that were woken here, if any.
-    Stored(Approval, Option<WokenPolls>),
+    /// With the held polls that were woken here, if any, and the trial of the token.
+    Stored(Approval, Option<WokenPolls>, Trial),
     /// Postiz granted a token, and storing it is retried in the background.
     NotStored,
     Failed(ExchangeError),
 }
+
+/// Whether Postiz refuses the new token.
+pub(super) type Trial = JoinHandle<bool>;
 
 impl DeviceFlow {
     /// Has to run to its end even if the person closes the tab: Postiz has revoked their older token already.
@@ -55,13 +59,14 @@ impl DeviceFlow {
                 return Exchanged::Failed(failure);
             }
         };
+        let trial = self.try_token(lease.grant, credentials.access_token.clone());
         let Ok(token) = lease.sealing_key.seal(&lease.grant, &credentials) else {
             error!(grant, "the token can't be sealed: the grant's key is broken");
             return Exchanged::Failed(ExchangeError { reason: Reason::Unreadable, spent: true });
         };
         drop(credentials);
         match self.store_token(lease, &token, FIRST_STORE_TIMEOUT).await {
-            Ok((approval, woken)) => Exchanged::Stored(approval, woken),
+            Ok((approval, woken)) => Exchanged::Stored(approval, woken, trial),
             Err(_) => {
                 warn!(grant, "a granted token can't be stored yet, retrying");
                 let (flow, lease) = (self.clone(), lease.clone());
@@ -69,6 +74,20 @@ impl DeviceFlow {
                 Exchanged::NotStored
             }
         }
+    }
+
+    /// In the background: neither the storing nor the delivery waits for it.
+    fn try_token(&self, grant: GrantId, token: SecretString) -> Trial {
+        let flow = self.clone();
+        let trial = async move {
+            let refused = flow.postiz.refuses(&token).await;
+            if refused {
+                let grant = grant.reference();
+                warn!(grant, "Postiz refuses the new token: the organization probably has no active subscription");
+            }
+            refused
+        };
+        self.background(trial)
     }
 
     async fn store_token(

@@ -8,6 +8,7 @@
 //! | [`DeviceFlow::open`] | `POST /device/code` |
 //! | [`DeviceFlow::poll`] | `POST /device/token` |
 //! | [`DeviceFlow::view`], [`DeviceFlow::confirm`], [`DeviceFlow::deny`] | `/device/verify` |
+//! | [`DeviceFlow::resume`] | `GET /device/continue` |
 //! | [`DeviceFlow::callback`] | `GET /device/callback` |
 //! | [`DeviceFlow::revoke`] | the command `revoke` |
 

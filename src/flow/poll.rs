@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::db::DatabaseError;
 use crate::flow::DeviceFlow;
 use crate::flow::held_poll::HeldPoll;
 use crate::grant::{ClientId, Credentials, Decision, DeviceCode};
 use crate::metrics::{GrantEvent, Limit};
-use crate::store::Standing;
+use crate::store::{Delivery, Standing};
 
 /// What the client asked for, and where it is.
 #[derive(Debug, Clone)]
@@ -42,6 +42,8 @@ pub enum PollOutcome {
     RateLimited {
         retry_after: Duration,
     },
+    /// The terminal has fetched its token many times: it can't save it.
+    NotSaved,
     /// The device code does not open the sealed token: the row was altered.
     Unreadable,
 }
@@ -132,13 +134,23 @@ impl DeviceFlow {
 
     async fn deliver(&self, code: &DeviceCode, poll: &HeldPoll) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let Some(delivery) = self.store.deliver(poll.grant()).await? else {
+        let (token, first_after) = match self.store.deliver(poll.grant()).await? {
+            Delivery::Token { token, first_after } => (token, first_after),
+            Delivery::TooMany { first } => {
+                if first {
+                    warn!(
+                        grant,
+                        "the terminal fetches its token again and again: it can't save it, and is told so now"
+                    );
+                }
+                return Ok(PollOutcome::NotSaved);
+            }
             // A second approval took it back, or its minute is over. The next poll is told which.
-            return Ok(PollOutcome::Pending);
+            Delivery::NotReady => return Ok(PollOutcome::Pending),
         };
-        match delivery.token.open(code) {
+        match token.open(code) {
             Ok(credentials) => {
-                if let Some((after_approval, after_opening)) = delivery.first_after {
+                if let Some((after_approval, after_opening)) = first_after {
                     self.metrics.delivered(after_approval, after_opening);
                 }
                 poll.has_delivered();

@@ -36,6 +36,7 @@ fn answer(outcome: &CallbackOutcome) -> (Option<GrantId>, Answer) {
     let one_moment = Page::OneMoment { retry: Retry::Reload };
     match *outcome {
         CallbackOutcome::Approved(grant, terminal) => (Some(grant), Answer::Done(terminal.into())),
+        CallbackOutcome::TokenRefused(grant) => (Some(grant), Answer::Done(Done::TokenRefused)),
         CallbackOutcome::Replaced(grant) => (Some(grant), Answer::Done(Done::Replaced)),
         CallbackOutcome::Denied(grant) => (Some(grant), Answer::Done(Done::Denied)),
         CallbackOutcome::WrongBrowser => (None, Answer::Done(Done::WrongBrowser)),

@@ -28,7 +28,7 @@ impl Deps {
             self_check_key: SelfCheckKey::new(&config.client_secret),
             server_url: config.server_url.clone(),
             frontend_url: config.frontend_url.clone(),
-            api_url: config.api_url.clone(),
+            api_url: config.public_api_url().clone(),
             flow,
         }
     }

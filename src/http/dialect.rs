@@ -14,6 +14,10 @@ use crate::http::params::BodyForm;
 pub const INTERVAL: Duration = Duration::from_secs(5);
 /// Before each poll of the CLI if its polls are held, so that one is held when the person approves. The CLI reads 0 as 5.
 pub const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
+/// The CLI ends the login at an unknown error and prints `error`, not its description. A sentence of these characters may
+/// stand there (RFC 6749 §5.2).
+const NOT_SAVED: &str = "this terminal keeps fetching its token, so it can't save it. Make sure that the folder ~/.postiz can be \
+                         written and that the disk is not full. Then run: postiz auth:login";
 /// A client's clock may run a little fast, and a request may overtake another.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -44,6 +48,14 @@ impl Dialect {
         match self {
             Self::Cli => None,
             Self::Rfc8628 => Some(INTERVAL.saturating_sub(SLACK)),
+        }
+    }
+
+    /// The `error` for a terminal that can't save its token.
+    pub fn not_saved(self) -> &'static str {
+        match self {
+            Self::Cli => NOT_SAVED,
+            Self::Rfc8628 => "invalid_grant",
         }
     }
 
@@ -78,6 +90,13 @@ mod tests {
         assert_eq!(Dialect::Cli.interval(true), INTERVAL_WHEN_HELD);
         assert_eq!(Dialect::Cli.interval(false), INTERVAL);
         assert_eq!(Dialect::Rfc8628.interval(true), INTERVAL);
+    }
+
+    #[test]
+    fn a_sentence_in_error_has_only_the_characters_that_an_error_may_have() {
+        let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        assert!(Dialect::Cli.not_saved().bytes().all(allowed));
+        assert!(Dialect::Rfc8628.not_saved().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub enum ClientError {
     AccessDenied(GrantId),
     #[error("The login has expired. Start it again (reference {}).", .0.reference())]
     ExpiredToken(GrantId),
+    /// The terminal can't save its token; with the `error` that its client understands.
+    #[error("This terminal has fetched its token too often. Save it, and start the login again (reference {}).", .0.reference())]
+    NotSaved(GrantId, &'static str),
     /// The stored token can't be opened.
     #[error("The token of this login can't be read. Start the login again (reference {}).", .0.reference())]
     ServerError(GrantId),
@@ -76,6 +79,7 @@ impl ClientError {
             Self::SlowDown(_) => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied(_) => ("access_denied", StatusCode::BAD_REQUEST),
             Self::ExpiredToken(_) => ("expired_token", StatusCode::BAD_REQUEST),
+            Self::NotSaved(_, error) => (error, StatusCode::BAD_REQUEST),
             // Not 500: a proxy may replace its body, and the CLI polls on without one.
             Self::ServerError(_) => ("server_error", StatusCode::BAD_REQUEST),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),

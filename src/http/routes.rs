@@ -46,6 +46,7 @@ fn endpoints(config: &mut ServiceConfig) {
                     wrong_method(&request, &visitor, "GET, HEAD, POST")
                 })),
         )
+        .service(page("/device/continue").route(get().to(verify::resume)).route(head().to(verify::resume)))
         // HEAD exchanges nothing: an exchange needs a person who reads the answer.
         .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(uncached)))
         .service(page("/device/done/{outcome}").route(get().to(done::done)).route(head().to(done::done)))

@@ -39,6 +39,15 @@ pub async fn decide(visitor: Visitor, form: CodeForm) -> HttpResponse {
     }
 }
 
+/// The way to Postiz again, for the browser that confirmed the code: `form-action` does not restrict a link.
+pub async fn resume(visitor: Visitor, code: LinkedCode) -> HttpResponse {
+    let LinkedCode(Some(code)) = code else {
+        return visitor.show(&Page::EnterCode { problem: None, typed: String::new() });
+    };
+    let outcome = visitor.flow().resume(code.user_code, visitor.viewer()).await;
+    answer(visitor, &code, outcome, Retry::Reload, |visitor, to| to_postiz(&visitor, to))
+}
+
 fn answer<T>(
     visitor: Visitor,
     code: &EnteredCode,

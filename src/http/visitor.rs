@@ -97,6 +97,7 @@ fn status(page: &Page) -> StatusCode {
         | Page::EnterCode { problem: None, .. }
         | Page::Confirm(_)
         | Page::Done { .. }
+        | Page::TokenRefused
         | Page::Denied => StatusCode::OK,
         Page::EnterCode { problem: Some(_), .. } | Page::LinkSpent | Page::BadRequest => StatusCode::BAD_REQUEST,
         Page::WrongBrowser | Page::WrongBrowserEnded | Page::CrossSite => StatusCode::FORBIDDEN,

@@ -1,9 +1,12 @@
 //! Looks at the app at Postiz without a person, for `check`.
 
 use http::StatusCode;
-use oauth2::PkceCodeChallenge;
+use http::header::LOCATION;
+use oauth2::basic::{BasicClient, BasicErrorResponseType};
+use oauth2::{AuthType, AuthorizationCode, ClientSecret, PkceCodeChallenge, RequestTokenError};
 use serde::Deserialize;
 
+use crate::config::BaseUrl;
 use crate::error_chain::error_chain;
 use crate::grant::{BrowserKey, UserCode};
 use crate::outbound;
@@ -11,6 +14,11 @@ use crate::postiz::{ExchangeError, Postiz, Reason};
 
 /// The authorization code with which the client secret is tested. Postiz issues no such code, and verifies the secret first.
 pub const MADE_UP_CODE: &str = "made-up-by-postiz-auth-server-check";
+
+/// No client has it.
+const MADE_UP_SECRET: &str = "made-up-by-postiz-auth-server-check";
+/// Of the front end to itself, such as to its sign-in page.
+const MAX_REDIRECTS: usize = 5;
 
 /// What is registered for the client id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +29,24 @@ pub enum Registered {
     /// An app with another callback, which Postiz does not tell.
     OtherCallback,
     NoApp,
+}
+
+/// What Postiz says of the client secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretVerdict {
+    Right,
+    Wrong,
+    /// A public client, for which Postiz takes any secret.
+    Ignored,
+}
+
+/// Where the front end's first page leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FrontEnd {
+    /// It stays at its origin; with the last status.
+    Here(StatusCode),
+    /// To another origin.
+    Elsewhere(String),
 }
 
 /// Why Postiz gave no answer.
@@ -51,23 +77,71 @@ impl Postiz {
         read(status, &body)
     }
 
-    /// Whether Postiz accepts the client secret. Exchanges nothing.
-    pub async fn accepts_secret(&self) -> Result<bool, ExchangeError> {
+    /// Tries the client secret, and a made-up one if that may be right as well. Exchanges nothing.
+    pub async fn judge_secret(&self) -> Result<SecretVerdict, ExchangeError> {
         let browser = BrowserKey::random();
         let state = browser.state(UserCode::random());
         match self.try_exchange(MADE_UP_CODE, &browser, &state).await {
-            Err(ExchangeError { reason: Reason::CodeRefused, .. }) => Ok(true),
-            Err(ExchangeError { reason: Reason::ClientRefused, .. }) => Ok(false),
+            Err(ExchangeError { reason: Reason::CodeRefused, .. }) if self.takes_any_secret().await => {
+                Ok(SecretVerdict::Ignored)
+            }
+            Err(ExchangeError { reason: Reason::CodeRefused, .. }) => Ok(SecretVerdict::Right),
+            Err(ExchangeError { reason: Reason::ClientRefused, .. }) => Ok(SecretVerdict::Wrong),
             Err(other) => Err(other),
             // Only a Postiz that takes any code would say so.
             Ok(_) => Err(ExchangeError { reason: Reason::Unreadable, spent: true }),
         }
     }
 
-    /// The status of the front end's first page. People may reach it even if this machine does not.
-    pub async fn front_end(&self) -> Result<StatusCode, NoAnswer> {
-        let answer = self.transport.0.get(self.frontend_url.clone()).send().await;
-        answer.map(|answer| answer.status()).map_err(|error| NoAnswer::Unreachable(outbound::cause(error)))
+    async fn takes_any_secret(&self) -> bool {
+        let mut client = BasicClient::new(self.client.client_id().clone())
+            .set_client_secret(ClientSecret::new(MADE_UP_SECRET.to_owned()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_token_uri(self.client.token_uri().clone());
+        if let Some(callback) = self.client.redirect_uri() {
+            client = client.set_redirect_uri(callback.clone());
+        }
+        let answer = client
+            .exchange_code(AuthorizationCode::new(MADE_UP_CODE.to_owned()))
+            .set_pkce_verifier(PkceCodeChallenge::new_random_sha256().1)
+            .request_async(&self.transport)
+            .await;
+        matches!(answer, Err(RequestTokenError::ServerResponse(error)) if *error.error() == BasicErrorResponseType::InvalidGrant)
+    }
+
+    /// Opens the front end's first page as a browser does. People may reach it even if this machine does not.
+    pub async fn front_end(&self) -> Result<FrontEnd, NoAnswer> {
+        let mut url = self.frontend_url.clone();
+        for _ in 0..MAX_REDIRECTS {
+            let answer = self.transport.0.get(url.clone()).send().await;
+            let answer = answer.map_err(|error| NoAnswer::Unreachable(outbound::cause(error)))?;
+            let status = answer.status();
+            let to = answer.headers().get(LOCATION).filter(|_| status.is_redirection());
+            let Some(to) = to.and_then(|to| url.join(to.to_str().ok()?).ok()) else {
+                return Ok(FrontEnd::Here(status));
+            };
+            if to.origin() != self.frontend_url.origin() {
+                return Ok(FrontEnd::Elsewhere(to.origin().ascii_serialization()));
+            }
+            url = to;
+        }
+        Ok(FrontEnd::Here(StatusCode::LOOP_DETECTED))
+    }
+
+    /// The front end's address as Postiz's metadata has it (RFC 8414); `None` for a Postiz without such a document.
+    pub async fn own_address(&self) -> Option<BaseUrl> {
+        #[derive(Deserialize)]
+        struct Metadata {
+            authorization_endpoint: String,
+        }
+        for url in &self.metadata_urls {
+            let Ok(answer) = self.transport.0.get(url.clone()).send().await else { continue };
+            let Ok(body) = outbound::body(answer).await else { continue };
+            if let Ok(metadata) = serde_json::from_slice::<Metadata>(&body) {
+                return metadata.authorization_endpoint.strip_suffix("/oauth/authorize")?.parse().ok();
+            }
+        }
+        None
     }
 }
 

@@ -8,6 +8,7 @@ mod failure;
 mod inspect;
 mod token_response;
 mod transport;
+mod trial;
 
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
@@ -25,7 +26,7 @@ use token_response::PostizToken;
 use transport::Transport;
 
 pub use failure::{ExchangeError, Reason};
-pub use inspect::{MADE_UP_CODE, NoAnswer, Registered};
+pub use inspect::{FrontEnd, MADE_UP_CODE, NoAnswer, Registered, SecretVerdict};
 
 type PostizClient = Client<
     BasicErrorResponse,
@@ -46,7 +47,11 @@ pub struct Postiz {
     transport: Transport,
     /// Where the API describes an app.
     app_url: Url,
+    /// Where a new token is tried.
+    trial_url: Url,
     frontend_url: Url,
+    /// Where the metadata document may be; older versions have the second one.
+    metadata_urls: [Url; 2],
     exchanges: ExchangeMetrics,
 }
 
@@ -64,7 +69,10 @@ impl Postiz {
             client,
             transport: Transport(http),
             app_url: config.api_url.join("/oauth/authorize"),
+            trial_url: config.api_url.join("/public/v1/is-connected"),
             frontend_url: config.frontend_url.join("/"),
+            metadata_urls: ["/mcp-oauth", ""]
+                .map(|suffix| config.api_url.join(&format!("/.well-known/oauth-authorization-server{suffix}"))),
             exchanges: ExchangeMetrics::new(Reason::VARIANTS.iter().copied().chain([failure::GRANTED])),
         }
     }

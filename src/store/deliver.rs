@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use strum::EnumString;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -13,15 +14,25 @@ use crate::store::codec::word;
 /// After this the poll is answered `authorization_pending`; the terminal polls again.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Deliveries of one token. A terminal that can't save its token fetches it with each poll; one whose replies are lost may
+/// use up four at once, for polls that are held on broken connections, and then polls every 1 to 5 s. Ten are reached within
+/// the minute in either case.
+const MAX_DELIVERIES: i16 = 10;
+
 /// The first delivery starts the minute in which a terminal whose reply was lost can ask again. `now()` is constant within
-/// a statement, so `purge_at` tells the first delivery.
+/// a statement, so `purge_at` tells the first delivery. `deliveries` stops one above the first refusal.
 const DELIVER: Statement = Statement {
     name: "deliver",
     sql: "UPDATE device_requests
           SET status = 'delivered',
-              purge_at = CASE status WHEN 'approved' THEN now() + interval '60 seconds' ELSE purge_at END
+              purge_at = CASE status WHEN 'approved' THEN now() + interval '60 seconds' ELSE purge_at END,
+              deliveries = least(deliveries + 1, $2 + 2)
           WHERE id = $1 AND status IN ('approved', 'delivered') AND purge_at > now()
-          RETURNING sealed_token, purge_at = now() + interval '60 seconds' AS first,
+          RETURNING sealed_token,
+                    CASE WHEN deliveries <= $2 AND purge_at = now() + interval '60 seconds' THEN 'first'
+                         WHEN deliveries <= $2 THEN 'again'
+                         WHEN deliveries = $2 + 1 THEN 'first_refusal'
+                         ELSE 'refused' END AS outcome,
                     extract(epoch FROM now() - settled_at)::float8 AS after_approval,
                     extract(epoch FROM now() - opened_at)::float8 AS after_opening",
 };
@@ -37,17 +48,34 @@ const TERMINAL: Statement = Statement {
 };
 
 #[derive(Debug, Clone)]
-pub struct Delivery {
-    pub token: SealedToken,
-    /// The time since the approval and since the opening; `None` if it was delivered before.
-    pub first_after: Option<(Duration, Duration)>,
+pub enum Delivery {
+    Token {
+        token: SealedToken,
+        /// The time since the approval and since the opening; `None` if it was delivered before.
+        first_after: Option<(Duration, Duration)>,
+    },
+    /// The terminal has fetched its token [`MAX_DELIVERIES`] times.
+    TooMany {
+        /// Whether it is told so for the first time.
+        first: bool,
+    },
+    NotReady,
+}
+
+#[derive(EnumString)]
+#[strum(serialize_all = "snake_case")]
+enum Outcome {
+    First,
+    Again,
+    FirstRefusal,
+    Refused,
 }
 
 impl Store {
-    /// Marks the grant delivered and returns its sealed token; `None` if none is ready.
-    pub async fn deliver(&self, id: GrantId) -> Result<Option<Delivery>, DatabaseError> {
-        let rows = self.database.rows(DELIVER, &[(&id, Type::BYTEA)], TIMEOUT).await?;
-        rows.first().map(delivery).transpose()
+    /// Marks the grant delivered and returns its sealed token, up to [`MAX_DELIVERIES`] times.
+    pub async fn deliver(&self, id: GrantId) -> Result<Delivery, DatabaseError> {
+        let rows = self.database.rows(DELIVER, &[(&id, Type::BYTEA), (&MAX_DELIVERIES, Type::INT2)], TIMEOUT).await?;
+        rows.first().map_or(Ok(Delivery::NotReady), delivery)
     }
 
     /// What the terminal of an approved grant is doing; `None` if the grant was deleted.
@@ -61,8 +89,15 @@ impl Store {
 }
 
 fn delivery(row: &Row) -> Result<Delivery, DatabaseError> {
-    let Seconds(after_approval) = row.field("after_approval")?;
-    let Seconds(after_opening) = row.field("after_opening")?;
-    let first_after = row.field::<bool>("first")?.then_some((after_approval, after_opening));
-    Ok(Delivery { token: row.field("sealed_token")?, first_after })
+    let first_after = match word(row, "outcome")? {
+        Outcome::First => {
+            let Seconds(after_approval) = row.field("after_approval")?;
+            let Seconds(after_opening) = row.field("after_opening")?;
+            Some((after_approval, after_opening))
+        }
+        Outcome::Again => None,
+        Outcome::FirstRefusal => return Ok(Delivery::TooMany { first: true }),
+        Outcome::Refused => return Ok(Delivery::TooMany { first: false }),
+    };
+    Ok(Delivery::Token { token: row.field("sealed_token")?, first_after })
 }

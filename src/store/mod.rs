@@ -5,6 +5,7 @@
 
 mod abandon;
 mod approve;
+mod began;
 mod claim;
 mod cleanup;
 mod codec;

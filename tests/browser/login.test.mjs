@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,4 +159,51 @@ test('a callback in another browser ends the login', { timeout: 120_000 }, async
   assert.match(stranger.url(), /\/device\/done\/stopped\?reference=[0-9a-f]{8}$/);
   await stranger.context().close();
   assert.equal(await login.ended, 1, login.said.join('\n'));
+});
+
+// A proxy that makes `localhost` an alias of the stand-in's own address, as https://www.example.com may redirect to https://example.com.
+async function aliasing(test) {
+  const proxy = createServer((asked, answer) => {
+    const url = new URL(asked.url);
+    if (url.hostname === 'localhost' && url.pathname === '/oauth/authorize') {
+      url.hostname = '127.0.0.1';
+      answer.writeHead(307, { location: url.href }).end();
+      return;
+    }
+    const passOn = (found) => found.pipe(answer.writeHead(found.statusCode, found.headers));
+    asked.pipe(request(url, { method: asked.method, headers: asked.headers, agent: false }, passOn));
+  });
+  test.after(() => proxy.close());
+  await new Promise((listening) => proxy.listen(0, '127.0.0.1', listening));
+  return `http://127.0.0.1:${proxy.address().port}`;
+}
+
+test('a person follows the link if Postiz is at another address than the form may lead to', { timeout: 120_000 }, async (test) => {
+  const { login, userCode } = await terminal(test);
+  const proxy = await aliasing(test);
+  const context = await browser.newContext({ proxy: { server: proxy, bypass: '<-loopback>' } });
+  test.after(() => context.close());
+  const page = await context.newPage();
+  await page.goto(`${server}/device/verify?code=${userCode}`);
+  const link = page.locator('[data-blocked] a');
+  assert.equal(await link.isVisible(), false);
+  await page.click('button[value=continue]');
+  await link.waitFor();
+  assert.equal(new URL(page.url()).pathname, '/device/verify', 'the browser stays');
+  assert.match(await page.textContent('[data-blocked]'), /Your browser blocked the button/);
+  await assertAccessible(page);
+
+  // Another browser, which has not confirmed the code, gets nowhere with the same link.
+  const address = new URL(await link.getAttribute('href'), server).href;
+  const stranger = await (await browser.newContext()).newPage();
+  await stranger.goto(address);
+  assert.equal(new URL(stranger.url()).pathname, '/device/continue');
+  assert.match(await stranger.textContent('main'), /This code is wrong or no longer valid/);
+  await stranger.context().close();
+
+  await link.click();
+  await page.waitForURL(/127\.0\.0\.1:\d+\/oauth\/authorize\?/);
+  await page.click('button[value=approve]');
+  await page.waitForURL(/\/device\/callback\?/);
+  assert.equal(await login.ended, 0, login.said.join('\n'));
 });

@@ -8,6 +8,18 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_is_told_the_public_address_of_the_api() {
+    let public = "https://postiz.example.com/api";
+    let stage = Stage::with(1, &[("POSTIZ_PUBLIC_API_URL", public)]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    login.decided().await;
+    let body = json!({ "device_code": login.device_code }).to_string();
+    let answer: Value = stage.cli().send("/device/token", JSON, body).await.json().await.unwrap();
+    assert_eq!(answer["api_url"], public);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_opened_by_json_by_a_form_and_by_no_body_at_all() {
     let stage = Stage::new().await;
     let cli = stage.cli();
@@ -252,7 +264,7 @@ async fn every_answer_is_what_the_served_description_says() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("Tested: 10"), "{said}");
+    assert!(said.contains("Tested: 12"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,8 @@
 //! Whole logins, over two replicas.
 
-use crate::support::{Browser, Poll, Stage, eventually};
+use futures_util::future::join_all;
+
+use crate::support::{Browser, Poll, Replica, Stage, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_ends_with_the_token_that_postiz_issued() {
@@ -67,23 +69,34 @@ async fn someone_who_is_signed_out_comes_back_to_the_consent_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reply_lost_on_its_way_can_be_had_again_and_twenty_polls_get_the_same() {
+async fn a_reply_lost_on_its_way_can_be_had_again_and_nine_more_polls_get_the_same() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
     let token = login.decided().await;
-    let polls: Vec<_> = (0..20)
-        .map(|_| {
-            let login = login.clone();
-            tokio::spawn(async move { login.poll().await })
-        })
-        .collect();
-    for poll in polls {
-        assert_eq!(poll.await.unwrap(), token);
+    for poll in join_all((0..9).map(|_| login.poll())).await {
+        assert_eq!(poll, token);
     }
     stage.database.run("UPDATE device_requests SET purge_at = now() - interval '1 second'").await;
     let later = login.poll().await;
     assert!([Poll::error("expired_token"), Poll::error("invalid_grant")].contains(&later), "{later:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_that_fetches_its_token_again_and_again_is_told_that_it_can_not_save_it() {
+    let stage = Stage::with(2, &[]).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    let polls = join_all((0..30).map(|_| login.poll())).await;
+    let (tokens, refusals): (Vec<_>, Vec<_>) = polls.into_iter().partition(|poll| matches!(poll, Poll::Token(_)));
+    assert_eq!(tokens.len(), 10);
+    for refusal in refusals {
+        let Poll::Error(error) = refusal else { unreachable!() };
+        assert!(error.contains("can't save it") && error.contains("~/.postiz"), "{error}");
+    }
+    assert_eq!(login.poll_form().await, Poll::error("invalid_grant"));
+    let logs: String = stage.replicas.iter().map(Replica::log).collect();
+    assert_eq!(logs.matches("the terminal fetches its token again and again").count(), 1, "{logs}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

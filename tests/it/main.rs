@@ -37,6 +37,7 @@ mod secrecy;
 #[cfg(feature = "otlp")]
 mod traces;
 mod transitions;
+mod trials;
 mod troubles;
 mod upgrades;
 mod waiting;

@@ -187,6 +187,39 @@ async fn a_code_confirmed_in_two_browsers_is_flagged_and_the_last_one_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_link_past_the_form_works_only_for_the_browser_that_confirmed_the_code() {
+    let stage = Stage::new().await;
+    let (login, first, _) = stage.at_consent().await;
+    let link = format!("{}/device/continue?code={}", stage.balancer.url(), login.user_code);
+    let again = first.visit(&link).await;
+    assert_eq!(again.url.path(), "/oauth/authorize", "{}", again.text);
+    let states: Vec<_> = stage.postiz.authorizations().into_iter().map(|query| value(&query, "state")).collect();
+    assert_eq!(states.len(), 2);
+    assert_eq!(states[0], states[1], "the same way to Postiz");
+
+    let second = Browser::new();
+    let unbegun = stage.cli().open().await;
+    for (browser, code) in
+        [(&Browser::new(), &login.user_code), (&second, &login.user_code), (&first, &unbegun.user_code)]
+    {
+        let page = browser.visit(&format!("{}/device/continue?code={code}", stage.balancer.url())).await;
+        assert_eq!((page.status, page.url.path()), (400, "/device/continue"), "{}", page.text);
+        assert!(page.says("wrong or no longer valid"), "{}", page.text);
+    }
+    second.confirm(&login).await;
+    assert_eq!(first.visit(&link).await.status, 400, "the last browser to confirm counts");
+    let consent = second.visit(&link).await;
+    second.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    let used = second.visit(&link).await;
+    assert!(used.says("already been used"), "{}", used.text);
+}
+
+fn value(query: &[(String, String)], wanted: &str) -> String {
+    query.iter().find(|(name, _)| name == wanted).unwrap().1.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_page_names_is_served_and_kept_for_ever() {
     let stage = Stage::new().await;
     let page = Browser::new().visit(&format!("{}/device/verify", stage.balancer.url())).await;

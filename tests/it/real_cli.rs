@@ -116,6 +116,22 @@ async fn the_cli_signs_in_through_one_replica_with_the_browser_on_another() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs POSTIZ_CLI"]
+async fn the_cli_says_that_it_can_not_save_its_token() {
+    let stage = Stage::new().await;
+    let cli = RealCli::new(&stage.balancer.url());
+    // A file where its folder should be: nobody can write below it, root included.
+    std::fs::write(cli.home.join(".postiz"), "").unwrap();
+    let (child, code, printed) = cli.log_in().await;
+    let browser = Browser::new();
+    let page = consent(&stage, &browser, &code).await;
+    browser.approve(&page).await;
+    let (status, text) = finished(child, &printed).await;
+    assert_eq!(status, Some(1), "{text}");
+    assert!(text.contains("can't save it") && text.contains("~/.postiz") && text.contains("auth:login"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
 async fn the_cli_hears_of_a_denial() {
     let stage = Stage::new().await;
     let cli = RealCli::new(&stage.balancer.url());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, Status, Step, Terminal, UserCode};
 use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Abandonment, Claim, Entered, Lease, LeaseHolder, Store, Which};
+use postiz_auth_server::store::{Abandonment, Claim, Delivery, Entered, Lease, LeaseHolder, Store, Which};
 
 use strum::VariantArray as _;
 
@@ -59,7 +59,7 @@ impl Grant {
             Status::Approved => self.approve(&lease).await,
             Status::Delivered => {
                 self.approve(&lease).await;
-                assert!(self.store.deliver(self.id).await.unwrap().is_some());
+                assert!(matches!(self.store.deliver(self.id).await.unwrap(), Delivery::Token { .. }));
             }
             Status::Revoked => {
                 assert_eq!(self.store.revoke(Which::UserCode(self.code)).await, Ok(vec![self.id]));
@@ -124,7 +124,7 @@ async fn a_denial_in_mid_exchange_stands() {
     let lease = grant.bring_to(Status::Authorizing).await.unwrap();
     store.deny(grant.code, None).await.unwrap();
     grant.approve(&lease).await;
-    assert!(store.deliver(grant.id).await.unwrap().is_none());
+    assert!(matches!(store.deliver(grant.id).await.unwrap(), Delivery::NotReady));
 }
 
 #[tokio::test(flavor = "multi_thread")]

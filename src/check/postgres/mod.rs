@@ -29,6 +29,7 @@ pub(super) fn findings(config: &Config, inspected: &Result<Inspection, InspectEr
             version(found),
             writable(found),
             rights(config, found),
+            own(found),
             clock(found),
             latency(found),
             connections(config, found),
@@ -108,6 +109,17 @@ fn rights(config: &Config, found: &Inspection) -> Finding {
         "The server creates its tables when it starts, and writes to them at each step. Since PostgreSQL 15, only its \
          owner can create tables in the schema public.",
         format!("As the owner: {}", grants.join(" ")),
+    )
+}
+
+fn own(found: &Inspection) -> Finding {
+    const CHECK: &str = "postgres.own";
+    let Some(table) = &found.postiz_table else { return Finding::ok(CHECK, "It holds no table of Postiz.") };
+    Finding::fail(
+        CHECK,
+        format!("It is Postiz's own database: it holds the table \"{table}\"."),
+        "When Postiz starts, it may drop tables that it does not know, with all logins in progress.",
+        "CREATE DATABASE postiz_auth, and name that in DATABASE_URL.",
     )
 }
 

@@ -24,6 +24,7 @@ fn good() -> Inspection {
         latency: Duration::from_millis(1),
         pooled: false,
         max_connections: 100,
+        postiz_table: None,
         fingerprint: None,
     }
 }
@@ -41,6 +42,8 @@ fn states_that_no_test_database_has_are_judged() {
         ("postgres.connections", Inspection { max_connections: 11, ..good() }, Ok),
         ("postgres.connections", Inspection { max_connections: 10, ..good() }, Warn),
         ("postgres.connections", Inspection { max_connections: 10, pooled: true, ..good() }, Ok),
+        ("postgres.own", good(), Ok),
+        ("postgres.own", Inspection { postiz_table: Some("OAuthApp".to_owned()), ..good() }, Fail),
         ("postgres.rights", Inspection { schema: None, ..good() }, Fail),
     ] {
         let text = format!("{found:?}");

@@ -22,6 +22,8 @@ pub enum Page {
     Done {
         terminal: Terminal,
     },
+    /// The token is stored or delivered, and Postiz refuses it in a trial.
+    TokenRefused,
     /// Approved a second time after the token was delivered. Postiz revoked that token at the second approval.
     Replaced,
     /// Denied by the person, here or at Postiz.

@@ -49,6 +49,7 @@ fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
         Page::Done { terminal: Terminal::SignedIn } => say(Message::new(Tone::Good, &done.signed_in, Next::Nothing)),
         Page::Done { terminal: Terminal::Waiting } => say(Message::new(Tone::Good, &done.waiting, Next::Nothing)),
         Page::Done { terminal: Terminal::Inactive } => say(Message::new(Tone::Wait, &done.inactive, Next::Run)),
+        Page::TokenRefused => say(Message::new(Tone::Bad, &done.token_refused, Next::Nothing)),
         Page::Replaced => say(Message::new(Tone::Bad, &done.replaced, Next::Run)),
         Page::Denied => say(Message::new(Tone::Stop, &done.denied, Next::Run)),
         Page::TryAgain { reason } => say(Message::try_again(*reason, texts)),

@@ -38,6 +38,8 @@ pub(super) struct Common {
     pub(super) approve_again: String,
     pub(super) enter_code: String,
     pub(super) home_page: String,
+    /// Beside a link, if `form-action` has blocked the way to Postiz.
+    pub(super) blocked: String,
     just_now: String,
     minutes_ago: String,
     expires_in: String,
@@ -94,6 +96,7 @@ pub(super) struct Done {
     pub(super) signed_in: Words,
     pub(super) waiting: Words,
     pub(super) inactive: Words,
+    pub(super) token_refused: Words,
     pub(super) replaced: Words,
     pub(super) denied: Words,
 }

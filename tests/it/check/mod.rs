@@ -73,12 +73,20 @@ fn free_port() -> u16 {
 
 /// A server that gives every request this answer.
 async fn answering(answer: &'static str) -> String {
+    serving(move |_| answer.to_owned()).await
+}
+
+/// A server that answers each request by its path.
+async fn serving(answer: impl Fn(&str) -> String + Send + 'static) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let mut request = [0; 4096];
+            let read = stream.read(&mut request).await.unwrap_or(0);
+            let head = String::from_utf8_lossy(&request[..read]).into_owned();
+            let path = head.split(' ').nth(1).and_then(|target| target.split('?').next()).unwrap_or_default();
+            let _ = stream.write_all(answer(path).as_bytes()).await;
         }
     });
     url

@@ -37,6 +37,16 @@ async fn a_database_that_can_not_be_used_fails_with_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn postizs_own_database_fails_in_check_and_in_the_log_at_start() {
+    let mut stage = Stage::empty(Database::new().await, &[]);
+    stage.database.run("CREATE TABLE \"OAuthApp\" (id text)").await;
+    stage.start_replica().await;
+    let line = stage.replicas[0].logged("\"check\":\"postgres.own\"").await;
+    assert_eq!(line["level"].as_str(), Some("ERROR"), "{line}");
+    check(&mut stage, &[]).await.blames("postgres.own", &["OAuthApp", "drop tables", "CREATE DATABASE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_an_unknown_authority_and_a_standby_fail() {
     let (ours, other) = (encryption::issuer("ours"), encryption::issuer("other"));
     let key = KeyPair::generate().unwrap();

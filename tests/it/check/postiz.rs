@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use stand_in::{RegisteredApp, StandIn};
 
-use super::{answering, check, free_port};
+use super::{answering, check, free_port, serving};
 use crate::support::{CLIENT_SECRET, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -34,4 +34,96 @@ async fn a_fault_at_postiz_fails_with_its_cause() {
     let api = postiz.api_url();
     let instead = [("POSTIZ_OAUTH_CLIENT_ID", "pca_tests"), ("POSTIZ_API_URL", api.as_str())];
     check(&mut stage, &instead).await.blames("postiz.callback", &["https://old.example.com/device/callback"]);
+}
+
+const NOT_FOUND: &str = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+fn json(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_front_end_at_another_address_than_postizs_own_fails_with_the_right_one() {
+    let mut stage = Stage::new().await;
+    // Current versions have the document at the first address, older ones at the second, and the oldest at neither.
+    for document in
+        ["/api/.well-known/oauth-authorization-server/mcp-oauth", "/api/.well-known/oauth-authorization-server"]
+    {
+        let api = serving(move |path| match path {
+            _ if path == document => {
+                json("200 OK", r#"{"authorization_endpoint":"https://postiz.example.com/oauth/authorize"}"#)
+            }
+            _ => NOT_FOUND.to_owned(),
+        })
+        .await;
+        let api = format!("{api}/api");
+        let report = check(&mut stage, &[("POSTIZ_API_URL", &api)]).await;
+        report.blames("postiz.front_end", &["Postiz calls itself https://postiz.example.com", "form-action"]);
+        let same = [("POSTIZ_API_URL", api.as_str()), ("POSTIZ_FRONTEND_URL", "https://postiz.example.com/")];
+        let report = check(&mut stage, &same).await;
+        assert!(!report.text.contains("calls itself"), "{}", report.text);
+    }
+    let to_other = "HTTP/1.1 301 Moved\r\nLocation: https://postiz.example.com/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let alias = answering(to_other).await;
+    let report = check(&mut stage, &[("POSTIZ_FRONTEND_URL", &alias)]).await;
+    report.blames("postiz.front_end", &["redirects to https://postiz.example.com.", "form-action"]);
+    let within = serving(|path| match path {
+        "/" => "HTTP/1.1 307 Go\r\nLocation: /auth\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
+        _ => json("200 OK", "{}"),
+    })
+    .await;
+    let report = check(&mut stage, &[("POSTIZ_FRONTEND_URL", &within)]).await;
+    assert_eq!(report.of("postiz.front_end")[0].0, "ok", "{}", report.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_callback_of_a_registered_client_is_right_and_a_secret_that_nobody_asks_for_is_skipped() {
+    let mut stage = Stage::new().await;
+    let public_client = serving(|path| match path {
+        "/api/oauth/authorize" => json("200 OK", r#"{"app":{"redirectUrl":"https://first.example.com/callback"}}"#),
+        "/api/oauth/token" => json("400 Bad Request", r#"{"error":"invalid_grant"}"#),
+        _ => NOT_FOUND.to_owned(),
+    })
+    .await;
+    let api = format!("{public_client}/api");
+    let report = check(&mut stage, &[("POSTIZ_API_URL", &api)]).await;
+    assert_eq!(report.of("postiz.callback")[0].0, "ok", "{}", report.text);
+    let (verdict, text) = &report.of("postiz.client_secret")[0];
+    assert_eq!((*verdict, text.contains("public client")), ("skipped", true), "{}", report.text);
+    // Of an app that was made by hand, Postiz compares nothing.
+    let report = check(&mut stage, &[("POSTIZ_API_URL", &api), ("POSTIZ_OAUTH_CLIENT_ID", "pca_tests")]).await;
+    report.blames("postiz.callback", &["https://first.example.com/callback"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_id_of_postizs_own_sign_in_fails_with_its_cause() {
+    let mut stage = Stage::new().await;
+    let report = check(&mut stage, &[("POSTIZ_OAUTH_CLIENT_ID", "0oa1b2c3")]).await;
+    report.blames("postiz.client_id", &["does not begin with pca_ or pcd_", "Don't share Postiz's environment"]);
+    assert!(!report.text.contains("0oa1b2c3"), "it may be another provider's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_address_that_only_this_network_knows_is_warned_of_unless_terminals_get_another() {
+    let mut stage = Stage::new().await;
+    let verdict = async |stage: &mut Stage, variables: &[(&'static str, &str)]| {
+        let report = check(stage, variables).await;
+        let (verdict, text) = &report.of("postiz.public_api")[0];
+        ((*verdict).to_owned(), text.clone())
+    };
+    let outside = ("SERVER_URL", "https://auth.invalid");
+    let (found, text) = verdict(&mut stage, &[outside]).await;
+    assert!(
+        found == "warn" && text.contains("only this machine knows") && text.contains("POSTIZ_PUBLIC_API_URL"),
+        "{text}"
+    );
+    let internal = ("POSTIZ_PUBLIC_API_URL", "http://postiz:5000/api");
+    let (found, text) = verdict(&mut stage, &[outside, internal]).await;
+    assert!(found == "warn" && text.contains("only this network knows"), "{text}");
+    let public = ("POSTIZ_PUBLIC_API_URL", "https://postiz.example.com/api");
+    assert_eq!(verdict(&mut stage, &[outside, public]).await.0, "ok");
+    assert_eq!(verdict(&mut stage, &[]).await.0, "ok", "all on one machine");
 }

@@ -35,6 +35,17 @@ async fn a_server_url_that_does_not_lead_here_fails_with_its_cause() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_that_mislead_postizs_sign_in_page_are_warned_of() {
+    let mut stage = Stage::new().await;
+    for (url, word) in [("https://auth.google.invalid", "google"), ("https://auth.invalid/settings", "settings")] {
+        let report = check(&mut stage, &[("SERVER_URL", url)]).await;
+        let (verdict, text) = &report.of("server_url.words")[0];
+        assert_eq!((*verdict, text.contains(word)), ("warn", true), "{}", report.text);
+    }
+    assert!(check(&mut stage, &[]).await.of("server_url.words").is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_server_on_this_machine_check_says_so() {
     let mut stage = Stage::empty(Database::new().await, &[]);
     let port = free_port().to_string();

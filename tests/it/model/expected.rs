@@ -24,6 +24,7 @@ pub struct Expected {
     pub spent: bool,
     pub lease: Option<Flight>,
     pub lease_over: bool,
+    pub deliveries: usize,
 }
 
 /// What a callback is told, without its details.
@@ -70,6 +71,7 @@ impl Expected {
             spent: false,
             lease: None,
             lease_over: false,
+            deliveries: 0,
         }
     }
 

@@ -27,6 +27,14 @@ impl Browser {
         Self::from_address(None)
     }
 
+    /// One that has this cookie of a sibling host too.
+    pub fn with_cookie(cookie: &str, url: &str) -> Self {
+        let jar = reqwest::cookie::Jar::default();
+        jar.add_cookie_str(cookie, &url.parse().unwrap());
+        let http = super::http().cookie_provider(jar.into()).redirect(Policy::none());
+        Self { http: http.build().unwrap() }
+    }
+
     /// One that a proxy says has this address.
     pub fn at(address: &str) -> Self {
         Self::from_address(Some(address))

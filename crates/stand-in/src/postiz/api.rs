@@ -5,8 +5,8 @@ use actix_web::web::{Data, Query};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
-use crate::postiz::Event;
 use crate::postiz::state::{Fields, State};
+use crate::postiz::{Event, Subscription};
 
 /// Answers an app's name and callback. It needs the client id and no secret.
 pub(super) async fn registered_app(state: Data<State>, query: Query<Fields>) -> HttpResponse {
@@ -23,7 +23,13 @@ pub(super) async fn registered_app(state: Data<State>, query: Query<Fields>) -> 
 /// Expects the bare token: Postiz does not know `Bearer`.
 pub(super) async fn integrations(request: HttpRequest, state: Data<State>) -> HttpResponse {
     let header = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if header.is_some_and(|token| state.lock().is_live(token)) {
+    let (is_live, subscription) = {
+        let memory = state.lock();
+        (header.is_some_and(|token| memory.is_live(token)), memory.subscription.clone())
+    };
+    if is_live && !matches!(subscription, Subscription::Active) {
+        HttpResponse::Unauthorized().json(json!({ "msg": "No subscription found" }))
+    } else if is_live {
         state.report(Event::TokenUsed);
         HttpResponse::Ok().json(json!([{ "id": "1", "name": "Stand-in channel", "identifier": "x" }]))
     } else {

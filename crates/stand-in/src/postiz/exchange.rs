@@ -1,5 +1,6 @@
 //! The stand-in's token endpoint: a code for a token.
 
+use actix_web::http::header::COOKIE;
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use serde_json::json;
@@ -15,6 +16,8 @@ const SELF_CHECK_CODE: &str = "made-up-by-postiz-auth-server-check";
 /// Exchanges a code, unless the next fault says otherwise.
 pub(super) async fn token(http: HttpRequest, state: Data<State>, body: Bytes) -> HttpResponse {
     let parsed = TokenRequest::parse(http.content_type(), &body);
+    let cookies = http.headers().get_all(COOKIE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    state.lock().cookies.extend(cookies);
     if let Ok(request) = &parsed
         && request.code == SELF_CHECK_CODE
     {

@@ -8,6 +8,7 @@ mod consent;
 mod exchange;
 mod fault;
 mod state;
+mod subscription;
 mod token_request;
 mod wire;
 
@@ -22,6 +23,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 pub use fault::Fault;
 pub use state::{Event, Exchange, RegisteredApp};
+pub use subscription::{Subscription, Trial};
 
 use state::State;
 
@@ -73,6 +75,20 @@ impl StandIn {
 
     pub fn set_redirect_uri(&self, redirect_uri: &str) {
         redirect_uri.clone_into(&mut self.state.lock().app.redirect_uri);
+    }
+
+    pub fn set_subscription(&self, subscription: Subscription) {
+        self.state.lock().subscription = subscription;
+    }
+
+    /// All trials of tokens, oldest first.
+    pub fn trials(&self) -> Vec<Trial> {
+        self.state.lock().trials.clone()
+    }
+
+    /// The `Cookie` headers of all exchanges. A client that does not pass them on leaves this empty.
+    pub fn cookies(&self) -> Vec<String> {
+        self.state.lock().cookies.clone()
     }
 
     /// Makes the next exchanges fail, in this order.
@@ -143,6 +159,7 @@ fn routes(config: &mut ServiceConfig) {
             scope("/api")
                 .service(resource("/oauth/authorize").route(get().to(api::registered_app)))
                 .service(resource("/oauth/token").route(post().to(exchange::token)))
+                .service(resource("/public/v1/is-connected").route(get().to(subscription::is_connected)))
                 .service(resource("/public/v1/integrations").route(get().to(api::integrations)))
                 .default_service(web::to(api::not_found)),
         )

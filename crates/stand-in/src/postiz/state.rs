@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::postiz::Fault;
 use crate::postiz::token_request::TokenRequest;
+use crate::postiz::{Fault, Subscription, Trial};
 
 const CODE_LIFETIME: Duration = Duration::from_mins(10);
 
@@ -90,6 +90,10 @@ pub(super) struct Memory {
     pub(super) exchanges: Vec<Exchange>,
     pub(super) authorizations: Vec<Fields>,
     pub(super) faults: VecDeque<Fault>,
+    pub(super) subscription: Subscription,
+    pub(super) trials: Vec<Trial>,
+    /// The `Cookie` headers at the token endpoint.
+    pub(super) cookies: Vec<String>,
     people: HashMap<Person, Row>,
     /// The person of each valid code.
     owners: HashMap<String, Person>,
@@ -112,6 +116,9 @@ impl State {
             exchanges: Vec::new(),
             authorizations: Vec::new(),
             faults: VecDeque::new(),
+            subscription: Subscription::default(),
+            trials: Vec::new(),
+            cookies: Vec::new(),
             people: HashMap::new(),
             owners: HashMap::new(),
             people_seen: 0,
