@@ -4,11 +4,15 @@ use std::ffi::OsString;
 
 use strsim::levenshtein;
 
+use super::postiz_app::require_both_or_neither;
 use super::problems::Problems;
 use super::server_url::ServerUrlSource;
 use super::variable::{Presence, Variable};
-use super::variables::{self, ALL, Config, Raw};
+use super::variables::{self, ALL, Config, POSTIZ_API_URL, Raw};
 use super::vars::{Vars, bare, unicode};
+
+/// The front end of the default API.
+const POSTIZ_FRONTEND: &str = "https://platform.postiz.com";
 
 pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
     let (vars, not_unicode) = unicode(vars);
@@ -17,8 +21,13 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
         problems.not_unicode(variable);
     }
     let misspelt = misspelt(&vars);
-    match variables::parse(map(&vars), &vars, &mut problems) {
+    let config = variables::parse(map(&vars), &vars, &mut problems);
+    require_both_or_neither(&vars, &mut problems);
+    match config {
         Some(mut config) if problems.is_empty() => {
+            if POSTIZ_API_URL.default() == Some(config.api_url.as_str()) {
+                config.frontend_url = config.frontend_url.or_else(|| POSTIZ_FRONTEND.parse().ok());
+            }
             config.warnings = warnings(&config, &misspelt);
             Ok(config)
         }

@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (1, include_str!("../../migrations/0001_device_requests.sql")),
     (2, include_str!("../../migrations/0002_guess_counters.sql")),
     (3, include_str!("../../migrations/0003_revoked.sql")),
+    (6, include_str!("../../migrations/0006_registered_clients.sql")),
 ];
 
 /// The lock's key is `postiz` in ASCII, so it does not collide with another application's.
@@ -32,9 +33,8 @@ const BEGIN: &str = "SET LOCAL lock_timeout = '30s';
         applied_at timestamptz NOT NULL DEFAULT now()
     );";
 
-/// When the first table was made, in microseconds: different in every database.
-pub(super) const FINGERPRINT: &str =
-    "SELECT (extract(epoch FROM applied_at) * 1000000)::int8 AS made FROM schema_migrations WHERE version = 1";
+/// Different in every database.
+pub(super) const SELF_CHECK_KEY: &str = "SELECT key FROM server_keys WHERE name = 'self_check'";
 
 /// Applies what is missing, and returns the versions that it applied.
 pub(super) async fn apply(pool: &Pool) -> Result<Vec<i32>, AttemptError> {

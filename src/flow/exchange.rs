@@ -37,7 +37,7 @@ impl DeviceFlow {
     ) -> Exchanged {
         let grant = lease.grant.reference();
         info!(grant, "grant claimed: its code is exchanged");
-        let credentials = match self.postiz.exchange(code, browser, state).await {
+        let credentials = match self.postiz.exchange(lease.postiz_client.as_ref(), code, browser, state).await {
             Ok(credentials) => credentials,
             Err(failure) => {
                 if failure.reason == Reason::ClientRefused {
@@ -46,7 +46,8 @@ impl DeviceFlow {
                     warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
                 }
                 // If this fails too, the lease runs out by itself.
-                let _ = self.store.release(lease, failure.spent).await;
+                let client_forgotten = failure.reason == Reason::ClientForgotten;
+                let _ = self.store.release(lease, failure.spent, client_forgotten).await;
                 return Exchanged::Failed(failure);
             }
         };

@@ -18,7 +18,7 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
         CallbackOutcome::InProgress(grant) => (Some(grant), one_moment),
         CallbackOutcome::Replaced(grant) => (Some(grant), Page::Replaced),
         CallbackOutcome::Denied(grant) => (Some(grant), Page::Denied),
-        CallbackOutcome::TryAgain(grant, reason) => (Some(grant), Page::TryAgain { reason }),
+        CallbackOutcome::TryAgain(grant, reason) => (Some(grant), Page::TryAgain { reason, retry: Retry::Reload }),
         CallbackOutcome::ApproveAgain { grant, user_code, reason } => {
             (Some(grant), Page::ApproveAgain { user_code: user_code.to_string(), reason })
         }

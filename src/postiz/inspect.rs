@@ -4,10 +4,10 @@ use http::StatusCode;
 use oauth2::PkceCodeChallenge;
 use serde::Deserialize;
 
-use crate::error_chain::error_chain;
 use crate::grant::{BrowserKey, UserCode};
 use crate::outbound;
-use crate::postiz::{ExchangeError, Postiz, Reason};
+use crate::postiz::no_answer::NoAnswer;
+use crate::postiz::{Endpoints, ExchangeError, Postiz, Reason};
 
 /// The authorization code with which the client secret is tested. Postiz issues no such code, and verifies the secret first.
 pub const MADE_UP_CODE: &str = "made-up-by-postiz-auth-server-check";
@@ -23,39 +23,27 @@ pub enum Registered {
     NoApp,
 }
 
-/// Why Postiz gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// No connection, or none that lasted; with the cause.
-    Unreachable(String),
-    /// An answer that Postiz's API does not give, by its status.
-    NotTheApi(u16),
-    /// Postiz itself failed, by its status.
-    Failed(u16),
-}
-
 impl Postiz {
-    /// Sends what a dynamically registered app requires, too.
-    pub async fn registered(&self) -> Result<Registered, NoAnswer> {
-        let mut url = self.app_url.clone();
+    /// Sends what a dynamically registered client requires, too.
+    pub async fn registered(&self, client_id: &str) -> Result<Registered, NoAnswer> {
+        let mut url = self.api_url.join("/oauth/authorize");
         url.query_pairs_mut()
-            .append_pair("client_id", self.client.client_id())
+            .append_pair("client_id", client_id)
             .append_pair("response_type", "code")
-            .append_pair("redirect_uri", self.client.redirect_uri().map(|uri| uri.as_str()).unwrap_or_default())
+            .append_pair("redirect_uri", self.callback_url.as_str())
             .append_pair("code_challenge", PkceCodeChallenge::new_random_sha256().0.as_str())
             .append_pair("code_challenge_method", "S256");
-        let answer =
-            self.transport.0.get(url).send().await.map_err(|error| NoAnswer::Unreachable(outbound::cause(error)))?;
+        let answer = self.transport.0.get(url).send().await.map_err(NoAnswer::unreachable)?;
         let status = answer.status();
-        let body = outbound::body(answer).await.map_err(|error| NoAnswer::Unreachable(error_chain(&error)))?;
+        let body = outbound::body(answer).await.map_err(|error| NoAnswer::broken(&error))?;
         read(status, &body)
     }
 
-    /// Whether Postiz accepts the client secret. Exchanges nothing.
+    /// Whether Postiz accepts the app's client secret. Exchanges nothing.
     pub async fn accepts_secret(&self) -> Result<bool, ExchangeError> {
         let browser = BrowserKey::random();
         let state = browser.state(UserCode::random());
-        match self.try_exchange(MADE_UP_CODE, &browser, &state).await {
+        match self.try_exchange(None, MADE_UP_CODE, &browser, &state).await {
             Err(ExchangeError { reason: Reason::CodeRefused, .. }) => Ok(true),
             Err(ExchangeError { reason: Reason::ClientRefused, .. }) => Ok(false),
             Err(other) => Err(other),
@@ -65,9 +53,9 @@ impl Postiz {
     }
 
     /// The status of the front end's first page. People may reach it even if this machine does not.
-    pub async fn front_end(&self) -> Result<StatusCode, NoAnswer> {
-        let answer = self.transport.0.get(self.frontend_url.clone()).send().await;
-        answer.map(|answer| answer.status()).map_err(|error| NoAnswer::Unreachable(outbound::cause(error)))
+    pub async fn first_page(&self, endpoints: &Endpoints) -> Result<StatusCode, NoAnswer> {
+        let answer = self.transport.0.get(endpoints.front_end()).send().await;
+        answer.map(|answer| answer.status()).map_err(NoAnswer::unreachable)
     }
 }
 
@@ -96,8 +84,7 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Registered, NoAnswer> {
             Some(message) if message.contains("redirect_uri") => Ok(Registered::OtherCallback),
             _ => Err(NoAnswer::NotTheApi(status.as_u16())),
         },
-        failed if failed.is_server_error() => Err(NoAnswer::Failed(failed.as_u16())),
-        other => Err(NoAnswer::NotTheApi(other.as_u16())),
+        other => Err(NoAnswer::of_status(other)),
     }
 }
 

@@ -41,7 +41,7 @@ const CLAIM: Statement = Statement {
                   OR (status IN ('authorizing', 'approved') AND $3 <> ALL(codes) AND cardinality(codes) < $6))
               RETURNING id
           )
-          SELECT id, user_code, sealing_key,
+          SELECT id, user_code, sealing_key, postiz_client_id,
                  CASE
                      WHEN browser IS DISTINCT FROM $2 THEN 'wrong_browser'
                      WHEN EXISTS (SELECT 1 FROM changed) THEN 'claimed'
@@ -130,8 +130,8 @@ fn claim(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Claim, Databa
     let (grant, user_code) = (row.field("id")?, row.field("user_code")?);
     Ok(match word(row, "outcome")? {
         Outcome::Claimed => {
-            let sealing_key = row.field("sealing_key")?;
-            Claim::Claimed(Lease { grant, user_code, sealing_key, code: *code, holder: holder.clone() })
+            let (sealing_key, postiz_client) = (row.field("sealing_key")?, row.field("postiz_client_id")?);
+            Claim::Claimed(Lease { grant, user_code, sealing_key, postiz_client, code: *code, holder: holder.clone() })
         }
         Outcome::InProgress => Claim::InProgress(grant),
         Outcome::SignedIn => Claim::Approved(grant, Terminal::SignedIn),

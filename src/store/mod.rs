@@ -29,7 +29,7 @@ pub use claim::Claim;
 pub use cleanup::DeletedBecause;
 pub use deliver::Delivery;
 pub use deny::Denial;
-pub use enter::{Entered, GrantView};
+pub use enter::{Begun, Entered, GrantView};
 pub use feed::DecisionFeed;
 pub use handle::Store;
 pub use lookup::Paced;
@@ -37,7 +37,7 @@ pub use revoke::Which;
 pub use values::{Lease, LeaseHolder, Standing};
 
 /// The tables that the statements read and write.
-pub const TABLES: &[&str] = &["device_requests", "guess_counters", "schema_migrations"];
+pub const TABLES: &[&str] = &["device_requests", "guess_counters", "schema_migrations", "server_keys"];
 
 impl Store {
     /// Batches run on `runtime`, which must outlive every request.

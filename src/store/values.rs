@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::grant::{GrantId, SealingKey, UserCode};
+use crate::grant::{GrantId, PostizClientId, SealingKey, UserCode};
 use crate::secret::Digest;
 
 /// Tells one callback's attempts from another's: a random number for each callback.
@@ -22,6 +22,8 @@ pub struct Lease {
     pub grant: GrantId,
     pub user_code: UserCode,
     pub sealing_key: SealingKey,
+    /// The client that was registered for this grant, if one was.
+    pub postiz_client: Option<PostizClientId>,
     pub(super) code: Digest,
     pub(super) holder: LeaseHolder,
 }

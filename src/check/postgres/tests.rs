@@ -24,7 +24,7 @@ fn good() -> Inspection {
         latency: Duration::from_millis(1),
         pooled: false,
         max_connections: 100,
-        fingerprint: None,
+        self_check_key: None,
     }
 }
 

@@ -65,7 +65,7 @@ fn a_code_confirmed_in_another_browser_is_flagged() {
 
 #[test]
 fn a_failed_exchange_offers_the_step_that_can_succeed() {
-    let html = english(&Page::TryAgain { reason: Reason::Slow });
+    let html = english(&Page::TryAgain { reason: Reason::Slow, retry: Retry::Reload });
     assert_eq!(select(&html, r#"main a[href=""]"#).len(), 1, "the same URL, with its query");
     let html = english(&Page::ApproveAgain { user_code: "BCDF-GHJK".to_owned(), reason: Reason::CodeRefused });
     let fields: Vec<_> =
