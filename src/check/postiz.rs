@@ -101,12 +101,12 @@ pub(super) fn findings(config: &Config, answers: &Answers) -> Vec<Finding> {
         ClientAnswers::App { client_id, registered, accepts_secret } => {
             let mut findings = vec![api(config, registered.as_ref().err())];
             findings.extend(match registered {
-                Ok(registered) => [
-                    client(client_id, registered),
-                    callback(config, registered),
-                    secret(registered, *accepts_secret),
-                ],
-                Err(_) => [CLIENT, CALLBACK, SECRET].map(|check| Finding::skipped(check, "Postiz has to answer first.")),
+                Ok(registered) => {
+                    [client(client_id, registered), callback(config, registered), secret(registered, *accepts_secret)]
+                }
+                Err(_) => {
+                    [CLIENT, CALLBACK, SECRET].map(|check| Finding::skipped(check, "Postiz has to answer first."))
+                }
             });
             findings
         }

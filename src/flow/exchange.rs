@@ -46,8 +46,11 @@ impl DeviceFlow {
                     warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
                 }
                 // If this fails too, the lease runs out by itself.
-                let client_forgotten = failure.reason == Reason::ClientForgotten;
-                let _ = self.store.release(lease, failure.spent, client_forgotten).await;
+                let _ = if failure.reason == Reason::ClientForgotten {
+                    self.store.release_without_client(lease).await
+                } else {
+                    self.store.release(lease, failure.spent).await
+                };
                 return Exchanged::Failed(failure);
             }
         };

@@ -44,7 +44,11 @@ impl UpstreamMetrics {
     }
 
     pub fn register_registrations(&self, registry: &mut Registry) {
-        registry.register("registrations", "Registrations of clients at Postiz by how they ended", self.outcomes.clone());
+        registry.register(
+            "registrations",
+            "Registrations of clients at Postiz by how they ended",
+            self.outcomes.clone(),
+        );
         registry.register_with_unit(
             "registration",
             "Duration of registrations of clients at Postiz",

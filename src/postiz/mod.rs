@@ -7,6 +7,7 @@ mod discovery;
 mod exchange;
 mod failure;
 mod inspect;
+mod metadata;
 mod no_answer;
 mod registration;
 mod token_response;
@@ -24,13 +25,13 @@ use url::Url;
 use crate::config::{BaseUrl, Config, PostizApp};
 use crate::grant::{BrowserKey, PostizClientId, State};
 use crate::metrics::UpstreamMetrics;
-use discovery::{Knowledge, Needs};
+use metadata::{Knowledge, Needs};
 use token_response::PostizToken;
 use transport::Transport;
 
-pub use discovery::{DiscoveryError, Endpoints, Unusable};
 pub use failure::{ExchangeError, Reason, RegistrationError};
 pub use inspect::{MADE_UP_CODE, Registered};
+pub use metadata::{DiscoveryError, Endpoints, Unusable};
 pub use no_answer::NoAnswer;
 pub use registration::client_name;
 
@@ -46,6 +47,9 @@ type PostizClient = Client<
     EndpointNotSet,
     EndpointSet,
 >;
+
+/// Registrations under way in this process: a Postiz that stalls holds no more requests than these.
+const MAX_REGISTRATIONS: usize = 32;
 
 pub struct Postiz {
     transport: Transport,
@@ -84,7 +88,7 @@ impl Postiz {
             app,
             knowledge: watch::Sender::new(needs.known()),
             needs,
-            registering: Semaphore::new(registration::MAX_CONCURRENT),
+            registering: Semaphore::new(MAX_REGISTRATIONS),
             exchanges: UpstreamMetrics::new(labels(&Reason::OF_EXCHANGES).into_iter().chain([failure::GRANTED])),
             registrations: UpstreamMetrics::new(
                 labels(&Reason::OF_REGISTRATIONS).into_iter().chain([failure::REGISTERED, failure::BUSY]),

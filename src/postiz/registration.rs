@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument as _, error, trace_span};
 
 use crate::grant::{PostizClientId, UserCode};
-use crate::postiz::discovery::Endpoints;
 use crate::postiz::failure::{BUSY, REGISTERED, Reason, RegistrationError};
+use crate::postiz::metadata::Endpoints;
 use crate::postiz::transport::TransportError;
 use crate::postiz::{Postiz, Registered};
 
@@ -25,8 +25,6 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 const RETRY_DELAY: Duration = Duration::from_millis(300);
 /// Looking whether Postiz still knows a client. If there is no answer by then, it probably does.
 const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
-/// Registrations under way in this process: a Postiz that stalls holds no more requests than these.
-pub(super) const MAX_CONCURRENT: usize = 32;
 
 /// By what people recognise a grant on Postiz's consent page and under *Approved Apps*: at most 100 characters, where Postiz
 /// cuts it. `opened` is the time in UTC.
@@ -83,7 +81,8 @@ impl Postiz {
             "grant_types": ["authorization_code"],
             "response_types": ["code"],
         });
-        let request = Request::builder().method(Method::POST).uri(url.as_str()).header(CONTENT_TYPE, "application/json");
+        let request =
+            Request::builder().method(Method::POST).uri(url.as_str()).header(CONTENT_TYPE, "application/json");
         let request = request.body(body.to_string().into_bytes()).map_err(|_| Reason::RegistrationRefused)?;
         let answer = self.transport.send(request).await.map_err(|error| self.failed(error))?;
         if answer.status() != StatusCode::OK {

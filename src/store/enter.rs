@@ -197,8 +197,7 @@ impl Store {
     ) -> Result<Entered<Begun>, DatabaseError> {
         let state = browser.state(code).digest();
         let more: [Parameter<'_>; 3] = [(&state, Type::BYTEA), (&registered, Type::TEXT), (&seen, Type::TEXT)];
-        let begun =
-            |row: &Row| Ok(Begun { grant: row.field("id")?, postiz_client: row.field("postiz_client_id")? });
+        let begun = |row: &Row| Ok(Begun { grant: row.field("id")?, postiz_client: row.field("postiz_client_id")? });
         self.enter(BEGIN, code, client, Some(browser), &more, begun).await
     }
 

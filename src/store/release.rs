@@ -19,9 +19,17 @@ const RELEASE: Statement = Statement {
 };
 
 impl Store {
-    /// `code_spent` says that Postiz does not accept the code any more, `client_forgotten` that it does not know the client
-    /// that was registered for this grant.
-    pub async fn release(&self, lease: &Lease, code_spent: bool, client_forgotten: bool) -> Result<(), DatabaseError> {
+    /// `code_spent` says that Postiz does not accept the code any more.
+    pub async fn release(&self, lease: &Lease, code_spent: bool) -> Result<(), DatabaseError> {
+        self.give_back(lease, code_spent, false).await
+    }
+
+    /// Postiz does not know the client that was registered for this grant, so its code is worthless too.
+    pub async fn release_without_client(&self, lease: &Lease) -> Result<(), DatabaseError> {
+        self.give_back(lease, true, true).await
+    }
+
+    async fn give_back(&self, lease: &Lease, code_spent: bool, client_forgotten: bool) -> Result<(), DatabaseError> {
         let holder = lease.holder.0.as_slice();
         let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
             (&lease.grant, Type::BYTEA),

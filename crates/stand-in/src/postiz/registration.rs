@@ -67,7 +67,10 @@ pub(super) async fn register(http: HttpRequest, state: Data<State>, body: Bytes)
     let uris: Option<Vec<String>> = uris.map(|uri| uri.as_str().map(str::to_owned)).collect();
     let uris = uris.filter(|uris| !uris.is_empty() && uris.iter().all(|uri| is_allowed(uri)));
     let Some(redirect_uris) = uris.filter(|_| !state.lock().verifies_domains) else {
-        return refused("invalid_redirect_uri", "redirect_uris must be https or on this machine, and of a verified domain");
+        return refused(
+            "invalid_redirect_uri",
+            "redirect_uris must be https or on this machine, and of a verified domain",
+        );
     };
     let is_public = match request["token_endpoint_auth_method"].as_str() {
         Some("none") => true,

@@ -164,7 +164,12 @@ impl State {
             owners: HashMap::new(),
             people_seen: 0,
         };
-        Self { memory: Mutex::new(memory), exchange_recorded: Notify::new(), registration_recorded: Notify::new(), events }
+        Self {
+            memory: Mutex::new(memory),
+            exchange_recorded: Notify::new(),
+            registration_recorded: Notify::new(),
+            events,
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
