@@ -88,7 +88,6 @@ fn all_problems_are_reported_at_once() {
         names(&problems),
         [
             "DATABASE_URL",
-            "POSTIZ_OAUTH_CLIENT_ID",
             "POSTIZ_OAUTH_CLIENT_SECRET",
             "PORT",
             "SERVER_URL",
@@ -97,6 +96,7 @@ fn all_problems_are_reported_at_once() {
             "LOG_FORMAT",
             "CLIENT_IP_SOURCE",
             "TRUSTED_PROXIES",
+            "POSTIZ_OAUTH_CLIENT_ID",
         ]
     );
     let text = problems.to_string();
