@@ -51,7 +51,7 @@ pub enum StartError {
 pub struct App;
 
 impl App {
-    /// Serves on `listener`; does not wait for the database.
+    /// Serves on `listener`; waits neither for the database nor for Postiz.
     ///
     /// Has to be called on a multi-thread runtime, on which database connections live.
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
@@ -88,6 +88,8 @@ fn background(config: &Config, flow: &DeviceFlow, runtime: &Handle) -> Result<()
     let database = flow.store().database().clone();
     let migrations = async move { stopping.run_until_cancelled(database.keep_migrated()).await };
     runtime.spawn(migrations);
+    let (postiz, stopping) = (flow.clone(), flow.stopping().clone());
+    runtime.spawn(async move { stopping.run_until_cancelled(postiz.postiz().keep_discovered()).await });
     let deciding = flow.clone();
     runtime.spawn(async move { deciding.follow_decisions().await });
     let cleaning = flow.clone();
@@ -147,6 +149,12 @@ pub struct Running {
 impl Running {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns if Postiz turns out not to offer what the configuration needs, before it was ever usable. The log says what
+    /// the operator has to do.
+    pub async fn postiz_unusable(&self) {
+        self.deps.flow.postiz().unusable().await;
     }
 
     /// Stops. `/health` is 503 for `DRAIN_SECONDS`, while all else is served. Then held polls are answered, and requests

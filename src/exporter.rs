@@ -50,7 +50,8 @@ fn registry(flow: &DeviceFlow) -> Registry {
     registry.register("build", "Version of this server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     flow.metrics().register(&mut registry);
     flow.limit_metrics().register(&mut registry);
-    flow.postiz().exchanges().register(&mut registry);
+    flow.postiz().exchanges().register_exchanges(&mut registry);
+    flow.postiz().registrations().register_registrations(&mut registry);
     flow.store().batches().register(&mut registry);
     registry.register_collector(Box::new(Gauges(flow.clone())));
     registry

@@ -56,6 +56,7 @@ fn confirmations() -> Vec<Sample> {
         proximity: Proximity::SameNetwork,
         terminal: Terminal::Waiting,
         several_browsers: false,
+        has_own_client: true,
     };
     let cannot_tell = || Confirmation { proximity: Proximity::CannotTell, ..here() };
     let other =
@@ -68,6 +69,8 @@ fn confirmations() -> Vec<Sample> {
         ("confirm-other-network", Confirmation { prefilled: true, ..other() }),
         ("confirm-no-address", Confirmation { requester: None, viewer: None, ..cannot_tell() }),
         ("confirm-inactive", Confirmation { terminal: Terminal::Inactive, ..here() }),
+        ("confirm-app", Confirmation { has_own_client: false, ..here() }),
+        ("confirm-app-inactive", Confirmation { has_own_client: false, terminal: Terminal::Inactive, ..here() }),
         ("confirm-several-browsers", Confirmation { several_browsers: true, ..here() }),
         ("typed", other()),
         ("typed-unknown-network", Confirmation { prefilled: false, requester: Some(LONGEST), ..cannot_tell() }),
@@ -78,6 +81,7 @@ fn confirmations() -> Vec<Sample> {
 }
 
 fn outcomes() -> Vec<Sample> {
+    let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("continue".to_owned()) };
     let approve_again = |reason| Page::ApproveAgain { user_code: CODE.to_owned(), reason };
     vec![
         ("done-signed-in", Page::Done { terminal: Terminal::SignedIn }),
@@ -86,9 +90,11 @@ fn outcomes() -> Vec<Sample> {
         ("done-token-refused", Page::TokenRefused),
         ("replaced", Page::Replaced),
         ("denied", Page::Denied),
-        ("try-again-unreachable", Page::TryAgain { reason: Reason::Unreachable }),
-        ("try-again-slow", Page::TryAgain { reason: Reason::Slow }),
-        ("try-again-client-refused", Page::TryAgain { reason: Reason::ClientRefused }),
+        ("try-again-unreachable", Page::TryAgain { reason: Reason::Unreachable, retry: Retry::Reload }),
+        ("try-again-slow", Page::TryAgain { reason: Reason::Slow, retry: Retry::Reload }),
+        ("try-again-registration", Page::TryAgain { reason: Reason::Slow, retry: submit() }),
+        ("try-again-registration-refused", Page::TryAgain { reason: Reason::RegistrationRefused, retry: submit() }),
+        ("try-again-client-refused", Page::TryAgain { reason: Reason::ClientRefused, retry: Retry::Reload }),
         ("approve-again-failed", approve_again(Reason::Failed)),
         ("approve-again-code-refused", approve_again(Reason::CodeRefused)),
         ("approve-again-unreadable", approve_again(Reason::Unreadable)),

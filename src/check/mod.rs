@@ -1,7 +1,8 @@
 //! Checks a set-up without a person: for the command `check`, and in the log at start.
 //!
-//! Nothing is changed anywhere: Postgres is only read, Postiz is asked for what it tells anyone, and the client secret is
-//! tried with a made-up authorization code.
+//! Postgres is only read. Postiz is asked for what it tells anyone, and a client secret is tried with a made-up
+//! authorization code. Without an app, the command registers one client at Postiz, which nobody uses and Postiz deletes
+//! after 30 days; a start does not.
 
 mod client_address;
 mod configuration;
@@ -16,10 +17,13 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::db::{self, Database};
+use crate::db::{self, Database, InspectError, Inspection};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
+use crate::secret::Secret;
 use crate::store;
+
+use postiz::Probe;
 
 pub use configuration::problems;
 pub use report::{Finding, Report, Verdict};
@@ -30,11 +34,22 @@ const DATABASE_START: Duration = Duration::from_secs(30);
 const TRIES: usize = 4;
 const RETRY_DELAY: Duration = Duration::from_secs(15);
 
-/// Takes ten seconds at most.
+/// Takes twenty seconds at most.
 pub async fn run(config: &Config) -> Result<Report, SetupError> {
     let http = outbound::client()?;
-    let ((backends, database), reached) = tokio::join!(backends(config, &http), server_url::reach(config, &http));
-    let findings = [configuration::warnings(config), server_url::findings(config, &reached, database), backends];
+    let postiz = Postiz::new(config, http.clone());
+    let inside = async {
+        let inspected = inspect(config).await;
+        let reached = server_url::reach(config, &http, key(&inspected)).await;
+        (inspected, reached)
+    };
+    let ((inspected, reached), answers) = tokio::join!(inside, postiz::ask(&postiz, config, Probe::Register));
+    let findings = [
+        configuration::warnings(config),
+        server_url::findings(config, &reached),
+        postgres::findings(config, &inspected),
+        postiz::findings(config, &answers),
+    ];
     Ok(Report::new(findings.concat()))
 }
 
@@ -42,12 +57,14 @@ pub async fn run(config: &Config) -> Result<Report, SetupError> {
 pub async fn at_start(config: Config, database: Database, http: reqwest::Client, stopping: CancellationToken) {
     let work = async {
         let _ = timeout(DATABASE_START, database.migrated()).await;
-        let (backends, database) = backends(&config, &http).await;
-        Report::new(backends).log("Postgres and Postiz");
+        let postiz = Postiz::new(&config, http.clone());
+        let (inspected, answers) = tokio::join!(inspect(&config), postiz::ask(&postiz, &config, Probe::OnlyLook));
+        let findings = [postgres::findings(&config, &inspected), postiz::findings(&config, &answers)].concat();
+        Report::new(findings).log("Postgres and Postiz");
         let mut tries = 1;
         loop {
-            let reached = server_url::reach(&config, &http).await;
-            let report = Report::new(server_url::findings(&config, &reached, database));
+            let reached = server_url::reach(&config, &http, key(&inspected)).await;
+            let report = Report::new(server_url::findings(&config, &reached));
             if report.verdict != Verdict::Fail || tries == TRIES {
                 return report.log("SERVER_URL");
             }
@@ -61,10 +78,11 @@ pub async fn at_start(config: Config, database: Database, http: reqwest::Client,
     }
 }
 
-/// Postgres and Postiz; and the fingerprint of our database.
-async fn backends(config: &Config, http: &reqwest::Client) -> (Vec<Finding>, Option<i64>) {
-    let postiz = Postiz::new(config, http.clone());
-    let (inspected, answers) = tokio::join!(db::inspect(&config.database, store::TABLES), postiz::ask(&postiz));
-    let findings = [postgres::findings(config, &inspected), postiz::findings(config, &answers)].concat();
-    (findings, inspected.ok().and_then(|found| found.fingerprint))
+async fn inspect(config: &Config) -> Result<Inspection, InspectError> {
+    db::inspect(&config.database, store::TABLES).await
+}
+
+/// By which a server on the same database is recognised.
+fn key(inspected: &Result<Inspection, InspectError>) -> Option<&Secret> {
+    inspected.as_ref().ok()?.self_check_key.as_ref()
 }

@@ -11,6 +11,7 @@ use crate::config::{Config, ServerUrlSource};
 use crate::http::self_check;
 use crate::http::self_check_key::{Challenge, ObservedRequest, SelfCheckKey};
 use crate::outbound;
+use crate::secret::Secret;
 
 const REACH: &str = "server_url.reach";
 const HTTPS: &str = "server_url.https";
@@ -21,8 +22,10 @@ const WORDS: &str = "server_url.words";
 pub(super) enum Reached {
     /// This server or another replica.
     Ourselves(ObservedRequest),
-    /// An auth server with another client secret, by its issuer.
+    /// An auth server on another database, by its issuer.
     OtherServer(String),
+    /// An auth server. Whether it is this one can't be said without the key in our database.
+    SomeServer,
     /// Something else, by its status.
     SomethingElse(u16),
     /// To this location.
@@ -38,8 +41,10 @@ pub(super) fn is_outside(config: &Config) -> bool {
     config.server_url.is_https() || !config.server_url.is_loopback()
 }
 
-pub(super) async fn reach(config: &Config, http: &reqwest::Client) -> Reached {
-    let (key, challenge) = (SelfCheckKey::new(&config.client_secret), Challenge::random());
+/// `stored` is the key in the database at `DATABASE_URL`, if that could be read.
+pub(super) async fn reach(config: &Config, http: &reqwest::Client, stored: Option<&Secret>) -> Reached {
+    let key = SelfCheckKey::new(stored.cloned().unwrap_or_else(Secret::random));
+    let challenge = Challenge::random();
     let url = config.server_url.join(self_check::PATH);
     let mut request = http.get(url).header(self_check::HEADER, key.header(&challenge));
     if is_outside(config) {
@@ -63,7 +68,11 @@ pub(super) async fn reach(config: &Config, http: &reqwest::Client) -> Reached {
     }
     match json::<ObservedRequest>(answer).await {
         Some(observed) if key.verifies(&challenge, &observed) => Reached::Ourselves(observed),
-        _ => issuer(config, http).await.map_or(Reached::SomethingElse(status.as_u16()), Reached::OtherServer),
+        _ => match issuer(config, http).await {
+            Some(issuer) if stored.is_some() => Reached::OtherServer(issuer),
+            Some(_) => Reached::SomeServer,
+            None => Reached::SomethingElse(status.as_u16()),
+        },
     }
 }
 
@@ -83,9 +92,8 @@ async fn json<T: DeserializeOwned>(answer: reqwest::Response) -> Option<T> {
     serde_json::from_slice(&outbound::body(answer).await.ok()?).ok()
 }
 
-/// `database` is the fingerprint of the database at `DATABASE_URL`.
-pub(super) fn findings(config: &Config, reached: &Reached, database: Option<i64>) -> Vec<Finding> {
-    let mut findings = vec![https(config), leads_here(config, reached, database)];
+pub(super) fn findings(config: &Config, reached: &Reached) -> Vec<Finding> {
+    let mut findings = vec![https(config), leads_here(config, reached)];
     findings.extend(config.misleading_word().map(|word| {
         Finding::warn(
             WORDS,
@@ -123,25 +131,18 @@ fn https(config: &Config) -> Finding {
     }
 }
 
-fn leads_here(config: &Config, reached: &Reached, database: Option<i64>) -> Finding {
+fn leads_here(config: &Config, reached: &Reached) -> Finding {
     let url = &config.server_url;
     let why = "Terminals and browsers use this address, and Postiz sends people back to it.";
     match reached {
-        Reached::Ourselves(observed) => match (observed.database, database) {
-            (Some(theirs), Some(ours)) if theirs != ours => Finding::fail(
-                REACH,
-                format!("{url} leads to a server with the same client secret and another database."),
-                "An older installation still has the name: nobody reaches this one.",
-                "Point the name, or the proxy, to this installation; stop the other one.",
-            ),
-            _ => Finding::ok(REACH, format!("{url} leads to this server.")),
-        },
+        Reached::Ourselves(_) => Finding::ok(REACH, format!("{url} leads to this server.")),
+        Reached::SomeServer => Finding::skipped(REACH, "PostgreSQL has to answer first."),
         Reached::OtherServer(issuer) => Finding::fail(
             REACH,
-            format!("{url} leads to another auth server, with the issuer {issuer}."),
-            why,
-            "Point the name, or the proxy, here. If the variables have changed, restart the server first. If it is this \
-             server, correct the clocks: they may differ by five minutes.",
+            format!("{url} leads to another auth server, which uses another database. Its issuer is {issuer}."),
+            "Nobody reaches this server. Often an older installation still has the name.",
+            "Point the name, or the proxy, to this installation. If the variables have changed, restart the server first. If \
+             it is this server, correct the clocks: they may differ by five minutes.",
         ),
         Reached::SomethingElse(status) => Finding::fail(
             REACH,

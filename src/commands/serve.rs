@@ -4,12 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
+use tracing::field::display;
 use tracing::{error, info, warn};
 
 use crate::app::{App, listen};
 use crate::commands::output::configuration;
 use crate::commands::signals;
-use crate::config::{Config, ServerUrlSource};
+use crate::config::{Config, PostizApp, Problems, ServerUrlSource};
 use crate::telemetry;
 
 pub(super) async fn run() -> ExitCode {
@@ -27,9 +28,12 @@ pub(super) async fn run() -> ExitCode {
         }
     };
     introduce(&config, running.address());
-    signals::stop_signal().await;
+    let code = tokio::select! {
+        () = signals::stop_signal() => ExitCode::SUCCESS,
+        () = running.postiz_unusable() => ExitCode::from(Problems::EXIT_CODE),
+    };
     running.stop().await;
-    ExitCode::SUCCESS
+    code
 }
 
 fn introduce(config: &Config, address: SocketAddr) {
@@ -40,8 +44,16 @@ fn introduce(config: &Config, address: SocketAddr) {
         ServerUrlSource::Default => "the default".to_owned(),
     };
     info!(server_url = %config.server_url, chosen, "public address of this server");
-    info!(callback_url = %config.callback_url(), "register this callback URL with the app at Postiz");
-    info!(frontend_url = %config.frontend_url, api_url = %config.api_url, "addresses of Postiz");
+    match config.postiz_app() {
+        PostizApp::ByHand { .. } => {
+            info!(callback_url = %config.callback_url(), "register this callback URL with the app at Postiz");
+        }
+        PostizApp::Registered => {
+            info!(callback_url = %config.callback_url(), "a client is registered at Postiz for each login");
+        }
+    }
+    let frontend_url = config.frontend_url.as_ref().map(display);
+    info!(frontend_url, api_url = %config.api_url, "addresses of Postiz");
     info!(database = %config.database, tls = %config.database.tls.mode, "database");
     for warning in &config.warnings {
         warn!("{warning}");

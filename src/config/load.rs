@@ -4,11 +4,15 @@ use std::ffi::OsString;
 
 use strsim::levenshtein;
 
+use super::postiz_app::require_both_or_neither;
 use super::problems::Problems;
 use super::server_url::ServerUrlSource;
 use super::variable::{Presence, Variable};
-use super::variables::{self, ALL, Config, Raw};
+use super::variables::{self, ALL, Config, POSTIZ_API_URL, Raw};
 use super::vars::{Vars, bare, unicode};
+
+/// The front end of the default API.
+const POSTIZ_FRONTEND: &str = "https://platform.postiz.com";
 
 pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
     let (vars, not_unicode) = unicode(vars);
@@ -17,8 +21,13 @@ pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Resu
         problems.not_unicode(variable);
     }
     let misspelt = misspelt(&vars);
-    match variables::parse(map(&vars), &vars, &mut problems) {
+    let config = variables::parse(map(&vars), &vars, &mut problems);
+    require_both_or_neither(&vars, &mut problems);
+    match config {
         Some(mut config) if problems.is_empty() => {
+            if POSTIZ_API_URL.default() == Some(config.api_url.as_str()) {
+                config.frontend_url = config.frontend_url.or_else(|| POSTIZ_FRONTEND.parse().ok());
+            }
             config.warnings = warnings(&config, &misspelt);
             Ok(config)
         }
@@ -49,7 +58,7 @@ fn map(vars: &Vars) -> Raw {
 fn warnings(config: &Config, misspelt: &[(&str, &str)]) -> Vec<String> {
     let mut warnings = config.database.warnings.clone();
     warnings.extend(server_url_warnings(config));
-    if !["pca_", "pcd_"].iter().any(|prefix| config.client_id.starts_with(prefix)) {
+    if config.client_id.as_ref().is_some_and(|id| !["pca_", "pcd_"].iter().any(|prefix| id.starts_with(prefix))) {
         warnings.push(
             "POSTIZ_OAUTH_CLIENT_ID does not begin with pca_ or pcd_, as Postiz's client IDs do: Postiz has a variable of \
              the same name for its own sign-in"

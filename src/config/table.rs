@@ -19,7 +19,7 @@ pub(super) fn take<T, F: From<T>>(
         return missing;
     };
     let parsed = match bare(&raw) {
-        Ok(text) if variable.is_required() && text == variable.example => {
+        Ok(text) if variable.secret && text == variable.example => {
             Err("still has the value of .env.example: put your own there".to_owned())
         }
         Ok(text) => parse(text),

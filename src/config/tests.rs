@@ -14,9 +14,9 @@ fn from(vars: &[(&str, &str)]) -> Result<Config, Problems> {
     Config::from_vars(vars.iter().map(|&(name, value)| (name.into(), value.into())))
 }
 
-/// The required variables and these.
+/// The required variable and these.
 fn with(vars: &[(&str, &str)]) -> Result<Config, Problems> {
-    from(&[&[DATABASE_URL, CLIENT_ID, CLIENT_SECRET], vars].concat())
+    from(&[&[DATABASE_URL], vars].concat())
 }
 
 fn names(problems: &Problems) -> Vec<&str> {
@@ -24,17 +24,16 @@ fn names(problems: &Problems) -> Vec<&str> {
 }
 
 #[test]
-fn three_variables_are_enough() {
+fn one_variable_is_enough() {
     let config = with(&[]).unwrap();
     assert_eq!(config.database.to_string(), "db.example.com:5432/auth");
-    assert_eq!(config.client_id, "pca_id");
-    assert_eq!(config.client_secret.expose_secret(), "hunter3");
+    assert!(matches!(config.postiz_app(), PostizApp::Registered));
     assert_eq!(config.port, 3111);
     assert_eq!(config.metrics_port, None);
     assert_eq!(config.server_url.to_string(), "http://localhost:3111");
     assert_eq!(config.server_url_source, ServerUrlSource::Default);
     assert_eq!(config.callback_url().as_str(), "http://localhost:3111/device/callback");
-    assert_eq!(config.frontend_url.to_string(), "https://platform.postiz.com");
+    assert_eq!(config.frontend_url.unwrap().to_string(), "https://platform.postiz.com");
     assert_eq!(config.api_url.to_string(), "https://api.postiz.com");
     assert_eq!(config.long_poll, Duration::from_secs(20));
     assert_eq!(config.device_code_ttl, Duration::from_mins(15));
@@ -44,6 +43,30 @@ fn three_variables_are_enough() {
     assert_eq!(config.trusted_proxies, []);
     assert_eq!(config.platform, None);
     assert_eq!(config.warnings, [] as [&str; 0]);
+}
+
+#[test]
+fn an_app_has_an_id_and_a_secret_or_there_is_none() {
+    let config = with(&[CLIENT_ID, CLIENT_SECRET]).unwrap();
+    let PostizApp::ByHand { client_id, client_secret } = config.postiz_app() else { panic!("no app") };
+    assert_eq!((client_id, client_secret.expose_secret()), ("pca_id", "hunter3"));
+    let empty = [CLIENT_ID, CLIENT_SECRET].map(|(name, _)| (name, " "));
+    assert!(matches!(with(&empty).unwrap().postiz_app(), PostizApp::Registered));
+    for (set, missing) in [(CLIENT_ID, CLIENT_SECRET.0), (CLIENT_SECRET, CLIENT_ID.0)] {
+        let problems = with(&[set]).unwrap_err();
+        assert_eq!(names(&problems), [missing]);
+        let why = format!("{missing} is missing ({} is set: set both, or neither)", set.0);
+        assert!(problems.to_string().contains(&why), "{problems}");
+    }
+}
+
+#[test]
+fn the_front_end_of_another_api_is_not_guessed() {
+    let front_end = |vars: &[(&str, &str)]| with(vars).unwrap().frontend_url.map(|url| url.to_string());
+    let api = ("POSTIZ_API_URL", "https://postiz.example.com/api");
+    assert_eq!(front_end(&[api]), None);
+    assert_eq!(front_end(&[("POSTIZ_API_URL", "https://api.postiz.com/")]).unwrap(), "https://platform.postiz.com");
+    assert_eq!(front_end(&[api, ("POSTIZ_FRONTEND_URL", "https://a.example")]).unwrap(), "https://a.example");
 }
 
 #[test]
@@ -65,7 +88,6 @@ fn all_problems_are_reported_at_once() {
         names(&problems),
         [
             "DATABASE_URL",
-            "POSTIZ_OAUTH_CLIENT_ID",
             "POSTIZ_OAUTH_CLIENT_SECRET",
             "PORT",
             "SERVER_URL",
@@ -74,6 +96,7 @@ fn all_problems_are_reported_at_once() {
             "LOG_FORMAT",
             "CLIENT_IP_SOURCE",
             "TRUSTED_PROXIES",
+            "POSTIZ_OAUTH_CLIENT_ID",
         ]
     );
     let text = problems.to_string();
@@ -99,9 +122,9 @@ fn every_required_variable_is_missed() {
 #[test]
 fn a_variable_that_is_not_utf8_matters_only_if_it_is_ours() {
     let broken = |name: &str| {
-        let required = [DATABASE_URL, CLIENT_ID, CLIENT_SECRET].map(|(name, value)| (name.into(), value.into()));
+        let required = (DATABASE_URL.0.into(), DATABASE_URL.1.into());
         let broken = (name.into(), OsString::from_vec(vec![0xff]));
-        Config::from_vars(required.into_iter().chain([broken]))
+        Config::from_vars([required, broken])
     };
     assert!(broken("SOMETHING_ELSE").is_ok());
     assert_eq!(names(&broken("PORT").unwrap_err()), ["PORT"]);
@@ -114,7 +137,7 @@ fn a_misspelt_name_is_ignored_and_pointed_out() {
     assert_eq!(config.port, 4000);
     assert_eq!(config.warnings, ["LONG_POL_SECONDS is ignored: its name looks like LONG_POLL_SECONDS"]);
 
-    let problems = from(&[("DATABSE_URL", DATABASE_URL.1), CLIENT_ID, CLIENT_SECRET]).unwrap_err().to_string();
+    let problems = from(&[("DATABSE_URL", DATABASE_URL.1)]).unwrap_err().to_string();
     assert!(
         problems.contains("DATABASE_URL is missing (DATABSE_URL is set: did you mean DATABASE_URL?)"),
         "{problems}"
@@ -170,13 +193,13 @@ fn terminals_get_the_address_of_the_api_unless_there_is_one_for_them() {
 #[test]
 fn warnings_of_the_database_url_are_passed_on() {
     let url = "postgres://auth:hunter2@db.example.com/auth?pgbouncer=true";
-    let config = from(&[("DATABASE_URL", url), CLIENT_ID, CLIENT_SECRET]).unwrap();
+    let config = from(&[("DATABASE_URL", url)]).unwrap();
     assert!(config.warnings[0].contains("pgbouncer"));
 }
 
 #[test]
 fn debug_shows_no_secret() {
-    let shown = format!("{:?}", with(&[]).unwrap());
+    let shown = format!("{:?}", with(&[CLIENT_ID, CLIENT_SECRET]).unwrap());
     assert!(shown.contains("db.example.com") && !shown.contains("hunter"), "{shown}");
 }
 
@@ -207,7 +230,7 @@ fn words_are_read_in_any_case() {
 
 #[test]
 fn every_example_and_every_default_is_allowed() {
-    for variable in Config::VARIABLES.iter().filter(|variable| !variable.is_required()) {
+    for variable in Config::VARIABLES.iter().filter(|variable| !variable.secret) {
         for value in [Some(variable.example), variable.default()].into_iter().flatten() {
             let config = with(&[(variable.name, value)]).unwrap_or_else(|problems| panic!("{problems}"));
             assert_eq!(
@@ -261,5 +284,18 @@ fn an_unedited_example_file_is_not_a_configuration() {
 fn the_example_file_is_a_configuration_with_its_required_values_replaced_and_every_line_used() {
     let lines = example_file().into_iter().map(|(name, (value, _))| (name, value));
     let optional = lines.filter(|(name, _)| ![DATABASE_URL.0, CLIENT_ID.0, CLIENT_SECRET.0].contains(name));
-    with(&optional.collect::<Vec<_>>()).unwrap();
+    let replaced = [CLIENT_ID, CLIENT_SECRET];
+    with(&optional.chain(replaced).collect::<Vec<_>>()).unwrap();
+}
+
+#[test]
+fn a_secret_of_the_example_file_is_not_used() {
+    let file = example_file();
+    let example = |name| (name, file[name].0);
+    for (vars, wrong) in [
+        ([DATABASE_URL, example(CLIENT_ID.0), CLIENT_SECRET], CLIENT_ID.0),
+        ([DATABASE_URL, CLIENT_ID, example(CLIENT_SECRET.0)], CLIENT_SECRET.0),
+    ] {
+        assert_eq!(names(&from(&vars).unwrap_err()), [wrong]);
+    }
 }

@@ -30,18 +30,19 @@ variables! {
         example: "postgres://postiz_auth:change-me@localhost:5432/postiz_auth",
     }
     POSTIZ_OAUTH_CLIENT_ID {
-        field: client_id: String,
-        presence: Required,
+        field: client_id: Option<String>,
+        presence: Optional,
         parse: visible_ascii,
         secret: true,
-        description: "The client ID of the OAuth app that you made in Postiz.",
+        description: "The client ID of an OAuth app that you made in Postiz. Without it and its secret, the server registers \
+                      a client at Postiz for each login.",
         allowed: "the client ID as Postiz shows it",
         example: "pca_0123456789abcdef",
     }
     POSTIZ_OAUTH_CLIENT_SECRET {
-        field: client_secret: SecretString,
-        presence: Required,
-        parse: visible_ascii,
+        field: client_secret: Option<SecretString>,
+        presence: Optional,
+        parse: |text| visible_ascii(text).map(SecretString::from),
         secret: true,
         description: "The client secret of that OAuth app.",
         allowed: "the client secret as Postiz showed it once",
@@ -76,11 +77,12 @@ variables! {
         example: "https://auth.example.com",
     }
     POSTIZ_FRONTEND_URL {
-        field: frontend_url: BaseUrl,
-        presence: Default("https://platform.postiz.com"),
+        field: frontend_url: Option<BaseUrl>,
+        presence: Optional,
         parse: str::parse::<BaseUrl>,
         secret: false,
-        description: "The address of Postiz in a browser.",
+        description: "The address of Postiz in a browser. By default https://platform.postiz.com for the default API, \
+                      elsewhere what Postiz's OAuth metadata says.",
         allowed: "an https:// or http:// URL",
         example: "https://postiz.example.com",
     }

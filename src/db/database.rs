@@ -19,6 +19,7 @@ use crate::db::fields::RowExt as _;
 use crate::db::tls::TlsError;
 use crate::db::{migrations, pool};
 use crate::error_chain::error_chain;
+use crate::secret::Secret;
 
 /// One attempt of a statement. A connection that does not answer within it is discarded.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -223,12 +224,13 @@ impl Database {
         }
     }
 
-    /// Tells this database from others; `None` before its first migration.
-    pub async fn fingerprint(&self) -> Result<Option<i64>, DatabaseError> {
+    /// The key by which `check` recognises a server on this database; `None` if it was deleted.
+    pub async fn self_check_key(&self) -> Result<Option<Secret>, DatabaseError> {
         const TIMEOUT: Duration = Duration::from_secs(3);
-        let statement = Statement { name: "fingerprint", sql: migrations::FINGERPRINT };
+        let statement = Statement { name: "self_check_key", sql: migrations::SELF_CHECK_KEY };
         let rows = self.rows(statement, &[], TIMEOUT).await?;
-        rows.first().map(|row| row.field("made")).transpose()
+        let key = rows.first().map(|row| row.field::<&[u8]>("key")).transpose()?;
+        Ok(key.and_then(|key| key.try_into().ok()).map(Secret::from_bytes))
     }
 
     /// How busy the pool is. Sends no statement.

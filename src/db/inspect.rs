@@ -11,10 +11,11 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::config::DatabaseUrl;
-use crate::db::migrations::FINGERPRINT;
+use crate::db::migrations::SELF_CHECK_KEY;
 use crate::db::pool;
 use crate::db::tls::{self, TlsError};
 use crate::error_chain::error_chain;
+use crate::secret::Secret;
 
 /// All statements together.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,8 +71,8 @@ pub struct Inspection {
     pub max_connections: i64,
     /// A table of Postiz, if the database holds one, in any schema.
     pub postiz_table: Option<String>,
-    /// Tells this database from others; `None` before the first migration.
-    pub fingerprint: Option<i64>,
+    /// Servers on this database have it; `None` before the first migration.
+    pub self_check_key: Option<Secret>,
 }
 
 /// Why a database could not be looked at. No variant holds a password.
@@ -132,8 +133,12 @@ async fn look(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, Ins
         max_connections: facts.try_get("max_connections")?,
         postiz_table: facts.try_get("postiz_table")?,
         // The table is missing before the first start.
-        fingerprint: one(&client, FINGERPRINT).await.ok().flatten().and_then(|row| row.try_get(0).ok()),
+        self_check_key: one(&client, SELF_CHECK_KEY).await.ok().flatten().as_ref().and_then(key),
     })
+}
+
+fn key(row: &Row) -> Option<Secret> {
+    Some(Secret::from_bytes(row.try_get::<_, &[u8]>(0).ok()?.try_into().ok()?))
 }
 
 async fn one(client: &Client, sql: &str) -> Result<Option<Row>, Error> {

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (3, include_str!("../../migrations/0003_revoked.sql")),
     (4, include_str!("../../migrations/0004_row_mac.sql")),
     (5, include_str!("../../migrations/0005_client_id.sql")),
+    (6, include_str!("../../migrations/0006_registered_clients.sql")),
     (7, include_str!("../../migrations/0007_deliveries.sql")),
 ];
 
@@ -35,9 +36,8 @@ const BEGIN: &str = "SET LOCAL lock_timeout = '30s';
         applied_at timestamptz NOT NULL DEFAULT now()
     );";
 
-/// When the first table was made, in microseconds: different in every database.
-pub(super) const FINGERPRINT: &str =
-    "SELECT (extract(epoch FROM applied_at) * 1000000)::int8 AS made FROM schema_migrations WHERE version = 1";
+/// Different in every database.
+pub(super) const SELF_CHECK_KEY: &str = "SELECT key FROM server_keys WHERE name = 'self_check'";
 
 /// Applies what is missing, and returns the versions that it applied.
 pub(super) async fn apply(pool: &Pool) -> Result<Vec<i32>, AttemptError> {

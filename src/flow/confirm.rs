@@ -8,8 +8,9 @@ use url::Url;
 
 use crate::db::DatabaseError;
 use crate::flow::{DeviceFlow, Origin};
-use crate::grant::{BrowserKey, Decision, GrantId, Proximity, Terminal, UserCode};
+use crate::grant::{BrowserKey, Decision, GrantId, PostizClientId, Proximity, Terminal, UserCode};
 use crate::metrics::{GrantEvent, Limit};
+use crate::postiz::{Endpoints, Reason, RegistrationError, client_name};
 use crate::store::{Entered, GrantView};
 
 /// The person at a browser.
@@ -42,7 +43,12 @@ pub enum CodeOutcome<T> {
     RateLimited {
         retry_after: Duration,
     },
+    /// The database.
     Unavailable,
+    /// Postiz gave no client for this grant, or has not answered since the start. The grant stays as it is.
+    PostizUnavailable(Option<GrantId>, Reason),
+    /// Too many clients are being registered at Postiz for other grants.
+    Busy(GrantId),
 }
 
 /// What a person has to know before approving a login.
@@ -62,6 +68,9 @@ pub struct Confirmation {
     pub terminal: Terminal,
     /// The code was confirmed in another browser as well.
     pub several_browsers: bool,
+    /// The grant gets a client of its own, whose name Postiz shows. Otherwise its approval ends the tokens of the person's
+    /// other machines.
+    pub has_own_client: bool,
 }
 
 /// The way to Postiz's consent page.
@@ -76,18 +85,68 @@ impl DeviceFlow {
     /// Shows a login; changes nothing of it.
     pub async fn view(&self, code: UserCode, viewer: &Viewer, entry: Entry) -> CodeOutcome<Confirmation> {
         let entered = self.store.view(code, viewer.address, viewer.browser.as_ref()).await;
-        self.outcome(entered, |view| confirmation(code, &view, viewer, entry))
+        self.outcome(entered, |view| confirmation(code, &view, viewer, entry, self.postiz.registers()))
     }
 
     /// Begins the authorization in this browser. May be repeated; the last browser counts.
     pub async fn confirm(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<ToPostiz> {
+        let Some(endpoints) = self.postiz.endpoints() else {
+            return CodeOutcome::PostizUnavailable(None, Reason::Unreachable);
+        };
+        let (client, seen) = match self.own_client(code, viewer, &endpoints).await {
+            Ok(clients) => clients,
+            Err(outcome) => return outcome,
+        };
         let browser = viewer.browser.clone().unwrap_or_else(BrowserKey::random);
-        let entered = self.store.begin(code, viewer.address, &browser).await;
-        self.outcome(entered, |grant| {
-            self.metrics.count(GrantEvent::Confirmed);
-            info!(grant = grant.reference(), "grant begun: the browser is sent to Postiz");
-            ToPostiz { url: self.postiz.authorization_url(&browser, &browser.state(code)), browser }
-        })
+        let entered = self.store.begin(code, viewer.address, &browser, client.as_ref(), seen.as_ref()).await;
+        let begun = match self.outcome(entered, |begun| begun).found() {
+            Ok(begun) => begun,
+            Err(outcome) => return outcome,
+        };
+        let (client, state) = (begun.postiz_client.as_ref(), browser.state(code));
+        let Some(url) = self.postiz.authorization_url(&endpoints, client, &browser, &state) else {
+            // A callback has found the client forgotten in this moment.
+            return CodeOutcome::PostizUnavailable(Some(begun.grant), Reason::ClientForgotten);
+        };
+        self.metrics.count(GrantEvent::Confirmed);
+        info!(grant = begun.grant.reference(), "grant begun: the browser is sent to Postiz");
+        CodeOutcome::Found(ToPostiz { url, browser })
+    }
+
+    /// The client at Postiz for this grant, and the one that its row had. Registered at the first confirmation, and again if
+    /// Postiz has forgotten it; none with an app.
+    async fn own_client(
+        &self,
+        code: UserCode,
+        viewer: &Viewer,
+        endpoints: &Endpoints,
+    ) -> Result<(Option<PostizClientId>, Option<PostizClientId>), CodeOutcome<ToPostiz>> {
+        if !self.postiz.registers() {
+            return Ok((None, None));
+        }
+        // A wrong code registers nothing.
+        let entered = self.store.view(code, viewer.address, viewer.browser.as_ref()).await;
+        let view = self.outcome(entered, |view| view).found()?;
+        if let Some(client) = &view.postiz_client
+            && self.postiz.still_knows(client).await
+        {
+            return Ok((view.postiz_client.clone(), view.postiz_client));
+        }
+        let grant = view.id.reference();
+        match self.postiz.register(endpoints, &client_name(code, &view.opened, view.requester)).await {
+            Ok(client) => {
+                info!(grant, client = %client, "client registered at Postiz");
+                Ok((Some(client), view.postiz_client))
+            }
+            Err(RegistrationError::Busy) => {
+                self.limited(Limit::Registrations);
+                Err(CodeOutcome::Busy(view.id))
+            }
+            Err(RegistrationError::Failed(reason)) => {
+                warn!(grant, %reason, "no client could be registered at Postiz");
+                Err(CodeOutcome::PostizUnavailable(Some(view.id), reason))
+            }
+        }
     }
 
     /// Repeats [`Self::confirm`] for the browser that confirmed the code, by a link. Of another browser's codes it tells nothing.
@@ -131,7 +190,29 @@ impl DeviceFlow {
     }
 }
 
-fn confirmation(user_code: UserCode, view: &GrantView, viewer: &Viewer, entry: Entry) -> Confirmation {
+impl<T> CodeOutcome<T> {
+    fn found<U>(self) -> Result<T, CodeOutcome<U>> {
+        Err(match self {
+            Self::Found(found) => return Ok(found),
+            Self::Denied(grant) => CodeOutcome::Denied(grant),
+            Self::Used(grant) => CodeOutcome::Used(grant),
+            Self::Expired(grant) => CodeOutcome::Expired(grant),
+            Self::Unknown => CodeOutcome::Unknown,
+            Self::RateLimited { retry_after } => CodeOutcome::RateLimited { retry_after },
+            Self::Unavailable => CodeOutcome::Unavailable,
+            Self::PostizUnavailable(grant, reason) => CodeOutcome::PostizUnavailable(grant, reason),
+            Self::Busy(grant) => CodeOutcome::Busy(grant),
+        })
+    }
+}
+
+fn confirmation(
+    user_code: UserCode,
+    view: &GrantView,
+    viewer: &Viewer,
+    entry: Entry,
+    has_own_client: bool,
+) -> Confirmation {
     let proximity = Proximity::of(view.requester, viewer.address);
     Confirmation {
         grant: view.id,
@@ -144,5 +225,6 @@ fn confirmation(user_code: UserCode, view: &GrantView, viewer: &Viewer, entry: E
         proximity,
         terminal: view.terminal,
         several_browsers: view.several_browsers,
+        has_own_client,
     }
 }

@@ -43,7 +43,7 @@ impl DeviceFlow {
     ) -> Exchanged {
         let grant = lease.grant.reference();
         info!(grant, "grant claimed: its code is exchanged");
-        let credentials = match self.postiz.exchange(code, browser, state).await {
+        let credentials = match self.postiz.exchange(lease.postiz_client.as_ref(), code, browser, state).await {
             Ok(credentials) => credentials,
             Err(failure) => {
                 if failure.reason == Reason::ClientRefused {
@@ -55,7 +55,11 @@ impl DeviceFlow {
                     self.limits.exchange_refused(client);
                 }
                 // If this fails too, the lease runs out by itself.
-                let _ = self.store.release(lease, failure.spent).await;
+                let _ = if failure.reason == Reason::ClientForgotten {
+                    self.store.release_without_client(lease).await
+                } else {
+                    self.store.release(lease, failure.spent).await
+                };
                 return Exchanged::Failed(failure);
             }
         };

@@ -43,7 +43,9 @@ fn answer(outcome: &CallbackOutcome) -> (Option<GrantId>, Answer) {
         CallbackOutcome::Abandoned(grant) => (Some(grant), Answer::Done(Done::Stopped)),
         CallbackOutcome::LinkExpired(grant) => (grant, Answer::Done(Done::LinkExpired)),
         CallbackOutcome::InProgress(grant) => (Some(grant), Answer::Page(one_moment)),
-        CallbackOutcome::TryAgain(grant, reason) => (Some(grant), Answer::Page(Page::TryAgain { reason })),
+        CallbackOutcome::TryAgain(grant, reason) => {
+            (Some(grant), Answer::Page(Page::TryAgain { reason, retry: Retry::Reload }))
+        }
         CallbackOutcome::ApproveAgain { grant, user_code, reason } => {
             (Some(grant), Answer::Page(Page::ApproveAgain { user_code: user_code.to_string(), reason }))
         }

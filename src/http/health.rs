@@ -7,9 +7,11 @@ use serde_json::json;
 
 use crate::http::Deps;
 
-/// 200 if logins can be served, otherwise 503.
+/// 200 if logins can be served, otherwise 503. Postiz has to answer once, after the start.
 pub async fn ready(deps: Data<Deps>) -> HttpResponse {
-    if deps.readiness.is_ready().await {
+    if deps.flow.postiz().endpoints().is_none() && !deps.readiness.is_stopping() {
+        status(HttpResponse::ServiceUnavailable(), "Postiz unavailable")
+    } else if deps.readiness.is_ready().await {
         status(HttpResponse::Ok(), "ok")
     } else if deps.readiness.is_stopping() {
         status(HttpResponse::ServiceUnavailable(), "stopping")

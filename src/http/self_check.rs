@@ -1,7 +1,7 @@
 //! `GET /health/mirror`: tells our own `check` how its request looked when it arrived here.
 //!
-//! `check` sends the request to `SERVER_URL`, from outside. It proves by the client secret, which both sides have, that it
-//! may ask; the answer proves in the same way that it comes from this server or another replica. The secret itself is not
+//! `check` sends the request to `SERVER_URL`, from outside. It proves by a key in the database, which both sides read, that
+//! it may ask; the answer proves in the same way that it comes from this server or another replica. The key itself is not
 //! sent. Everyone else gets a 404.
 //!
 //! Path and header are part of the protocol between versions: do not rename them.
@@ -12,7 +12,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 
 use crate::http::Deps;
 use crate::http::errors::ClientError;
-use crate::http::self_check_key::ObservedRequest;
+use crate::http::self_check_key::{Challenge, ObservedRequest, SelfCheckKey};
 
 pub const PATH: &str = "/health/mirror";
 pub const HEADER: &str = "X-Postiz-Auth-Check";
@@ -22,7 +22,7 @@ const FORWARDED: [&str; 6] =
 
 pub async fn self_check(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let Some(challenge) = header(HEADER).and_then(|header| deps.self_check_key.read(header)) else {
+    let Some((key, challenge)) = recognise(&deps, header(HEADER)).await else {
         return ClientError::NotFound.error_response();
     };
     let forwarded = FORWARDED.into_iter().filter_map(|name| {
@@ -30,10 +30,16 @@ pub async fn self_check(request: HttpRequest, deps: Data<Deps>) -> HttpResponse 
         (!lines.is_empty()).then(|| (name.to_owned(), lines.join(", ")))
     });
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ObservedRequest {
-        proof: deps.self_check_key.proof(&challenge),
-        database: deps.flow.store().database().fingerprint().await.ok().flatten(),
+        proof: key.proof(&challenge),
         peer: request.peer_addr().map(|peer| peer.ip().to_canonical()),
         client: deps.client_ip.of(&request),
         forwarded: forwarded.collect(),
     })
+}
+
+async fn recognise(deps: &Deps, header: Option<&str>) -> Option<(SelfCheckKey, Challenge)> {
+    let header = header?;
+    let key = SelfCheckKey::new(deps.flow.store().database().self_check_key().await.ok()??);
+    let challenge = key.read(header)?;
+    Some((key, challenge))
 }

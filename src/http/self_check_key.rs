@@ -1,4 +1,4 @@
-//! How `check` and a server recognise each other: both have the client secret, and neither sends it.
+//! How `check` and a server recognise each other: both read one key from the same database, and neither sends it.
 //!
 //! The labels of derived secrets are part of the protocol between versions: do not rename them.
 
@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 
-use crate::secret::{Digest, LENGTH, Secret};
+use crate::secret::{LENGTH, Secret};
 
-/// Derived from the client secret; nothing leads back to it.
+/// Random, one for each database.
 #[derive(Debug)]
 pub struct SelfCheckKey(Secret);
 
@@ -25,10 +24,8 @@ const TOLERANCE: Duration = Duration::from_mins(5);
 /// A request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObservedRequest {
-    /// Proves that it comes from a holder of the client secret.
+    /// Proves that it comes from a holder of the key.
     pub(super) proof: String,
-    /// Identifies the server's database; none if it did not answer.
-    pub database: Option<i64>,
     /// The other end of the TCP connection.
     pub peer: Option<IpAddr>,
     /// The client's address, by `CLIENT_IP_SOURCE`.
@@ -38,9 +35,9 @@ pub struct ObservedRequest {
 }
 
 impl SelfCheckKey {
-    pub fn new(client_secret: &SecretString) -> Self {
-        let digest = Digest::of(client_secret.expose_secret().as_bytes());
-        Self(Secret::from_bytes(*digest.as_bytes()).derive("mirror", b""))
+    /// From the key in the database.
+    pub fn new(stored: Secret) -> Self {
+        Self(stored)
     }
 
     /// The request's header: the challenge, and the proof that the sender has the key.
@@ -96,17 +93,17 @@ fn unix_time() -> u64 {
 mod tests {
     use super::*;
 
-    fn key(secret: &str) -> SelfCheckKey {
-        SelfCheckKey::new(&SecretString::from(secret))
+    fn key(name: &str) -> SelfCheckKey {
+        SelfCheckKey::new(Secret::from_bytes([name.as_bytes()[0]; 32]))
     }
 
     fn answer(key: &SelfCheckKey, challenge: &Challenge) -> ObservedRequest {
         let proof = key.proof(challenge);
-        ObservedRequest { proof, database: None, peer: None, client: None, forwarded: BTreeMap::new() }
+        ObservedRequest { proof, peer: None, client: None, forwarded: BTreeMap::new() }
     }
 
     #[test]
-    fn a_holder_of_the_secret_is_answered_and_the_answer_is_verified() {
+    fn a_holder_of_the_key_is_answered_and_the_answer_is_verified() {
         let challenge = Challenge::random();
         let read = key("a").read(&key("a").header(&challenge)).expect("the same key");
         assert!(key("a").verifies(&challenge, &answer(&key("a"), &read)));
@@ -123,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn another_secret_and_a_repeated_challenge_are_refused() {
+    fn another_key_and_a_repeated_challenge_are_refused() {
         let challenge = Challenge::random();
         assert!(key("a").read(&key("b").header(&challenge)).is_none());
         assert!(!key("a").verifies(&challenge, &answer(&key("b"), &challenge)));

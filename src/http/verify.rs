@@ -12,6 +12,9 @@ use crate::http::pages::{CodeProblem, Page, Retry};
 use crate::http::visitor::Visitor;
 use crate::limits::whole_seconds;
 
+/// A registration at Postiz takes milliseconds, or a few seconds if Postiz stalls.
+const BUSY_RETRY_SECONDS: u64 = 3;
+
 /// Asks for the code, or shows the login that has it.
 pub async fn page(visitor: Visitor, code: LinkedCode) -> HttpResponse {
     let LinkedCode(Some(code)) = code else {
@@ -66,6 +69,10 @@ fn answer<T>(
             visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(retry_after).max(1) })
         }
         CodeOutcome::Unavailable => visitor.show(&Page::OneMoment { retry }),
+        CodeOutcome::PostizUnavailable(grant, reason) => visitor.about(grant).show(&Page::TryAgain { reason, retry }),
+        CodeOutcome::Busy(grant) => {
+            visitor.about(grant).show(&Page::Overloaded { retry, retry_after_seconds: BUSY_RETRY_SECONDS })
+        }
     }
 }
 

@@ -83,10 +83,11 @@ impl Visitor {
 
     /// `form-action` names Postiz too: the form of `/device/verify` is answered with a redirect there, which Chromium checks.
     fn content_security_policy(&self) -> String {
+        // Without an address of Postiz, no form is answered with a redirect.
+        let postiz = self.deps.flow.postiz().front_end().unwrap_or_default();
         format!(
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {}; \
-             base-uri 'none'; frame-ancestors 'none'",
-            self.deps.frontend_url.origin()
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {postiz}; \
+             base-uri 'none'; frame-ancestors 'none'"
         )
     }
 }

@@ -20,6 +20,8 @@ pub enum Limit {
     Pace,
     /// Held polls of this replica: one was answered at once instead.
     HeldPolls,
+    /// Clients that this replica registers at Postiz at the same time.
+    Registrations,
 }
 
 #[derive(Debug, Clone)]

@@ -4,17 +4,17 @@
 //! values are known in the code and hold nothing of a person or a secret.
 
 mod counters;
-mod exchanges;
 mod grants;
 mod limits;
+mod upstream;
 
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-pub use exchanges::ExchangeMetrics;
 pub use grants::{GrantEvent, GrantMetrics};
 pub use limits::{Limit, LimitMetrics};
+pub use upstream::UpstreamMetrics;
 
 /// Questions in one statement, by the statement's name.
 #[derive(Debug, Clone)]

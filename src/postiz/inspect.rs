@@ -2,15 +2,16 @@
 
 use http::StatusCode;
 use http::header::LOCATION;
-use oauth2::basic::{BasicClient, BasicErrorResponseType};
-use oauth2::{AuthType, AuthorizationCode, ClientSecret, PkceCodeChallenge, RequestTokenError};
+use oauth2::basic::BasicErrorResponseType;
+use oauth2::{AuthorizationCode, ClientSecret, PkceCodeChallenge, RequestTokenError};
 use serde::Deserialize;
+use url::Url;
 
 use crate::config::BaseUrl;
-use crate::error_chain::error_chain;
 use crate::grant::{BrowserKey, UserCode};
 use crate::outbound;
-use crate::postiz::{ExchangeError, Postiz, Reason};
+use crate::postiz::no_answer::NoAnswer;
+use crate::postiz::{Endpoints, ExchangeError, Postiz, Reason};
 
 /// The authorization code with which the client secret is tested. Postiz issues no such code, and verifies the secret first.
 pub const MADE_UP_CODE: &str = "made-up-by-postiz-auth-server-check";
@@ -49,31 +50,19 @@ pub enum FrontEnd {
     Elsewhere(String),
 }
 
-/// Why Postiz gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoAnswer {
-    /// No connection, or none that lasted; with the cause.
-    Unreachable(String),
-    /// An answer that Postiz's API does not give, by its status.
-    NotTheApi(u16),
-    /// Postiz itself failed, by its status.
-    Failed(u16),
-}
-
 impl Postiz {
-    /// Sends what a dynamically registered app requires, too.
-    pub async fn registered(&self) -> Result<Registered, NoAnswer> {
-        let mut url = self.app_url.clone();
+    /// Sends what a dynamically registered client requires, too.
+    pub async fn registered(&self, client_id: &str) -> Result<Registered, NoAnswer> {
+        let mut url = self.api_url.join("/oauth/authorize");
         url.query_pairs_mut()
-            .append_pair("client_id", self.client.client_id())
+            .append_pair("client_id", client_id)
             .append_pair("response_type", "code")
-            .append_pair("redirect_uri", self.client.redirect_uri().map(|uri| uri.as_str()).unwrap_or_default())
+            .append_pair("redirect_uri", self.callback_url.as_str())
             .append_pair("code_challenge", PkceCodeChallenge::new_random_sha256().0.as_str())
             .append_pair("code_challenge_method", "S256");
-        let answer =
-            self.transport.0.get(url).send().await.map_err(|error| NoAnswer::Unreachable(outbound::cause(error)))?;
+        let answer = self.transport.0.get(url).send().await.map_err(NoAnswer::unreachable)?;
         let status = answer.status();
-        let body = outbound::body(answer).await.map_err(|error| NoAnswer::Unreachable(error_chain(&error)))?;
+        let body = outbound::body(answer).await.map_err(|error| NoAnswer::broken(&error))?;
         read(status, &body)
     }
 
@@ -81,7 +70,7 @@ impl Postiz {
     pub async fn judge_secret(&self) -> Result<SecretVerdict, ExchangeError> {
         let browser = BrowserKey::random();
         let state = browser.state(UserCode::random());
-        match self.try_exchange(MADE_UP_CODE, &browser, &state).await {
+        match self.try_exchange(None, MADE_UP_CODE, &browser, &state).await {
             Err(ExchangeError { reason: Reason::CodeRefused, .. }) if self.takes_any_secret().await => {
                 Ok(SecretVerdict::Ignored)
             }
@@ -94,14 +83,9 @@ impl Postiz {
     }
 
     async fn takes_any_secret(&self) -> bool {
-        let mut client = BasicClient::new(self.client.client_id().clone())
-            .set_client_secret(ClientSecret::new(MADE_UP_SECRET.to_owned()))
-            .set_auth_type(AuthType::RequestBody)
-            .set_token_uri(self.client.token_uri().clone());
-        if let Some(callback) = self.client.redirect_uri() {
-            client = client.set_redirect_uri(callback.clone());
-        }
+        let Some(client) = self.client(None) else { return false };
         let answer = client
+            .set_client_secret(ClientSecret::new(MADE_UP_SECRET.to_owned()))
             .exchange_code(AuthorizationCode::new(MADE_UP_CODE.to_owned()))
             .set_pkce_verifier(PkceCodeChallenge::new_random_sha256().1)
             .request_async(&self.transport)
@@ -110,17 +94,18 @@ impl Postiz {
     }
 
     /// Opens the front end's first page as a browser does. People may reach it even if this machine does not.
-    pub async fn front_end(&self) -> Result<FrontEnd, NoAnswer> {
-        let mut url = self.frontend_url.clone();
+    pub async fn first_page(&self, endpoints: &Endpoints) -> Result<FrontEnd, NoAnswer> {
+        let mut url = Url::parse(&endpoints.front_end()).unwrap_or_else(|_| endpoints.authorization.clone());
+        let origin = url.origin();
         for _ in 0..MAX_REDIRECTS {
             let answer = self.transport.0.get(url.clone()).send().await;
-            let answer = answer.map_err(|error| NoAnswer::Unreachable(outbound::cause(error)))?;
+            let answer = answer.map_err(NoAnswer::unreachable)?;
             let status = answer.status();
             let to = answer.headers().get(LOCATION).filter(|_| status.is_redirection());
             let Some(to) = to.and_then(|to| url.join(to.to_str().ok()?).ok()) else {
                 return Ok(FrontEnd::Here(status));
             };
-            if to.origin() != self.frontend_url.origin() {
+            if to.origin() != origin {
                 return Ok(FrontEnd::Elsewhere(to.origin().ascii_serialization()));
             }
             url = to;
@@ -128,20 +113,9 @@ impl Postiz {
         Ok(FrontEnd::Here(StatusCode::LOOP_DETECTED))
     }
 
-    /// The front end's address as Postiz's metadata has it (RFC 8414); `None` for a Postiz without such a document.
-    pub async fn own_address(&self) -> Option<BaseUrl> {
-        #[derive(Deserialize)]
-        struct Metadata {
-            authorization_endpoint: String,
-        }
-        for url in &self.metadata_urls {
-            let Ok(answer) = self.transport.0.get(url.clone()).send().await else { continue };
-            let Ok(body) = outbound::body(answer).await else { continue };
-            if let Ok(metadata) = serde_json::from_slice::<Metadata>(&body) {
-                return metadata.authorization_endpoint.strip_suffix("/oauth/authorize")?.parse().ok();
-            }
-        }
-        None
+    /// Where Postiz is in a browser, as its metadata has it; `None` for a Postiz without the document.
+    pub async fn own_front_end(&self) -> Option<BaseUrl> {
+        self.published().await?.strip_suffix("/oauth/authorize")?.parse().ok()
     }
 }
 
@@ -170,8 +144,7 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Registered, NoAnswer> {
             Some(message) if message.contains("redirect_uri") => Ok(Registered::OtherCallback),
             _ => Err(NoAnswer::NotTheApi(status.as_u16())),
         },
-        failed if failed.is_server_error() => Err(NoAnswer::Failed(failed.as_u16())),
-        other => Err(NoAnswer::NotTheApi(other.as_u16())),
+        other => Err(NoAnswer::of_status(other)),
     }
 }
 

@@ -1,11 +1,15 @@
 //! Postiz as OAuth provider: where a person approves, and the exchange of the code for a token.
 //!
-//! Its answers differ from the standard (success is 201, errors may be the framework's), so the transport corrects them
-//! before the `oauth2` crate reads them.
+//! Either one app was made by hand, or a client is registered for each grant. Postiz's answers differ from the standard
+//! (success is 201, errors may be the framework's), so the transport corrects them before the `oauth2` crate reads them.
 
+mod discovery;
 mod exchange;
 mod failure;
 mod inspect;
+mod metadata;
+mod no_answer;
+mod registration;
 mod token_response;
 mod transport;
 mod trial;
@@ -15,18 +19,22 @@ use oauth2::{
     AuthType, AuthUrl, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge,
     PkceCodeVerifier, RedirectUrl, StandardRevocableToken, TokenUrl,
 };
-use secrecy::ExposeSecret as _;
-use strum::VariantNames as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::sync::{Semaphore, watch};
 use url::Url;
 
-use crate::config::Config;
-use crate::grant::{BrowserKey, State};
-use crate::metrics::ExchangeMetrics;
+use crate::config::{BaseUrl, Config, PostizApp};
+use crate::grant::{BrowserKey, PostizClientId, State};
+use crate::metrics::UpstreamMetrics;
+use metadata::{Knowledge, Needs};
 use token_response::PostizToken;
 use transport::Transport;
 
-pub use failure::{ExchangeError, Reason};
-pub use inspect::{FrontEnd, MADE_UP_CODE, NoAnswer, Registered, SecretVerdict};
+pub use failure::{ExchangeError, Reason, RegistrationError};
+pub use inspect::{FrontEnd, MADE_UP_CODE, Registered, SecretVerdict};
+pub use metadata::{DiscoveryError, Endpoints, Unusable};
+pub use no_answer::NoAnswer;
+pub use registration::client_name;
 
 type PostizClient = Client<
     BasicErrorResponse,
@@ -34,66 +42,111 @@ type PostizClient = Client<
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
-    EndpointSet,
+    EndpointNotSet,
     EndpointNotSet,
     EndpointNotSet,
     EndpointNotSet,
     EndpointSet,
 >;
 
-/// Our app at Postiz.
+/// Registrations under way in this process: a Postiz that stalls holds no more requests than these.
+const MAX_REGISTRATIONS: usize = 32;
+
 pub struct Postiz {
-    client: PostizClient,
     transport: Transport,
-    /// Where the API describes an app.
-    app_url: Url,
-    /// Where a new token is tried.
-    trial_url: Url,
-    frontend_url: Url,
-    /// Where the metadata document may be; older versions have the second one.
-    metadata_urls: [Url; 2],
-    exchanges: ExchangeMetrics,
+    api_url: BaseUrl,
+    callback_url: Url,
+    /// Made by hand.
+    app: Option<App>,
+    needs: Needs,
+    knowledge: watch::Sender<Knowledge>,
+    /// A permit for each registration under way.
+    registering: Semaphore,
+    exchanges: UpstreamMetrics,
+    registrations: UpstreamMetrics,
+}
+
+struct App {
+    client_id: String,
+    client_secret: SecretString,
 }
 
 impl Postiz {
-    /// Prepares the client; connects to nothing yet.
+    /// Prepares requests; connects to nothing yet.
     pub fn new(config: &Config, http: reqwest::Client) -> Self {
-        let client = Client::new(ClientId::new(config.client_id.clone()))
-            .set_client_secret(ClientSecret::new(config.client_secret.expose_secret().to_owned()))
-            .set_auth_uri(AuthUrl::from_url(config.frontend_url.join("/oauth/authorize")))
-            .set_token_uri(TokenUrl::from_url(config.api_url.join("/oauth/token")))
-            .set_redirect_uri(RedirectUrl::from_url(config.callback_url()))
-            // Postiz refuses Basic authentication.
-            .set_auth_type(AuthType::RequestBody);
+        let needs = Needs::of(config);
+        let app = match config.postiz_app() {
+            PostizApp::ByHand { client_id, client_secret } => {
+                Some(App { client_id: client_id.to_owned(), client_secret: client_secret.clone() })
+            }
+            PostizApp::Registered => None,
+        };
+        let labels = |reasons: &[Reason]| reasons.iter().map(Into::into).collect::<Vec<&'static str>>();
         Self {
-            client,
             transport: Transport(http),
-            app_url: config.api_url.join("/oauth/authorize"),
-            trial_url: config.api_url.join("/public/v1/is-connected"),
-            frontend_url: config.frontend_url.join("/"),
-            metadata_urls: ["/mcp-oauth", ""]
-                .map(|suffix| config.api_url.join(&format!("/.well-known/oauth-authorization-server{suffix}"))),
-            exchanges: ExchangeMetrics::new(Reason::VARIANTS.iter().copied().chain([failure::GRANTED])),
+            api_url: config.api_url.clone(),
+            callback_url: config.callback_url(),
+            app,
+            knowledge: watch::Sender::new(needs.known()),
+            needs,
+            registering: Semaphore::new(MAX_REGISTRATIONS),
+            exchanges: UpstreamMetrics::new(labels(&Reason::OF_EXCHANGES).into_iter().chain([failure::GRANTED])),
+            registrations: UpstreamMetrics::new(
+                labels(&Reason::OF_REGISTRATIONS).into_iter().chain([failure::REGISTERED, failure::BUSY]),
+            ),
         }
     }
 
-    pub fn exchanges(&self) -> &ExchangeMetrics {
+    pub fn exchanges(&self) -> &UpstreamMetrics {
         &self.exchanges
     }
 
-    /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to their browser.
+    pub fn registrations(&self) -> &UpstreamMetrics {
+        &self.registrations
+    }
+
+    /// Whether each grant gets a client of its own.
+    pub fn registers(&self) -> bool {
+        self.app.is_none()
+    }
+
+    /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to their browser. `client` is the grant's own; without
+    /// one it is the app, and `None` if there is no app either.
     ///
     /// A person who is signed out would lose the request at Postiz's sign-in page; `returnUrl` brings them back to it.
-    pub fn authorization_url(&self, browser: &BrowserKey, state: &State) -> Url {
+    pub fn authorization_url(
+        &self,
+        endpoints: &Endpoints,
+        client: Option<&PostizClientId>,
+        browser: &BrowserKey,
+        state: &State,
+    ) -> Option<Url> {
         let verifier = PkceCodeVerifier::new(browser.code_verifier(state).to_base64url());
         let (request, _) = self
-            .client
+            .client(client)?
+            .set_auth_uri(AuthUrl::from_url(endpoints.authorization.clone()))
             .authorize_url(|| CsrfToken::new(state.to_query()))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .url();
         let mut url = request.clone();
         url.query_pairs_mut().append_pair("returnUrl", request.as_str());
-        url
+        Some(url)
+    }
+
+    /// The grant's own client, which is public, or the app.
+    fn client(&self, registered: Option<&PostizClientId>) -> Option<PostizClient> {
+        let client = match (registered, &self.app) {
+            (Some(client), _) => Client::new(ClientId::new(client.to_string())),
+            (None, Some(app)) => Client::new(ClientId::new(app.client_id.clone()))
+                .set_client_secret(ClientSecret::new(app.client_secret.expose_secret().to_owned())),
+            (None, None) => return None,
+        };
+        let client = client
+            .set_token_uri(TokenUrl::from_url(self.api_url.join("/oauth/token")))
+            .set_redirect_uri(RedirectUrl::from_url(self.callback_url.clone()))
+            // Postiz refuses Basic authentication.
+            .set_auth_type(AuthType::RequestBody);
+        Some(client)
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) enum TransportError {
 pub(super) struct Transport(pub(super) reqwest::Client);
 
 impl Transport {
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
         let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
         let answer = self.0.execute(request).await.map_err(|error| failure(&error))?;
         let status = answer.status();

@@ -5,7 +5,6 @@ use std::time::Duration;
 use http::StatusCode;
 use http::header::{AUTHORIZATION, HeaderValue};
 use secrecy::{ExposeSecret as _, SecretString};
-
 use tracing::debug;
 
 use crate::outbound;
@@ -19,7 +18,12 @@ impl Postiz {
         // Postiz takes the bare token; it refuses `Bearer`.
         let Ok(mut header) = HeaderValue::from_str(token.expose_secret()) else { return false };
         header.set_sensitive(true);
-        let request = self.transport.0.get(self.trial_url.clone()).header(AUTHORIZATION, header).timeout(TIMEOUT);
+        let request = self
+            .transport
+            .0
+            .get(self.api_url.join("/public/v1/is-connected"))
+            .header(AUTHORIZATION, header)
+            .timeout(TIMEOUT);
         match request.send().await {
             Ok(answer) => answer.status() == StatusCode::UNAUTHORIZED,
             Err(error) => {

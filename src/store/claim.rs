@@ -41,7 +41,7 @@ const CLAIM: Statement = Statement {
                   OR (status IN ('authorizing', 'approved') AND $3 <> ALL(codes) AND cardinality(codes) < $6))
               RETURNING id
           )
-          SELECT id, user_code, sealing_key, requester, mac,
+          SELECT id, user_code, sealing_key, requester, mac, postiz_client_id,
                  cardinality(codes) + ($3 <> ALL(codes))::int4 >= $6 AS is_last_code,
                  CASE
                      WHEN browser IS DISTINCT FROM $2 THEN 'wrong_browser'
@@ -162,9 +162,9 @@ fn claim(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Claim, Databa
     let (grant, user_code) = (row.field("id")?, row.field("user_code")?);
     Ok(match word(row, "outcome")? {
         Outcome::Claimed => {
-            let sealing_key = row.field("sealing_key")?;
-            let is_last_code = row.field("is_last_code")?;
-            Claim::Claimed(Lease { grant, user_code, sealing_key, is_last_code, code: *code, holder: holder.clone() })
+            let (sealing_key, postiz_client) = (row.field("sealing_key")?, row.field("postiz_client_id")?);
+            let (is_last_code, holder) = (row.field("is_last_code")?, holder.clone());
+            Claim::Claimed(Lease { grant, user_code, sealing_key, postiz_client, is_last_code, code: *code, holder })
         }
         Outcome::InProgress => Claim::InProgress(grant),
         Outcome::SignedIn => Claim::Approved(grant, Terminal::SignedIn),

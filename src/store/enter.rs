@@ -13,7 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tracing::info;
 
 use crate::db::{DatabaseError, RowExt as _, Seconds, Statement};
-use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, Terminal, UserCode, networks};
+use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, PostizClientId, Terminal, UserCode, networks};
 use crate::store::Store;
 use crate::store::codec::word;
 
@@ -41,7 +41,7 @@ macro_rules! enter {
                         coalesce(bool_and(wrong < 2 * budget) FILTER (WHERE number = 1), true) AS second_budget
                  FROM network JOIN guess_counters ON client = name AND ends_at > now()
              ), found AS (
-                 SELECT id, status, requester, browser, browsers, opened_at, expires_at, polled_at
+                 SELECT id, status, requester, browser, browsers, opened_at, expires_at, polled_at, postiz_client_id
                  FROM device_requests, usage
                  WHERE user_code = $1
                    AND (wait IS NULL OR second_budget AND requester::inet <<= ($2::text[])[1]::cidr)
@@ -61,6 +61,8 @@ macro_rules! enter {
             $change,
             ")
              SELECT id, requester, exceeded.reached AS limit_reached,
+                    (SELECT postiz_client_id FROM changed) AS postiz_client_id,
+                    to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS opened,
                     browsers > 1 OR (browser IS NOT NULL AND browser IS DISTINCT FROM $5) AS several_browsers,
                     extract(epoch FROM now() - opened_at)::float8 AS age,
                     extract(epoch FROM expires_at - now())::float8 AS remaining,
@@ -82,21 +84,24 @@ macro_rules! enter {
 /// Changes nothing.
 const VIEW: Statement = Statement {
     name: "view",
-    sql: enter!("SELECT 1 FROM found WHERE status IN ('pending', 'authorizing') AND expires_at > now()"),
+    sql: enter!("SELECT postiz_client_id FROM found WHERE status IN ('pending', 'authorizing') AND expires_at > now()"),
 };
 
-/// The last browser to confirm the code is the one whose callback counts.
+/// The last browser to confirm the code is the one whose callback counts. Of two that register a client for it at the same
+/// time, the first one's client stays.
 const BEGIN: Statement = Statement {
     name: "begin",
     sql: enter!(
         "UPDATE device_requests
          SET status = 'authorizing', browser = $5, state = $7,
+             postiz_client_id = CASE WHEN device_requests.postiz_client_id IS NOT DISTINCT FROM $9 THEN $8
+                                     ELSE device_requests.postiz_client_id END,
              browsers = CASE WHEN device_requests.browser = $5 THEN device_requests.browsers
                              ELSE least(device_requests.browsers + 1, 99) END
          FROM found
          WHERE device_requests.id = found.id
            AND device_requests.status IN ('pending', 'authorizing') AND device_requests.expires_at > now()
-         RETURNING 1"
+         RETURNING device_requests.postiz_client_id"
     ),
 };
 
@@ -108,7 +113,7 @@ const DENY: Statement = Statement {
          FROM found
          WHERE device_requests.id = found.id
            AND device_requests.status IN ('pending', 'authorizing') AND device_requests.expires_at > now()
-         RETURNING 1"
+         RETURNING device_requests.postiz_client_id"
     ),
 };
 
@@ -142,6 +147,18 @@ pub struct GrantView {
     pub terminal: Terminal,
     /// Another browser than the viewer's has confirmed it.
     pub several_browsers: bool,
+    /// When it was opened, in UTC: `2026-11-25 22:48`.
+    pub opened: String,
+    /// The client that is registered for it at Postiz.
+    pub postiz_client: Option<PostizClientId>,
+}
+
+/// The authorization of a grant, begun in a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Begun {
+    pub grant: GrantId,
+    /// The grant's client at Postiz; `None` for the app of the configuration.
+    pub postiz_client: Option<PostizClientId>,
 }
 
 #[derive(EnumString)]
@@ -164,22 +181,28 @@ impl Store {
         client: Option<IpAddr>,
         browser: Option<&BrowserKey>,
     ) -> Result<Entered<GrantView>, DatabaseError> {
-        self.enter(VIEW, code, client, browser, None, view).await
+        self.enter(VIEW, code, client, browser, &[], view).await
     }
 
     /// Begins the authorization in this browser; may be repeated.
+    ///
+    /// `registered` is the grant's client at Postiz from now on, if the one until now is still `seen`.
     pub async fn begin(
         &self,
         code: UserCode,
         client: Option<IpAddr>,
         browser: &BrowserKey,
-    ) -> Result<Entered<GrantId>, DatabaseError> {
+        registered: Option<&PostizClientId>,
+        seen: Option<&PostizClientId>,
+    ) -> Result<Entered<Begun>, DatabaseError> {
         let state = browser.state(code).digest();
-        self.enter(BEGIN, code, client, Some(browser), Some((&state, Type::BYTEA)), |row| row.field("id")).await
+        let more: [Parameter<'_>; 3] = [(&state, Type::BYTEA), (&registered, Type::TEXT), (&seen, Type::TEXT)];
+        let begun = |row: &Row| Ok(Begun { grant: row.field("id")?, postiz_client: row.field("postiz_client_id")? });
+        self.enter(BEGIN, code, client, Some(browser), &more, begun).await
     }
 
     pub async fn deny(&self, code: UserCode, client: Option<IpAddr>) -> Result<Entered<GrantId>, DatabaseError> {
-        self.enter(DENY, code, client, None, None, |row| row.field("id")).await
+        self.enter(DENY, code, client, None, &[], |row| row.field("id")).await
     }
 
     async fn enter<T>(
@@ -188,7 +211,7 @@ impl Store {
         code: UserCode,
         client: Option<IpAddr>,
         browser: Option<&BrowserKey>,
-        more: Option<Parameter<'_>>,
+        more: &[Parameter<'_>],
         found: impl FnOnce(&Row) -> Result<T, DatabaseError>,
     ) -> Result<Entered<T>, DatabaseError> {
         let (networks, limits) = budgets(client, self.guess_limit);
@@ -202,7 +225,7 @@ impl Store {
             (&browser, Type::BYTEA),
             (&inactive_after, Type::FLOAT8),
         ];
-        parameters.extend(more);
+        parameters.extend_from_slice(more);
         let rows = self.database.rows(statement, &parameters, TIMEOUT).await?;
         let row = rows.first().ok_or(DatabaseError::Refused)?;
         if row.field::<Option<bool>>("limit_reached")? == Some(true) {
@@ -240,5 +263,7 @@ fn view(row: &Row) -> Result<GrantView, DatabaseError> {
         remaining: row.field::<Seconds>("remaining")?.0,
         terminal: word(row, "terminal")?,
         several_browsers: row.field("several_browsers")?,
+        opened: row.field::<&str>("opened")?.to_owned(),
+        postiz_client: row.field("postiz_client_id")?,
     })
 }

@@ -33,7 +33,7 @@ pub use claim::Claim;
 pub use cleanup::DeletedBecause;
 pub use deliver::Delivery;
 pub use deny::Denial;
-pub use enter::{Entered, GrantView};
+pub use enter::{Begun, Entered, GrantView};
 pub use feed::DecisionFeed;
 pub use handle::Store;
 pub use lookup::Paced;
@@ -41,14 +41,14 @@ pub use revoke::Which;
 pub use values::{Lease, LeaseHolder, Standing};
 
 /// The tables that the statements read and write.
-pub const TABLES: &[&str] = &["device_requests", "guess_counters", "schema_migrations"];
+pub const TABLES: &[&str] = &["device_requests", "guess_counters", "schema_migrations", "server_keys"];
 
 impl Store {
     /// Batches run on `runtime`, which must outlive every request.
     pub fn new(config: &Config, database: Database, runtime: &Handle) -> Self {
         let batches = BatchMetrics::of(&[lookup::STANDING.name, open::OPEN.name]);
         Self {
-            row_key: Some(RowKey::of(&config.client_secret)),
+            row_key: config.client_secret.as_ref().map(RowKey::of),
             guess_limit: config.rate_limit_guesses,
             lookups: lookup::batcher(database.clone(), batches.clone(), runtime),
             openings: open::batcher(database.clone(), config.device_code_ttl, batches.clone(), runtime),

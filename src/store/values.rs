@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::grant::{ClientId, GrantId, SealingKey, UserCode};
+use crate::grant::{ClientId, GrantId, PostizClientId, SealingKey, UserCode};
 use crate::secret::{Digest, LENGTH};
 
 /// Authorization codes of one grant that are exchanged. An honest login needs a second one after a failure or a second
@@ -27,6 +27,8 @@ pub struct Lease {
     pub sealing_key: SealingKey,
     /// If Postiz refuses this code, no other one is taken.
     pub is_last_code: bool,
+    /// The client that was registered for this grant, if one was.
+    pub postiz_client: Option<PostizClientId>,
     pub(super) code: Digest,
     pub(super) holder: LeaseHolder,
 }

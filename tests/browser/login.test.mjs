@@ -103,6 +103,8 @@ for (const [name, options] of [
     // Postiz is on another origin, so this checks that form-action of the CSP allows the redirect.
     await page.waitForURL(/\/oauth\/authorize\?/);
     assert.notEqual(new URL(page.url()).origin, server);
+    // The consent page shows the terminal's code too.
+    assert.match(await page.textContent('h1'), new RegExp(userCode));
     await page.click('button[value=approve]');
 
     await page.waitForURL(/\/device\/done\/(signed-in|waiting)\?reference=[0-9a-f]{8}$/);

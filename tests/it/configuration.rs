@@ -25,7 +25,7 @@ fn every_problem_is_reported_at_once_and_no_secret_is_shown() {
         &[],
         &[
             ("DATABASE_URL", "postgres://user:hunter2@/nothing?sslmode=sometimes"),
-            ("POSTIZ_OAUTH_CLIENT_SECRET", "   "),
+            ("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2"),
             ("PORT", "http"),
             ("SERVER_URL", "example.com"),
             ("LONG_POLL_SECONDS", "-1"),
@@ -36,8 +36,7 @@ fn every_problem_is_reported_at_once_and_no_secret_is_shown() {
     let text = String::from_utf8(output.stderr).unwrap();
     for name in [
         "DATABASE_URL",
-        "POSTIZ_OAUTH_CLIENT_ID",
-        "POSTIZ_OAUTH_CLIENT_SECRET",
+        "POSTIZ_OAUTH_CLIENT_ID is missing",
         "PORT",
         "SERVER_URL",
         "LONG_POLL_SECONDS",

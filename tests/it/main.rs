@@ -31,6 +31,7 @@ mod people;
 mod platforms;
 mod poolers;
 mod real_cli;
+mod registrations;
 mod revocations;
 mod rolling;
 mod secrecy;

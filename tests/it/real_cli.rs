@@ -156,3 +156,28 @@ async fn the_cli_hears_of_a_revocation_in_a_sentence() {
     assert_eq!(status, Some(1), "{text}");
     assert!(text.contains("Authorization expired. Please try again."), "{text}");
 }
+
+/// The CLI on one machine, approved in this browser.
+async fn signed_in(stage: &Stage, cli: &RealCli, browser: &Browser) {
+    let (child, code, printed) = cli.log_in().await;
+    let page = consent(stage, browser, &code).await;
+    assert!(page.says(&code), "the consent page shows the terminal's code: {}", page.text);
+    browser.approve(&page).await;
+    let (status, text) = finished(child, &printed).await;
+    assert_eq!(status, Some(0), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
+async fn the_cli_stays_signed_in_on_two_machines_of_one_person_without_an_app() {
+    let stage = Stage::registering(2, &[]).await;
+    let [one, two] = [&stage.replicas[0], &stage.replicas[1]].map(|replica| RealCli::new(&replica.url()));
+    let browser = Browser::new();
+    signed_in(&stage, &one, &browser).await;
+    signed_in(&stage, &two, &browser).await;
+    for cli in [&one, &two] {
+        let shown = cli.output("auth:status").await.to_lowercase();
+        assert!(shown.contains("valid") && !shown.contains("invalid"), "{shown}");
+    }
+    assert_eq!(stage.postiz.clients().len(), 2);
+}

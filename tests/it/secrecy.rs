@@ -156,25 +156,3 @@ async fn under_https_the_cookie_belongs_to_this_host_alone() {
     assert!(cookie.starts_with("__Host-postiz-browser=") && cookie.contains("; Secure"), "{cookie}");
     assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");
 }
-
-/// A server that refuses every exchange, and the requests that it received.
-async fn recorder() -> (String, Arc<Mutex<String>>) {
-    const REFUSAL: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\
-                           Connection: close\r\n\r\n{\"error\":\"invalid_grant\"}";
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
-    let received = Arc::new(Mutex::new(String::new()));
-    let record = Arc::clone(&received);
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let record = Arc::clone(&record);
-            tokio::spawn(async move {
-                let mut buffer = [0; 8192];
-                let length = stream.read(&mut buffer).await.unwrap_or(0);
-                record.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
-                let _ = stream.write_all(REFUSAL.as_bytes()).await;
-            });
-        }
-    });
-    (url, received)
-}

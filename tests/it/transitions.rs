@@ -49,7 +49,10 @@ impl Grant {
         if status == Status::Pending {
             return None;
         }
-        assert!(matches!(self.store.begin(self.code, None, &self.browser).await.unwrap(), Entered::Found(_)));
+        assert!(matches!(
+            self.store.begin(self.code, None, &self.browser, None, None).await.unwrap(),
+            Entered::Found(_)
+        ));
         let lease = self.claim("first").await.unwrap();
         match status {
             Status::Pending | Status::Authorizing => {}
@@ -70,7 +73,7 @@ impl Grant {
 
     async fn take(&self, step: Step, lease: Option<&Lease>) {
         match step {
-            Step::Begin => drop(self.store.begin(self.code, None, &self.browser).await.unwrap()),
+            Step::Begin => drop(self.store.begin(self.code, None, &self.browser, None, None).await.unwrap()),
             Step::Deny => drop(self.store.deny(self.code, None).await.unwrap()),
             Step::Revoke => drop(self.store.revoke(Which::UserCode(self.code)).await.unwrap()),
             Step::Abandon => {
@@ -131,7 +134,7 @@ async fn a_denial_in_mid_exchange_stands() {
 async fn a_lease_is_held_by_one_until_it_runs_out() {
     let (database, store) = store().await;
     let grant = Grant::open(&store).await;
-    store.begin(grant.code, None, &grant.browser).await.unwrap();
+    store.begin(grant.code, None, &grant.browser, None, None).await.unwrap();
     assert!(grant.claim("code").await.is_some());
     assert!(grant.claim("code").await.is_none());
     database.run("UPDATE device_requests SET leased_until = now()").await;

@@ -9,6 +9,8 @@ const PLAIN: &str = "\x1b[0m";
 pub(crate) struct Guide {
     pub(crate) home: String,
     pub(crate) server_url: String,
+    /// One app for all logins. Otherwise each login has a client of its own.
+    pub(crate) has_app: bool,
 }
 
 impl Guide {
@@ -63,20 +65,22 @@ Deny this time.
         format!("{database}\n{credentials}\nTo host the server for real: README.md, \"Host it yourself\".\n")
     }
 
+    /// One step of a login, as the stand-in for Postiz sees it.
+    pub(crate) fn step(&self, event: Event) -> &'static str {
+        match event {
+            Event::Registered => "The server registered a client for this login at Postiz.",
+            Event::ConsentShown => "Postiz shows the consent page.",
+            Event::Approved if self.has_app => "You pressed Authorize. An older token of yours no longer works.",
+            Event::Approved => "You pressed Authorize. Older tokens of yours still work.",
+            Event::Denied => "You pressed Deny.",
+            Event::Exchanged => "The server exchanged the code for a token.",
+            Event::ExchangeRefused => "Postiz refused an exchange.",
+            Event::TokenUsed => "The CLI used its token.",
+        }
+    }
+
     fn command(&self, arguments: &str) -> String {
         format!("{COMMAND}HOME={} npx postiz {arguments}{PLAIN}", self.home)
-    }
-}
-
-/// One step of a login, as the stand-in for Postiz sees it.
-pub(crate) fn step(event: Event) -> &'static str {
-    match event {
-        Event::ConsentShown => "Postiz shows the consent page.",
-        Event::Approved => "You pressed Authorize. An older token of yours no longer works.",
-        Event::Denied => "You pressed Deny.",
-        Event::Exchanged => "The server exchanged the code for a token.",
-        Event::ExchangeRefused => "Postiz refused an exchange.",
-        Event::TokenUsed => "The CLI used its token.",
     }
 }
 
@@ -85,7 +89,7 @@ mod tests {
     use super::*;
 
     fn guide() -> Guide {
-        Guide { home: "/tmp/postiz-4f2a".to_owned(), server_url: "http://localhost:65535".to_owned() }
+        Guide { home: "/tmp/postiz-4f2a".to_owned(), server_url: "http://localhost:65535".to_owned(), has_app: false }
     }
 
     fn without_colour(text: &str) -> String {

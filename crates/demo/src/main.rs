@@ -29,6 +29,9 @@ use crate::home::Home;
 /// that database and starts none.
 #[derive(Parser)]
 struct Arguments {
+    /// Use an OAuth app made by hand, as for a Postiz that does not register clients: a second login ends the first one's token
+    #[arg(long)]
+    app: bool,
     /// The address of the stand-in for Postiz; port 0 is a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     postiz_listen: SocketAddr,
@@ -71,24 +74,27 @@ impl Demo {
         let port = listener.local_addr()?.port();
         let server_url = format!("http://localhost:{port}");
         let app = RegisteredApp {
-            client_id: "pcd_demo".to_owned(),
+            client_id: "pca_demo".to_owned(),
             client_secret: Secret::random().to_base64url(),
             redirect_uri: format!("{server_url}/device/callback"),
         };
         let (sender, events) = mpsc::unbounded_channel();
         let postiz = StandIn::start(app.clone(), TcpListener::bind(arguments.postiz_listen)?, Some(sender))?;
+        // Empty counts as missing, also if the environment has a value.
+        let (client_id, client_secret) =
+            if arguments.app { (app.client_id, app.client_secret) } else { <_>::default() };
         let config = config([
             ("DATABASE_URL", database_url),
             ("PORT", port.to_string().into()),
-            ("POSTIZ_OAUTH_CLIENT_ID", app.client_id.into()),
-            ("POSTIZ_OAUTH_CLIENT_SECRET", app.client_secret.into()),
+            ("POSTIZ_OAUTH_CLIENT_ID", client_id.into()),
+            ("POSTIZ_OAUTH_CLIENT_SECRET", client_secret.into()),
             ("SERVER_URL", server_url.clone().into()),
             ("POSTIZ_FRONTEND_URL", postiz.frontend_url().into()),
             ("POSTIZ_API_URL", postiz.api_url().into()),
         ])?;
         let telemetry = telemetry::init(&config);
         let running = App::start(&config, listener)?;
-        let guide = Guide { home: home.path.display().to_string(), server_url };
+        let guide = Guide { home: home.path.display().to_string(), server_url, has_app: arguments.app };
         Ok(Self { running, events, guide, home, postiz, postgres, _telemetry: telemetry })
     }
 
@@ -101,7 +107,7 @@ impl Demo {
             tokio::select! {
                 () = &mut stop => break,
                 Some(event) = self.events.recv() => {
-                    print(&format!("- {}\n", guide::step(event)));
+                    print(&format!("- {}\n", self.guide.step(event)));
                     if event == Event::Exchanged && !signed_in {
                         signed_in = true;
                         print(&self.guide.next_steps());

@@ -96,12 +96,22 @@ async fn a_person_signs_in_and_the_demo_removes_what_it_created() {
     assert!(home.is_dir());
 
     assert!(sign_in(server).await.starts_with("pos_"));
+    demo.line_with("registered a client for this login").await;
     demo.line_with("auth:logout").await;
 
     let output = demo.stop().await;
     assert!(!home.exists());
     assert!(output.contains("The database is removed.") && output.contains("and the CLI's credentials with it"));
     assert!(!output.contains('\x1b'), "colours in a pipe");
+}
+
+#[tokio::test]
+async fn with_an_app_no_client_is_registered() {
+    let mut demo = Demo::start(&["--app"]);
+    let command = demo.line_with("--auth-server").await;
+    assert!(sign_in(parts(&command).1).await.starts_with("pos_"));
+    demo.line_with("An older token of yours no longer works").await;
+    assert!(!demo.stop().await.contains("registered a client"));
 }
 
 #[tokio::test]

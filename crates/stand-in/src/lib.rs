@@ -7,4 +7,4 @@ mod postgres;
 mod postiz;
 
 pub use postgres::{Postgres, PostgresError};
-pub use postiz::{Event, Exchange, Fault, RegisteredApp, StandIn, Subscription, Trial};
+pub use postiz::{Event, Exchange, Fault, Metadata, RegisteredApp, RegisteredClient, StandIn, Subscription, Trial};

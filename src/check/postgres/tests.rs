@@ -25,7 +25,7 @@ fn good() -> Inspection {
         pooled: false,
         max_connections: 100,
         postiz_table: None,
-        fingerprint: None,
+        self_check_key: None,
     }
 }
 

@@ -45,6 +45,17 @@ pub(super) enum Next<'a> {
     },
 }
 
+impl<'a> Next<'a> {
+    /// The request that the page answers, once more.
+    fn again(retry: &'a Retry, after: Option<u64>, texts: &'a Texts) -> Self {
+        let label = texts.common.try_again.as_str();
+        match retry {
+            Retry::Reload => Self::Reload { label, after },
+            Retry::Submit { user_code, action } => Self::Submit { user_code, action: action.as_deref(), label, after },
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Message<'a> {
     pub(super) tone: Tone,
@@ -58,18 +69,17 @@ impl<'a> Message<'a> {
         Self { tone, title: &words.title, text: Cow::Borrowed(&words.text), next }
     }
 
-    pub(super) fn try_again(reason: Reason, texts: &'a Texts) -> Self {
-        let next = Next::Reload { label: &texts.common.try_again, after: None };
-        Self::failed_exchange(reason, &texts.trouble.still_open, next, texts)
+    pub(super) fn try_again(reason: Reason, retry: &'a Retry, texts: &'a Texts) -> Self {
+        Self::failed_at_postiz(reason, &texts.trouble.still_open, Next::again(retry, None, texts), texts)
     }
 
     pub(super) fn approve_again(user_code: &'a str, reason: Reason, texts: &'a Texts) -> Self {
         let next =
             Next::Submit { user_code, action: Some("continue"), label: &texts.common.approve_again, after: None };
-        Self::failed_exchange(reason, &texts.trouble.approve_again, next, texts)
+        Self::failed_at_postiz(reason, &texts.trouble.approve_again, next, texts)
     }
 
-    fn failed_exchange(reason: Reason, text: &'a str, next: Next<'a>, texts: &'a Texts) -> Self {
+    fn failed_at_postiz(reason: Reason, text: &'a str, next: Next<'a>, texts: &'a Texts) -> Self {
         let trouble = &texts.trouble;
         let (title, text) = match reason {
             Reason::Unreachable => (&trouble.unreachable, text),
@@ -77,7 +87,8 @@ impl<'a> Message<'a> {
             Reason::Failed => (&trouble.failed, text),
             // A retry fails until the operator acts, so the text says that first.
             Reason::ClientRefused => (&trouble.client_refused, trouble.operator.as_str()),
-            Reason::CodeRefused => (&trouble.code_refused, text),
+            Reason::RegistrationRefused => (&trouble.client_refused, trouble.registration_operator.as_str()),
+            Reason::CodeRefused | Reason::ClientForgotten => (&trouble.code_refused, text),
             Reason::Unreadable => (&trouble.unreadable, text),
         };
         Self { tone: Tone::Wait, title, text: Cow::Borrowed(text), next }
@@ -98,11 +109,6 @@ impl<'a> Message<'a> {
     }
 
     fn retrying(words: &'a Words, retry: &'a Retry, seconds: u64, texts: &'a Texts) -> Self {
-        let (label, after) = (texts.common.try_again.as_str(), Some(seconds));
-        let next = match retry {
-            Retry::Reload => Next::Reload { label, after },
-            Retry::Submit { user_code, action } => Next::Submit { user_code, action: action.as_deref(), label, after },
-        };
-        Self::new(Tone::Wait, words, next)
+        Self::new(Tone::Wait, words, Next::again(retry, Some(seconds), texts))
     }
 }

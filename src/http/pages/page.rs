@@ -28,9 +28,11 @@ pub enum Page {
     Replaced,
     /// Denied by the person, here or at Postiz.
     Denied,
-    /// The exchange failed, but the authorization code may still be valid: reloading the same URL retries it.
+    /// Postiz gave no token, but the authorization code may still be valid; or it gave no client for this grant. The same
+    /// request may succeed later.
     TryAgain {
         reason: Reason,
+        retry: Retry,
     },
     /// The exchange failed and used up the authorization code: the same login can be approved again.
     ApproveAgain {

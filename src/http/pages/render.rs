@@ -52,7 +52,7 @@ fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
         Page::TokenRefused => say(Message::new(Tone::Bad, &done.token_refused, Next::Nothing)),
         Page::Replaced => say(Message::new(Tone::Bad, &done.replaced, Next::Run)),
         Page::Denied => say(Message::new(Tone::Stop, &done.denied, Next::Run)),
-        Page::TryAgain { reason } => say(Message::try_again(*reason, texts)),
+        Page::TryAgain { reason, retry } => say(Message::try_again(*reason, retry, texts)),
         Page::ApproveAgain { user_code, reason } => say(Message::approve_again(user_code, *reason, texts)),
         Page::WrongBrowser => say(Message::new(Tone::Bad, &problem.wrong_browser, Next::Nothing)),
         Page::WrongBrowserEnded => say(Message::new(Tone::Stop, &problem.wrong_browser_ended, Next::Run)),

@@ -87,6 +87,10 @@ pub(super) struct ConfirmTemplate<'a> {
     spelled: String,
     /// The warning that the login was, or may have been, started on another network.
     elsewhere: Option<&'a str>,
+    /// Shown if the terminal no longer polls.
+    inactive: &'a str,
+    /// What the person will see at Postiz, or what the approval costs.
+    at_postiz: &'a str,
     started: String,
     expires: String,
     /// Shown only if it differs from the requester.
@@ -115,6 +119,8 @@ impl<'a> ConfirmTemplate<'a> {
                 (Proximity::CannotTell, false) => Some(&texts.unknown_network_to_type),
                 (Proximity::CannotTell, true) | (Proximity::SameNetwork, _) => None,
             },
+            inactive: if confirm.has_own_client { &texts.inactive_own_client } else { &texts.inactive },
+            at_postiz: if confirm.has_own_client { &texts.postiz_shows_code } else { &texts.ends_other_logins },
             started: frame.texts.common.ago(confirm.age.as_secs()),
             expires: frame.texts.common.within(confirm.remaining.as_secs()),
             viewer: confirm.viewer.filter(|_| confirm.proximity != Proximity::SameNetwork),

@@ -80,6 +80,9 @@ pub(super) struct Confirm {
     pub(super) other_network: String,
     pub(super) several_browsers: String,
     pub(super) inactive: String,
+    pub(super) inactive_own_client: String,
+    pub(super) postiz_shows_code: String,
+    pub(super) ends_other_logins: String,
     pub(super) started: String,
     pub(super) from: String,
     pub(super) same_network: String,
@@ -113,6 +116,7 @@ pub(super) struct Trouble {
     pub(super) still_open: String,
     pub(super) approve_again: String,
     pub(super) operator: String,
+    pub(super) registration_operator: String,
 }
 
 #[derive(Debug, Deserialize)]

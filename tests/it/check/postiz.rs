@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use stand_in::{RegisteredApp, StandIn};
+use stand_in::{Fault, Metadata, RegisteredApp, StandIn};
 
 use super::{answering, check, free_port, serving};
 use crate::support::{CLIENT_SECRET, Stage};
@@ -126,4 +126,35 @@ async fn an_api_address_that_only_this_network_knows_is_warned_of_unless_termina
     let public = ("POSTIZ_PUBLIC_API_URL", "https://postiz.example.com/api");
     assert_eq!(verdict(&mut stage, &[outside, public]).await.0, "ok");
     assert_eq!(verdict(&mut stage, &[]).await.0, "ok", "all on one machine");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postiz_that_registers_no_client_fails_with_the_steps_to_make_an_app() {
+    let mut stage = Stage::new().await;
+    stage.remove_app();
+    let callback = format!("{}/device/callback", stage.balancer.url());
+    let steps = ["Settings → Developers", callback.as_str(), "POSTIZ_OAUTH_CLIENT_ID"];
+    for (metadata, word) in [
+        (Metadata::Missing, "no OAuth metadata"),
+        (Metadata::WithoutSuffix, "registration_endpoint"),
+        (Metadata::WithoutRegistration, "registration_endpoint"),
+    ] {
+        stage.postiz.set_metadata(metadata);
+        check(&mut stage, &[]).await.blames("postiz.registration", &[&steps[..], &[word]].concat());
+    }
+    stage.postiz.set_metadata(Metadata::WithRegistration);
+    stage.postiz.next_registrations([Fault::BadGateway]);
+    check(&mut stage, &[]).await.blames("postiz.registration", &["failed to answer", "log"]);
+    stage.postiz.verify_domains();
+    check(&mut stage, &[]).await.blames("postiz.registration", &[&steps[..], &["DCR_VERIFIED_DOMAINS"]].concat());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_front_end_follows_the_metadata() {
+    let mut stage = Stage::new().await;
+    let frontend = stage.postiz.frontend_url();
+    let report = check(&mut stage, &[("POSTIZ_FRONTEND_URL", "")]).await;
+    assert!(report.of("postiz.front_end")[0].1.contains(&frontend), "{}", report.text);
+    stage.postiz.set_metadata(Metadata::Missing);
+    check(&mut stage, &[("POSTIZ_FRONTEND_URL", "")]).await.blames("postiz.front_end", &["Set POSTIZ_FRONTEND_URL"]);
 }

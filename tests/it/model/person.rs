@@ -1,7 +1,7 @@
 //! What terminals begin and people do: opening, confirming, denying, authorizing, coming back.
 
 use futures_util::future::join_all;
-use postiz_auth_server::grant::{GrantId, Status};
+use postiz_auth_server::grant::Status;
 use postiz_auth_server::secret::{Digest, Secret};
 use postiz_auth_server::store::{Abandonment, Claim, Denial, Entered, LeaseHolder};
 
@@ -24,7 +24,7 @@ impl World<'_> {
 
     pub async fn begin(&mut self, login: usize, browser: Browser, at: usize) {
         let (code, key) = (self.logins[login].user_code, &self.browsers[browser]);
-        let taken = taken(&self.store(at).begin(code, None, key).await.unwrap());
+        let taken = taken(&self.store(at).begin(code, None, key, None, None).await.unwrap());
         assert_eq!(taken, self.logins[login].expected.begin(browser));
         if taken {
             let state = key.state(code);
@@ -138,6 +138,6 @@ impl World<'_> {
     }
 }
 
-pub fn taken(entered: &Entered<GrantId>) -> bool {
+pub fn taken<T>(entered: &Entered<T>) -> bool {
     matches!(entered, Entered::Found(_))
 }

@@ -81,6 +81,21 @@ impl Stage {
         stage
     }
 
+    /// Without an app and without the address of Postiz's front end: a client is registered for each login.
+    pub async fn registering(replicas: usize, variables: &[(&'static str, &str)]) -> Self {
+        let mut stage = Self::empty(Database::new().await, variables);
+        stage.remove_app();
+        for _ in 0..replicas {
+            stage.start_replica().await;
+        }
+        stage
+    }
+
+    /// From now on, replicas are started without an app.
+    pub fn remove_app(&mut self) {
+        self.variables.retain(|name, _| !name.starts_with("POSTIZ_OAUTH_") && *name != "POSTIZ_FRONTEND_URL");
+    }
+
     /// No replica yet.
     pub fn empty(database: Database, variables: &[(&'static str, &str)]) -> Self {
         let balancer = Balancer::start();
@@ -135,7 +150,7 @@ impl Stage {
         let login = self.cli().open().await;
         let browser = Browser::new();
         let page = browser.confirm(&login).await;
-        assert!(page.text.contains("Allow postiz-auth-server"), "{}", page.text);
+        assert!(page.text.contains("<h1>Allow "), "{}", page.text);
         (login, browser, page)
     }
 }

@@ -8,13 +8,12 @@ use serde_json::json;
 use crate::postiz::state::{Fields, State};
 use crate::postiz::{Event, Subscription};
 
-/// Answers an app's name and callback. It needs the client id and no secret.
+/// Answers a client's name and callback. It needs the client id and no secret.
 pub(super) async fn registered_app(state: Data<State>, query: Query<Fields>) -> HttpResponse {
     let memory = state.lock();
     match memory.check(&query) {
-        Ok(()) => {
-            let redirect_url = &memory.app.redirect_uri;
-            HttpResponse::Ok().json(json!({ "app": { "name": "postiz-auth-server", "redirectUrl": redirect_url } }))
+        Ok((name, redirect_uri)) => {
+            HttpResponse::Ok().json(json!({ "app": { "name": name, "redirectUrl": redirect_uri } }))
         }
         Err(message) => HttpResponse::BadRequest().json(json!({ "message": message, "statusCode": 400 })),
     }

@@ -15,6 +15,7 @@ const COOKIE_NAME: &str = "stand_in_person=";
 #[derive(Template)]
 #[template(path = "consent.html")]
 struct Consent<'a> {
+    client: &'a str,
     person: Person,
     fields: &'a [(String, String)],
 }
@@ -36,9 +37,10 @@ pub(super) async fn page(request: HttpRequest, state: Data<State>) -> HttpRespon
     if value(&fields, "response_type") != Some("code") {
         return refused("response_type must be one of the following values: code");
     }
-    if let Err(reason) = memory.check(&fields) {
-        return refused(reason);
-    }
+    let client = match memory.check(&fields) {
+        Ok((name, _)) => name.to_owned(),
+        Err(reason) => return refused(reason),
+    };
     if !memory.signed_in {
         return redirect(&format!("/auth?{}", request.query_string()));
     }
@@ -46,7 +48,7 @@ pub(super) async fn page(request: HttpRequest, state: Data<State>) -> HttpRespon
     let person = person(&request).unwrap_or_else(|| memory.new_person());
     drop(memory);
     state.report(Event::ConsentShown);
-    let mut page = html(&Consent { person, fields: &fields });
+    let mut page = html(&Consent { client: &client, person, fields: &fields });
     if let Ok(cookie) = format!("{COOKIE_NAME}{person}; Path=/; HttpOnly; SameSite=Lax").try_into() {
         page.headers_mut().insert(SET_COOKIE, cookie);
     }
@@ -57,10 +59,11 @@ pub(super) async fn page(request: HttpRequest, state: Data<State>) -> HttpRespon
 pub(super) async fn decide(state: Data<State>, form: Form<Fields>) -> HttpResponse {
     let approves = value(&form, "decision") == Some("approve");
     let mut memory = state.lock();
-    if let Err(reason) = memory.check(&form) {
-        return refused(reason);
-    }
-    let Ok(mut callback) = Url::parse(&memory.app.redirect_uri) else {
+    let redirect_uri = match memory.check(&form) {
+        Ok((_, redirect_uri)) => redirect_uri,
+        Err(reason) => return refused(reason),
+    };
+    let Ok(mut callback) = Url::parse(redirect_uri) else {
         return HttpResponse::InternalServerError().body("the registered callback is no URL");
     };
     let Some(person) = value(&form, "person").and_then(|person| person.parse().ok()) else {

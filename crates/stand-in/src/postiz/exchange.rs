@@ -42,18 +42,19 @@ pub(super) async fn token(http: HttpRequest, state: Data<State>, body: Bytes) ->
         return refuse(&state, 400, json!({ "error": "unsupported_grant_type" }));
     }
     let found = state.lock().find(&request);
-    let person = match found {
-        Ok(person) => person,
+    let account = match found {
+        Ok(account) => account,
         Err(Refusal::InvalidClient) => return refuse(&state, 401, json!({ "error": "invalid_client" })),
         Err(Refusal::InvalidGrant) => return refuse(&state, 400, json!({ "error": "invalid_grant" })),
     };
     if let Some(fault) = &fault {
         fault.between().await;
     }
+    let person = account.1;
     let token = {
         let mut memory = state.lock();
         memory.exchanges[number].granted = true;
-        memory.grant(person)
+        memory.grant(account)
     };
     state.report(Event::Exchanged);
     let good = json!({
@@ -82,6 +83,8 @@ fn record(state: &State, request: Option<&TokenRequest>) -> (usize, Option<Fault
     let mut memory = state.lock();
     let exchange = Exchange {
         code: request.map(|request| request.code.clone()).unwrap_or_default(),
+        client_id: request.map(|request| request.client_id.clone()).unwrap_or_default(),
+        has_secret: request.is_some_and(|request| request.client_secret.is_some()),
         redirect_uri: request.and_then(|request| request.redirect_uri.clone()),
         verifier_matches: request.is_some_and(|request| memory.matches(request)),
         granted: false,

@@ -7,6 +7,7 @@ mod api;
 mod consent;
 mod exchange;
 mod fault;
+mod registration;
 mod state;
 mod subscription;
 mod token_request;
@@ -22,7 +23,7 @@ use actix_web::{App, HttpServer, rt};
 use tokio::sync::mpsc::UnboundedSender;
 
 pub use fault::Fault;
-pub use state::{Event, Exchange, RegisteredApp};
+pub use state::{Event, Exchange, Metadata, RegisteredApp, RegisteredClient};
 pub use subscription::{Subscription, Trial};
 
 use state::State;
@@ -96,6 +97,46 @@ impl StandIn {
         self.state.lock().faults.extend(faults);
     }
 
+    /// Makes the next registrations of clients fail, in this order. A code plays no part in them.
+    pub fn next_registrations(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.state.lock().registration_faults.extend(faults);
+    }
+
+    pub fn set_metadata(&self, metadata: Metadata) {
+        self.state.lock().metadata = metadata;
+    }
+
+    /// From now on registrations are refused with `invalid_redirect_uri`, as with `DCR_VERIFIED_DOMAINS`.
+    pub fn verify_domains(&self) {
+        self.state.lock().verifies_domains = true;
+    }
+
+    /// The clients that have registered themselves, oldest first.
+    pub fn clients(&self) -> Vec<RegisteredClient> {
+        self.state.lock().clients.clone()
+    }
+
+    /// Forgets these clients, as Postiz does after 30 days without an authorization.
+    pub fn forget_clients(&self) {
+        self.state.lock().clients.clear();
+    }
+
+    /// Returns when `count` registrations have been asked for.
+    pub async fn registration_begun(&self, count: usize) {
+        loop {
+            let recorded = self.state.registration_recorded.notified();
+            if self.registrations_begun() >= count {
+                return;
+            }
+            recorded.await;
+        }
+    }
+
+    /// How many registrations have been asked for.
+    pub fn registrations_begun(&self) -> usize {
+        self.state.lock().registrations_begun
+    }
+
     /// All exchanges, oldest first. Self-checks are left out.
     pub fn exchanges(&self) -> Vec<Exchange> {
         self.state.lock().exchanges.clone()
@@ -123,7 +164,7 @@ impl StandIn {
         memory.issued.last().filter(|token| memory.is_live(token)).cloned()
     }
 
-    /// Whether the API accepts this token. Only the newest token of a person can be live.
+    /// Whether the API accepts this token. Only the newest token of a person for a client can be live.
     pub fn is_live(&self, token: &str) -> bool {
         self.state.lock().is_live(token)
     }
@@ -158,6 +199,15 @@ fn routes(config: &mut ServiceConfig) {
         .service(
             scope("/api")
                 .service(resource("/oauth/authorize").route(get().to(api::registered_app)))
+                .service(
+                    resource("/.well-known/oauth-authorization-server/mcp-oauth")
+                        .route(get().to(registration::metadata)),
+                )
+                .service(
+                    resource("/.well-known/oauth-authorization-server")
+                        .route(get().to(registration::metadata_without_suffix)),
+                )
+                .service(resource("/oauth/register").route(post().to(registration::register)))
                 .service(resource("/oauth/token").route(post().to(exchange::token)))
                 .service(resource("/public/v1/is-connected").route(get().to(subscription::is_connected)))
                 .service(resource("/public/v1/integrations").route(get().to(api::integrations)))

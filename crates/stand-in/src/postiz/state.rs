@@ -1,4 +1,4 @@
-//! The stand-in's memory: one row for each person, and a record of the requests.
+//! The stand-in's memory: one row for each client and person, and a record of the requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use crate::postiz::token_request::TokenRequest;
 use crate::postiz::{Fault, Subscription, Trial};
 
+/// The name of the app that was made by hand.
+pub(super) const APP_NAME: &str = "postiz-auth-server";
+/// Postiz cuts longer names of clients.
+const MAX_NAME_CHARS: usize = 100;
 const CODE_LIFETIME: Duration = Duration::from_mins(10);
 
 /// The fields of a query or a form, in their order.
@@ -26,9 +30,35 @@ pub struct RegisteredApp {
     pub redirect_uri: String,
 }
 
+/// A client that registered itself (RFC 7591).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisteredClient {
+    /// `pcd_...`
+    pub client_id: String,
+    /// The consent page shows it.
+    pub client_name: String,
+    pub redirect_uris: Vec<String>,
+    /// `None` for a public client.
+    pub(super) client_secret: Option<String>,
+}
+
+/// Which OAuth metadata is published, by versions of Postiz.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metadata {
+    /// Its main branch since August 2026: with `registration_endpoint`.
+    WithRegistration,
+    /// v2.23.0: without `registration_endpoint`. Registration is 404.
+    WithoutRegistration,
+    /// v2.21.5 to v2.22.1: the same, at the path without `/mcp-oauth`.
+    WithoutSuffix,
+    /// Older: none.
+    Missing,
+}
+
 /// A step of a login, as the stand-in sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
+    Registered,
     ConsentShown,
     /// The person pressed Authorize, which also ends their older token.
     Approved,
@@ -44,6 +74,9 @@ pub enum Event {
 pub struct Exchange {
     /// The authorization code; empty if the request could not be parsed.
     pub code: String,
+    pub client_id: String,
+    /// Whether a client secret was sent.
+    pub has_secret: bool,
     pub redirect_uri: Option<String>,
     /// Whether the PKCE verifier and `redirect_uri` match those of the consent page.
     pub verifier_matches: bool,
@@ -59,6 +92,9 @@ pub(super) enum Refusal {
 
 /// One browser is one person with one organization. Counted from 1.
 pub(super) type Person = usize;
+
+/// A person's grant to one client. Tokens belong to (client, user, organization).
+pub(super) type Account = (String, Person);
 
 /// Authorize sets the code and clears the token. An exchange does the reverse.
 #[derive(Debug, Default)]
@@ -85,6 +121,12 @@ impl Code {
 #[derive(Debug)]
 pub(super) struct Memory {
     pub(super) app: RegisteredApp,
+    pub(super) clients: Vec<RegisteredClient>,
+    pub(super) metadata: Metadata,
+    /// `DCR_VERIFIED_DOMAINS` is set, and names none of the hosts that register.
+    pub(super) verifies_domains: bool,
+    pub(super) registrations_begun: usize,
+    pub(super) registration_faults: VecDeque<Fault>,
     pub(super) signed_in: bool,
     pub(super) issued: Vec<String>,
     pub(super) exchanges: Vec<Exchange>,
@@ -94,9 +136,9 @@ pub(super) struct Memory {
     pub(super) trials: Vec<Trial>,
     /// The `Cookie` headers at the token endpoint.
     pub(super) cookies: Vec<String>,
-    people: HashMap<Person, Row>,
-    /// The person of each valid code.
-    owners: HashMap<String, Person>,
+    accounts: HashMap<Account, Row>,
+    /// The account of each valid code.
+    owners: HashMap<String, Account>,
     people_seen: Person,
 }
 
@@ -104,6 +146,7 @@ pub(super) struct Memory {
 pub(super) struct State {
     memory: Mutex<Memory>,
     pub(super) exchange_recorded: Notify,
+    pub(super) registration_recorded: Notify,
     events: Option<UnboundedSender<Event>>,
 }
 
@@ -111,6 +154,11 @@ impl State {
     pub(super) fn new(app: RegisteredApp, events: Option<UnboundedSender<Event>>) -> Self {
         let memory = Memory {
             app,
+            clients: Vec::new(),
+            metadata: Metadata::WithRegistration,
+            verifies_domains: false,
+            registrations_begun: 0,
+            registration_faults: VecDeque::new(),
             signed_in: true,
             issued: Vec::new(),
             exchanges: Vec::new(),
@@ -119,11 +167,16 @@ impl State {
             subscription: Subscription::default(),
             trials: Vec::new(),
             cookies: Vec::new(),
-            people: HashMap::new(),
+            accounts: HashMap::new(),
             owners: HashMap::new(),
             people_seen: 0,
         };
-        Self { memory: Mutex::new(memory), exchange_recorded: Notify::new(), events }
+        Self {
+            memory: Mutex::new(memory),
+            exchange_recorded: Notify::new(),
+            registration_recorded: Notify::new(),
+            events,
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -143,27 +196,49 @@ impl Memory {
         self.people_seen
     }
 
-    /// Checks the client id and, for a dynamically registered app, `redirect_uri` and PKCE.
-    pub(super) fn check(&self, fields: &Fields) -> Result<(), &'static str> {
-        if value(fields, "client_id") != Some(&self.app.client_id) {
-            return Err("Invalid client_id");
+    /// Checks the client id and, for a dynamically registered client, `redirect_uri` and PKCE. Returns the client's name and
+    /// where its people are sent back to.
+    pub(super) fn check(&self, fields: &Fields) -> Result<(&str, &str), &'static str> {
+        let (name, redirect_uris) = self.client(value(fields, "client_id")).ok_or("Invalid client_id")?;
+        if !value(fields, "client_id").is_some_and(is_dynamic) {
+            return Ok((name, redirect_uris[0]));
         }
-        if !self.is_dynamic() {
-            return Ok(());
-        }
-        if value(fields, "redirect_uri") != Some(&self.app.redirect_uri) {
+        let asked = value(fields, "redirect_uri");
+        let Some(redirect_uri) = redirect_uris.into_iter().find(|registered| asked == Some(registered)) else {
             return Err("Invalid redirect_uri");
-        }
+        };
         if value(fields, "code_challenge").is_none_or(str::is_empty) {
             return Err("code_challenge is required for this client");
         }
         if value(fields, "code_challenge_method") != Some("S256") {
             return Err("Only the S256 code_challenge_method is supported");
         }
-        Ok(())
+        Ok((name, redirect_uri))
     }
 
-    /// Issues a code. The person's older code and older token end.
+    /// A client's name and redirect URIs.
+    fn client(&self, client_id: Option<&str>) -> Option<(&str, Vec<&str>)> {
+        let client_id = client_id?;
+        if client_id == self.app.client_id {
+            return Some((APP_NAME, vec![&self.app.redirect_uri]));
+        }
+        let client = self.clients.iter().find(|client| client.client_id == client_id)?;
+        Some((&client.client_name, client.redirect_uris.iter().map(String::as_str).collect()))
+    }
+
+    /// Registers a client. Its id is new.
+    pub(super) fn register(&mut self, name: &str, redirect_uris: Vec<String>, is_public: bool) -> RegisteredClient {
+        let client = RegisteredClient {
+            client_id: format!("pcd_{}", random_text()),
+            client_name: name.chars().take(MAX_NAME_CHARS).collect(),
+            redirect_uris,
+            client_secret: (!is_public).then(|| format!("pcs_{}", random_text())),
+        };
+        self.clients.push(client.clone());
+        client
+    }
+
+    /// Issues a code. The person's older code and older token for this client end.
     pub(super) fn approve(&mut self, person: Person, fields: &Fields) -> String {
         let owned = |name| value(fields, name).map(str::to_owned);
         let text = random_text();
@@ -173,26 +248,37 @@ impl Memory {
             redirect_uri: owned("redirect_uri"),
             issued_at: Instant::now(),
         };
-        self.owners.insert(text.clone(), person);
-        self.replace(person, Row { code: Some(code), token: None });
+        let account = (owned("client_id").unwrap_or_default(), person);
+        self.owners.insert(text.clone(), account.clone());
+        self.replace(account, Row { code: Some(code), token: None });
         text
     }
 
-    /// Finds the person of a code without spending it. The credentials are checked first, so that a wrong secret reveals
+    /// Finds the account of a code without spending it. The credentials are checked first, so that a wrong secret reveals
     /// nothing about the code.
-    pub(super) fn find(&self, request: &TokenRequest) -> Result<Person, Refusal> {
-        if request.client_id != self.app.client_id || request.client_secret != self.app.client_secret {
+    pub(super) fn find(&self, request: &TokenRequest) -> Result<Account, Refusal> {
+        if !self.authenticates(request) {
             return Err(Refusal::InvalidClient);
         }
-        let (person, code) = self.code(&request.code).ok_or(Refusal::InvalidGrant)?;
-        let bound = !self.is_dynamic() || code.matches(request);
-        if bound && code.issued_at.elapsed() < CODE_LIFETIME { Ok(person) } else { Err(Refusal::InvalidGrant) }
+        let (account, code) = self.code(&request.code).ok_or(Refusal::InvalidGrant)?;
+        let bound = account.0 == request.client_id && (!is_dynamic(&request.client_id) || code.matches(request));
+        if bound && code.issued_at.elapsed() < CODE_LIFETIME { Ok(account.clone()) } else { Err(Refusal::InvalidGrant) }
     }
 
-    /// Spends the person's code for a token. Of two exchanges that have both found the code, the later one's token works.
-    pub(super) fn grant(&mut self, person: Person) -> String {
+    /// A public client is known by its id alone; a secret that comes with it is ignored.
+    fn authenticates(&self, request: &TokenRequest) -> bool {
+        let given = request.client_secret.as_deref();
+        if request.client_id == self.app.client_id {
+            return given == Some(&self.app.client_secret);
+        }
+        let client = self.clients.iter().find(|client| client.client_id == request.client_id);
+        client.is_some_and(|client| client.client_secret.is_none() || client.client_secret.as_deref() == given)
+    }
+
+    /// Spends the account's code for a token. Of two exchanges that have both found the code, the later one's token works.
+    pub(super) fn grant(&mut self, account: Account) -> String {
         let token = format!("pos_{}", random_text());
-        self.replace(person, Row { code: None, token: Some(token.clone()) });
+        self.replace(account, Row { code: None, token: Some(token.clone()) });
         self.issued.push(token.clone());
         token
     }
@@ -202,30 +288,31 @@ impl Memory {
     }
 
     pub(super) fn is_live(&self, token: &str) -> bool {
-        self.people.values().any(|row| row.token.as_deref() == Some(token))
+        self.accounts.values().any(|row| row.token.as_deref() == Some(token))
     }
 
     pub(super) fn expire_codes(&mut self) {
-        for row in self.people.values_mut() {
+        for row in self.accounts.values_mut() {
             row.code = None;
         }
         self.owners.clear();
     }
 
-    fn replace(&mut self, person: Person, row: Row) {
-        if let Some(Row { code: Some(older), .. }) = self.people.insert(person, row) {
+    fn replace(&mut self, account: Account, row: Row) {
+        if let Some(Row { code: Some(older), .. }) = self.accounts.insert(account, row) {
             self.owners.remove(&older.text);
         }
     }
 
-    fn is_dynamic(&self) -> bool {
-        self.app.client_id.starts_with("pcd_")
+    fn code(&self, text: &str) -> Option<(&Account, &Code)> {
+        let account = self.owners.get(text)?;
+        Some((account, self.accounts.get(account)?.code.as_ref()?))
     }
+}
 
-    fn code(&self, text: &str) -> Option<(Person, &Code)> {
-        let person = *self.owners.get(text)?;
-        Some((person, self.people.get(&person)?.code.as_ref()?))
-    }
+/// Whether a client was registered dynamically: PKCE and an exact `redirect_uri` are demanded of it.
+pub(super) fn is_dynamic(client_id: &str) -> bool {
+    client_id.starts_with("pcd_")
 }
 
 pub(super) fn value<'a>(fields: &'a Fields, wanted: &str) -> Option<&'a str> {

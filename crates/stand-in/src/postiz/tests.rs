@@ -1,6 +1,7 @@
 mod consent;
 mod exchange;
 mod faults;
+mod registration;
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;

@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::postiz::state::is_dynamic;
+
 pub(super) struct TokenRequest {
     pub(super) grant_type: String,
     pub(super) code: String,
     pub(super) client_id: String,
-    pub(super) client_secret: String,
+    pub(super) client_secret: Option<String>,
     pub(super) code_verifier: Option<String>,
     pub(super) redirect_uri: Option<String>,
 }
@@ -19,6 +21,8 @@ impl TokenRequest {
     pub(super) fn parse(content_type: &str, body: &[u8]) -> Result<Self, BadRequest> {
         let fields = fields(content_type, body)?;
         let mut missing = Vec::new();
+        // Only a registered client may be public.
+        let is_public = optional(&fields, "client_id").is_some_and(|id| is_dynamic(&id));
         let mut required = |name: &str| {
             let text = optional(&fields, name);
             if text.is_none() {
@@ -27,11 +31,14 @@ impl TokenRequest {
             }
             text.unwrap_or_default()
         };
+        if !is_public {
+            required("client_secret");
+        }
         let request = Self {
             grant_type: required("grant_type"),
             code: required("code"),
             client_id: required("client_id"),
-            client_secret: required("client_secret"),
+            client_secret: optional(&fields, "client_secret"),
             code_verifier: optional(&fields, "code_verifier"),
             redirect_uri: optional(&fields, "redirect_uri"),
         };

@@ -45,12 +45,25 @@ fn a_login_is_denied_without_typing_its_code() {
 
 #[test]
 fn a_person_is_warned_before_approving_for_an_inactive_terminal() {
-    let shown = |terminal| text(&english(&Page::Confirm(Confirmation { terminal, ..sample_confirm() })));
-    let warning = "only sign out your other machines";
-    let inactive = shown(Terminal::Inactive);
-    assert!(inactive.find(warning).unwrap() < inactive.find("Continue anyway").unwrap());
-    let waiting = shown(Terminal::Waiting);
-    assert!(!waiting.contains(warning) && waiting.contains("Continue to Postiz"));
+    let shown = |terminal, has_own_client| {
+        text(&english(&Page::Confirm(Confirmation { terminal, has_own_client, ..sample_confirm() })))
+    };
+    for (has_own_client, warning) in
+        [(true, "Approving now wouldn’t sign it in. Start"), (false, "only sign out your other machines")]
+    {
+        let inactive = shown(Terminal::Inactive, has_own_client);
+        assert!(inactive.find(warning).unwrap() < inactive.find("Continue anyway").unwrap(), "{inactive}");
+        let waiting = shown(Terminal::Waiting, has_own_client);
+        assert!(!waiting.contains(warning) && waiting.contains("Continue to Postiz"), "{waiting}");
+    }
+}
+
+#[test]
+fn a_person_is_told_what_postiz_will_show_or_what_the_approval_ends() {
+    let shown = |has_own_client| text(&english(&Page::Confirm(Confirmation { has_own_client, ..sample_confirm() })));
+    let (own, app) = (shown(true), shown(false));
+    assert!(own.contains("Postiz will show this code") && !own.contains("signs out the other machines"), "{own}");
+    assert!(app.contains("signs out the other machines") && !app.contains("Postiz will show"), "{app}");
 }
 
 #[test]
@@ -65,7 +78,7 @@ fn a_code_confirmed_in_another_browser_is_flagged() {
 
 #[test]
 fn a_failed_exchange_offers_the_step_that_can_succeed() {
-    let html = english(&Page::TryAgain { reason: Reason::Slow });
+    let html = english(&Page::TryAgain { reason: Reason::Slow, retry: Retry::Reload });
     assert_eq!(select(&html, r#"main a[href=""]"#).len(), 1, "the same URL, with its query");
     let html = english(&Page::ApproveAgain { user_code: "BCDF-GHJK".to_owned(), reason: Reason::CodeRefused });
     let fields: Vec<_> =

@@ -1,0 +1,282 @@
+//! Without an app, each login registers a client of its own at Postiz.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use stand_in::{Fault, Metadata, RegisteredApp, StandIn};
+use tokio::sync::Notify;
+use url::Url;
+
+use crate::support::{Browser, CLIENT_SECRET, Login, Page, Poll, Replica, Stage, free_port, in_time};
+
+/// Opens a login in this browser, approves it and returns its token.
+async fn signed_in(stage: &Stage, browser: &Browser) -> String {
+    let login = stage.cli().open().await;
+    let consent = browser.confirm(&login).await;
+    let done = browser.approve(&consent).await;
+    assert_eq!(done.status, 200, "{}", done.text);
+    let Poll::Token(token) = login.decided().await else { panic!("no token") };
+    token
+}
+
+async fn confirm_page(browser: &Browser, login: &Login) -> Page {
+    browser.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await
+}
+
+fn client_id(url: &Url) -> String {
+    url.query_pairs().find(|(name, _)| name == "client_id").unwrap().1.into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_registers_a_client_whose_name_shows_its_code() {
+    let stage = Stage::registering(2, &[]).await;
+    let login = stage.cli().open_at("203.0.113.7").await;
+    let browser = Browser::at("203.0.113.7");
+    let page = confirm_page(&browser, &login).await;
+    assert!(page.says("Postiz will show this code"), "{}", page.text);
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains(&format!("form-action 'self' {};", stage.postiz.frontend_url())), "{policy}");
+    assert_eq!(stage.postiz.registrations_begun(), 0, "a login that is only looked at costs Postiz nothing");
+
+    let consent = browser.press(&page, ("action", "continue"), &[]).await;
+    let clients = stage.postiz.clients();
+    let [client] = &clients[..] else { panic!("{clients:?}") };
+    let name = &client.client_name;
+    assert!(name.starts_with(&format!("Postiz CLI, code {}, 20", login.user_code)), "{name}");
+    assert!(name.ends_with(" UTC, 203.0.113.7") && name.len() <= 100, "{name}");
+    assert!(consent.says(name), "{}", consent.text);
+    assert_eq!(client_id(&consent.url), client.client_id);
+
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    let exchange = &stage.postiz.exchanges()[0];
+    assert!(exchange.client_id == client.client_id && !exchange.has_secret && exchange.verifier_matches);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_machine_signs_the_first_one_out_only_with_an_app() {
+    for (stage, stays) in [(Stage::registering(1, &[]).await, true), (Stage::new().await, false)] {
+        let browser = Browser::new();
+        let first = signed_in(&stage, &browser).await;
+        let second = signed_in(&stage, &browser).await;
+        assert!(stage.postiz.is_live(&second));
+        assert_eq!(stage.postiz.is_live(&first), stays);
+        let page = confirm_page(&browser, &stage.cli().open().await).await;
+        assert_eq!(page.says("signs out the other machines"), !stays, "{}", page.text);
+        assert_eq!(page.says("Postiz will show this code"), stays, "{}", page.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_login_has_one_client_however_often_it_is_confirmed() {
+    let stage = Stage::registering(2, &[]).await;
+    let login = stage.cli().open().await;
+    let browser = Browser::new();
+    let page = confirm_page(&browser, &login).await;
+    // All at once: some of them may register, and the first one's client is the one that all use.
+    let consents = join_all((0..4).map(|_| browser.press(&page, ("action", "continue"), &[]))).await;
+    let used = client_id(&consents[0].url);
+    assert!(consents.iter().all(|consent| client_id(&consent.url) == used));
+
+    let before = stage.postiz.registrations_begun();
+    let other = Browser::new();
+    let consent = other.confirm(&login).await;
+    assert_eq!(client_id(&consent.url), used, "also in another browser");
+    assert_eq!(stage.postiz.registrations_begun(), before);
+    other.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_that_can_not_be_confirmed_registers_nothing() {
+    let stage = Stage::registering(1, &[]).await;
+    let login = stage.cli().open().await;
+    let browser = Browser::new();
+    let page = confirm_page(&browser, &login).await;
+    browser.press(&page, ("action", "continue"), &[("user_code", "BCDF-GHJK")]).await;
+    browser.press(&page, ("action", "deny"), &[]).await;
+    let denied = browser.press(&page, ("action", "continue"), &[]).await;
+    assert!(denied.says("Login denied"), "{}", denied.text);
+    assert_eq!(stage.postiz.registrations_begun(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registration_that_fails_leaves_the_login_open() {
+    let stage = Stage::registering(1, &[]).await;
+    for (fault, title) in [
+        (Fault::Stall, "answer in time"),
+        (Fault::ServerError, "had a problem"),
+        (Fault::BadGateway, "had a problem"),
+        (Fault::BreakOff, "had a problem"),
+        (Fault::FrameworkError, "refused this server"),
+        (Fault::Redirect("http://localhost:9/".to_owned()), "had a problem"),
+        (Fault::Page, "be read"),
+    ] {
+        let name = format!("{fault:?}");
+        stage.postiz.next_registrations([fault]);
+        let login = stage.cli().open().await;
+        let browser = Browser::new();
+        let page = browser.confirm(&login).await;
+        assert!(page.status == 502 && page.says(title) && page.says("Try again"), "{name}: {}", page.text);
+        assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "{name}");
+        let consent = browser.press(&page, ("", ""), &[]).await;
+        browser.approve(&consent).await;
+        assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_registration_tells_the_operator_what_to_do() {
+    let stage = Stage::registering(1, &[]).await;
+    stage.postiz.verify_domains();
+    let login = stage.cli().open().await;
+    let page = Browser::new().confirm(&login).await;
+    assert!(page.says("refused this server") && page.says("let it register at Postiz"), "{}", page.text);
+    let line = stage.replicas[0].logged("Postiz refused to register a client").await;
+    let fix = line["fix"].as_str().unwrap();
+    let callback = format!("{}/device/callback", stage.balancer.url());
+    for words in ["DCR_VERIFIED_DOMAINS", &callback, "POSTIZ_OAUTH_CLIENT_SECRET"] {
+        assert!(fix.contains(words), "{words}: {line}");
+    }
+    assert_eq!((line["level"].as_str(), line["error"].as_str()), (Some("ERROR"), Some("invalid_redirect_uri")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forgotten_client_is_registered_anew() {
+    let stage = Stage::registering(1, &[]).await;
+    // Before the approval: Postiz shows an error, and the person goes back.
+    let (login, browser, consent) = stage.at_consent().await;
+    stage.postiz.forget_clients();
+    assert!(browser.visit(consent.url.as_str()).await.text.contains("Invalid client_id"));
+    let consent = browser.confirm(&login).await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+
+    // After the approval.
+    let (login, browser, consent) = stage.at_consent().await;
+    let callback = browser.approve_only(&consent).await;
+    stage.postiz.forget_clients();
+    let page = browser.visit(&callback).await;
+    assert!(page.status == 502 && page.says("Approve again"), "{}", page.text);
+    let again = browser.visit(&callback).await;
+    assert!(again.says("Approve again"), "{}", again.text);
+    let consent = browser.press(&page, ("", ""), &[]).await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn registrations_that_stall_are_bounded_and_slow_nothing_else_down() {
+    const UNDER_WAY: usize = 32;
+    let stage = Stage::registering(1, &[("RATE_LIMIT_CODES", "0")]).await;
+    let cli = stage.cli();
+    let logins = join_all((0..=UNDER_WAY).map(|_| cli.open())).await;
+    let release = Arc::new(Notify::new());
+    stage.postiz.next_registrations((0..UNDER_WAY).map(|_| Fault::Hold(Arc::clone(&release))));
+    let stalled: Vec<_> = logins[..UNDER_WAY]
+        .iter()
+        .map(|login| {
+            tokio::spawn({
+                let login = login.clone();
+                async move { Browser::new().confirm(&login).await.status }
+            })
+        })
+        .collect();
+    in_time("the registrations", stage.postiz.registration_begun(UNDER_WAY)).await;
+
+    let begun = Instant::now();
+    let page = Browser::new().confirm(&logins[UNDER_WAY]).await;
+    assert!(page.status == 503 && page.says("busy"), "{}", page.text);
+    assert_eq!(logins[0].poll_form().await, Poll::error("authorization_pending"));
+    assert_eq!(stage.replicas[0].health().await, 200);
+    cli.open().await;
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert_eq!(stage.postiz.registrations_begun(), UNDER_WAY);
+
+    for answer in stalled {
+        assert_eq!(answer.await.unwrap(), 502, "given up in time");
+    }
+    let consent = Browser::new().confirm(&logins[UNDER_WAY]).await;
+    assert_eq!(consent.status, 200, "{}", consent.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postiz_that_can_not_be_reached_at_the_start_is_waited_for() {
+    let mut stage = Stage::registering(0, &[]).await;
+    let port = free_port();
+    stage.variables().insert("POSTIZ_API_URL", format!("http://localhost:{port}/api"));
+    let replica = Replica::start(stage.variables());
+    stage.balancer.add(replica.port());
+    replica.logged("Postiz unavailable, retrying").await;
+    replica.logged("migration applied").await;
+    let health = crate::support::get(format!("{}/health", replica.url())).await;
+    assert_eq!((health.status().as_u16(), health.text().await.unwrap().contains("Postiz")), (503, true));
+    let login = stage.cli().open_at_last().await;
+    let browser = Browser::new();
+    let page = browser.confirm_at_last(&login).await;
+    assert!(page.status == 502 && page.says("be reached"), "{}", page.text);
+
+    let app = RegisteredApp {
+        client_id: "pca_other".to_owned(),
+        client_secret: CLIENT_SECRET.to_owned(),
+        redirect_uri: String::new(),
+    };
+    let postiz = StandIn::start(app, TcpListener::bind(("127.0.0.1", port)).unwrap(), None).unwrap();
+    replica.healthy().await;
+    let consent = browser.press(&page, ("", ""), &[]).await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), postiz.live_token().map(Poll::Token));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postiz_that_registers_no_client_ends_the_start_with_78_and_the_steps_to_make_an_app() {
+    let mut stage = Stage::registering(0, &[]).await;
+    for metadata in [Metadata::WithoutRegistration, Metadata::WithoutSuffix, Metadata::Missing] {
+        stage.postiz.set_metadata(metadata);
+        let replica = Replica::start(stage.variables());
+        let line = replica.logged("Postiz can't be used").await;
+        let fix = line["fix"].as_str().unwrap();
+        let callback = format!("{}/device/callback", stage.balancer.url());
+        for words in ["Settings → Developers", &callback, "POSTIZ_OAUTH_CLIENT_ID and POSTIZ_OAUTH_CLIENT_SECRET"] {
+            assert!(fix.contains(words), "{metadata:?}, {words}: {line}");
+        }
+        assert_eq!(line["level"], "ERROR");
+        assert_eq!(replica.ended().await.code(), Some(78), "{metadata:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_app_the_front_end_follows_the_metadata_too() {
+    let mut stage = Stage::with(0, &[]).await;
+    stage.variables().remove("POSTIZ_FRONTEND_URL");
+    stage.postiz.set_metadata(Metadata::WithoutSuffix);
+    stage.start_replica().await;
+    let token = signed_in(&stage, &Browser::new()).await;
+    assert!(stage.postiz.is_live(&token));
+    assert_eq!(stage.postiz.registrations_begun(), 0);
+}
+
+/// As while an app is put into the configuration, or taken out of it, one replica after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_keeps_its_client_on_a_replica_with_another_configuration() {
+    let mut stage = Stage::with(1, &[]).await;
+    stage.remove_app();
+    let [with_app, without] = [stage.replicas[0].port(), stage.start_replica().await.port()];
+
+    stage.balancer.only(without);
+    let (login, browser, consent) = stage.at_consent().await;
+    stage.balancer.only(with_app);
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    assert!(!stage.postiz.exchanges()[0].has_secret);
+
+    let (login, browser, consent) = stage.at_consent().await;
+    stage.balancer.only(without);
+    let page = browser.approve(&consent).await;
+    assert!(page.says("Approve again"), "{}", page.text);
+    let consent = browser.press(&page, ("", ""), &[]).await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+}
