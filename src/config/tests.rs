@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://auth:hunter2@db.example.com/auth");
+const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://auth:hunter2@db.example.com/auth?sslmode=verify-full");
 const CLIENT_ID: (&str, &str) = ("POSTIZ_OAUTH_CLIENT_ID", "pca_id");
 const CLIENT_SECRET: (&str, &str) = ("POSTIZ_OAUTH_CLIENT_SECRET", "hunter3");
 
@@ -147,7 +147,7 @@ fn plain_http_is_warned_of_except_on_this_machine() {
 
 #[test]
 fn warnings_of_the_database_url_are_passed_on() {
-    let url = "postgres://auth:hunter2@db.example.com/auth?pgbouncer=true";
+    let url = "postgres://auth:hunter2@db/auth?pgbouncer=true";
     let config = from(&[("DATABASE_URL", url), CLIENT_ID, CLIENT_SECRET]).unwrap();
     assert!(config.warnings[0].contains("pgbouncer"));
 }

@@ -4,6 +4,7 @@
 //! is the only clock: SQL compares each time with its `now()`, never with a replica's.
 
 mod batcher;
+mod clear_text;
 mod database;
 mod error;
 mod fields;
