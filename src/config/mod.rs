@@ -6,6 +6,7 @@
 mod base_url;
 mod client_ip_source;
 mod database_url;
+mod files;
 mod load;
 mod log_filter;
 mod log_format;

@@ -1,5 +1,6 @@
-//! The hosting platforms' files have the types that the platforms accept.
+//! The files for hosting platforms, Compose, systemd and proxies.
 
+use postiz_auth_server::config::Config;
 use serde_json::Value;
 
 /// Each value and its path (`/deploy/overlapSeconds`).
@@ -60,4 +61,64 @@ fn numbers_and_truth_values_are_not_written_as_text() {
 fn render_deploys_a_repository_without_checks() {
     let render: Value = serde_saphyr::from_str(include_str!("../../render.yaml")).unwrap();
     assert_eq!(render.pointer("/services/0/autoDeployTrigger"), Some(&Value::from("commit")));
+}
+
+#[test]
+fn compose_has_no_password_and_its_postgres_listens_to_nobody_and_has_few_rights() {
+    let text = include_str!("../../docker-compose.yml");
+    assert!(!text.to_lowercase().contains("postgres_password"));
+    let compose: Value = serde_saphyr::from_str(text).unwrap();
+    assert_eq!(compose["networks"]["alone"]["internal"], true);
+    for (server, postgres) in [("server", "postgres"), ("demo", "demo-postgres")] {
+        let [server, postgres] = [server, postgres].map(|name| &compose["services"][name]);
+        assert_eq!(
+            server["environment"]["DATABASE_URL"].as_str().unwrap().split_once("@/").unwrap().0.matches(':').count(),
+            1
+        );
+        let command = postgres["command"].as_array().unwrap();
+        assert!(command.contains(&"listen_addresses=127.0.0.1".into()), "{command:?}");
+        assert_eq!((&postgres["networks"], server.get("networks")), (&serde_json::json!(["alone"]), None));
+        assert_eq!((&server["cap_drop"][0], &postgres["cap_drop"][0]), (&"ALL".into(), &"ALL".into()));
+        assert_eq!(postgres["security_opt"][0], "no-new-privileges:true");
+        assert!(postgres["mem_limit"].is_string() && postgres["pids_limit"].is_u64());
+    }
+}
+
+#[test]
+fn compose_passes_every_variable_on() {
+    let compose: Value = serde_saphyr::from_str(include_str!("../../docker-compose.yml")).unwrap();
+    for variable in Config::VARIABLES {
+        assert!(compose["services"]["server"]["environment"].get(variable.name).is_some(), "{}", variable.name);
+    }
+}
+
+#[test]
+fn systemd_hands_every_secret_over_as_a_credential() {
+    let unit = include_str!("../../deploy/systemd/postiz-auth-server@.service");
+    let secrets = Config::VARIABLES.iter().filter_map(|variable| Some((variable.name, variable.file_variable()?)));
+    for (name, named_by) in secrets {
+        for line in [
+            format!("\nLoadCredential={name}:/etc/postiz-auth-server/secrets/{name}\n"),
+            format!("\nSetCredential={name}:\\n\n"),
+            format!(" {named_by}=${{CREDENTIALS_DIRECTORY}}/{name} "),
+        ] {
+            assert!(unit.contains(&line), "{line:?}");
+        }
+    }
+    assert!(unit.contains("\nLimitCORE=0\n"));
+}
+
+#[test]
+fn each_proxy_has_one_replica_and_a_second_in_a_comment() {
+    for (file, text) in [
+        ("nginx", include_str!("../../deploy/nginx/postiz-auth-server.conf")),
+        ("caddy", include_str!("../../deploy/caddy/Caddyfile")),
+        ("haproxy", include_str!("../../deploy/haproxy/haproxy.cfg")),
+    ] {
+        let (comments, used): (Vec<_>, Vec<_>) = text.lines().map(str::trim).partition(|line| line.starts_with('#'));
+        let names = |lines: &[&str], port: &str| lines.iter().any(|line| line.contains(port));
+        assert!(names(&used, "127.0.0.1:3111") && !names(&used, "3112"), "{file}");
+        assert!(names(&comments, "127.0.0.1:3112"), "{file}");
+        assert!(!used.iter().any(|line| line.starts_with("http2 ")), "{file}: nginx before 1.25.1 does not know it");
+    }
 }
