@@ -1,7 +1,7 @@
 //! Starts and stops the whole server: [`App::start`] and [`Running::stop`], for `serve`, the demo and tests.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::time::Duration;
 
@@ -65,7 +65,8 @@ impl App {
         let handle = server.handle();
         let exporter = match config.metrics_port {
             Some(port) => {
-                let (address, exporter) = exporter::start(&deps.flow, listen(port)?, &runtime)?;
+                let (address, exporter) =
+                    exporter::start(&deps.flow, listen_at(config.metrics_address, port)?, &runtime)?;
                 info!(%address, "metrics are served");
                 Some(exporter)
             }
@@ -97,6 +98,11 @@ fn background(config: &Config, flow: &DeviceFlow, runtime: &Handle) -> Result<()
     let (database, stopping) = (flow.store().database().clone(), flow.stopping().clone());
     runtime.spawn(check::at_start(config.clone(), database, outbound::client()?, stopping));
     Ok(())
+}
+
+/// Listens on this address, or on all.
+fn listen_at(address: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
+    address.map_or_else(|| listen(port), |address| TcpListener::bind((address, port)))
 }
 
 /// Listens on IPv4 and IPv6, or on IPv4 if there is no IPv6.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use strsim::levenshtein;
 
+use super::files;
 use super::postiz_app::require_both_or_neither;
 use super::problems::Problems;
 use super::server_url::ServerUrlSource;
@@ -15,11 +16,15 @@ use super::vars::{Vars, bare, unicode};
 const POSTIZ_FRONTEND: &str = "https://platform.postiz.com";
 
 pub(super) fn load(vars: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Config, Problems> {
-    let (vars, not_unicode) = unicode(vars);
+    let (mut vars, not_unicode) = unicode(vars);
     let mut problems = Problems::default();
-    for variable in ALL.iter().filter(|variable| not_unicode.iter().any(|name| name == variable.name)) {
-        problems.not_unicode(variable);
+    let is_broken = |name: &str| not_unicode.iter().any(|broken| broken == name);
+    for variable in ALL {
+        if is_broken(variable.name) || variable.file_variable().is_some_and(|name| is_broken(&name)) {
+            problems.not_unicode(variable);
+        }
     }
+    files::read(&mut vars, &mut problems);
     let misspelt = misspelt(&vars);
     let config = variables::parse(map(&vars), &vars, &mut problems);
     require_both_or_neither(&vars, &mut problems);

@@ -6,6 +6,7 @@
 mod base_url;
 mod client_ip_source;
 mod database_url;
+mod files;
 mod load;
 mod log_filter;
 mod log_format;
@@ -25,7 +26,7 @@ use url::Url;
 
 pub use self::base_url::{Audience, BaseUrl};
 pub use self::client_ip_source::ClientIpSource;
-pub use self::database_url::{DatabaseUrl, RootCert, SslMode, Tls};
+pub use self::database_url::{DatabaseUrl, RootCert, SslMode, Tls, is_private};
 pub use self::log_filter::LogFilter;
 pub use self::log_format::LogFormat;
 pub use self::platform::Platform;

@@ -52,6 +52,10 @@ impl Problems {
         self.push(Problem { variable, why: "is not valid UTF-8".to_owned(), found: None });
     }
 
+    pub(super) fn bad_file(&mut self, variable: &'static Variable, why: String) {
+        self.push(Problem { variable, why, found: None });
+    }
+
     pub(super) fn bad(&mut self, variable: &'static Variable, raw: &str, why: String) {
         // Text with an @ may hold a password: a DATABASE_URL that was pasted one line too low.
         let shown = !variable.secret && !raw.contains('@');

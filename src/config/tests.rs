@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 
-const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://auth:hunter2@db.example.com/auth");
+const DATABASE_URL: (&str, &str) = ("DATABASE_URL", "postgres://auth:hunter2@db.example.com/auth?sslmode=verify-full");
 const CLIENT_ID: (&str, &str) = ("POSTIZ_OAUTH_CLIENT_ID", "pca_id");
 const CLIENT_SECRET: (&str, &str) = ("POSTIZ_OAUTH_CLIENT_SECRET", "hunter3");
 
@@ -192,7 +192,7 @@ fn terminals_get_the_address_of_the_api_unless_there_is_one_for_them() {
 
 #[test]
 fn warnings_of_the_database_url_are_passed_on() {
-    let url = "postgres://auth:hunter2@db.example.com/auth?pgbouncer=true";
+    let url = "postgres://auth:hunter2@db/auth?pgbouncer=true";
     let config = from(&[("DATABASE_URL", url)]).unwrap();
     assert!(config.warnings[0].contains("pgbouncer"));
 }

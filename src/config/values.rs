@@ -34,6 +34,10 @@ pub(super) fn visible_ascii(text: &str) -> Result<String, String> {
     }
 }
 
+pub(super) fn ip_address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "is not an IP address".to_owned())
+}
+
 /// Separated by commas; a single address is a network of one.
 pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());

@@ -9,7 +9,7 @@ pub struct Variable {
     /// The field of [`Config`](super::Config).
     pub(super) field: &'static str,
     pub presence: Presence,
-    /// Whether its value must never be shown.
+    /// Whether its value must never be shown. It may also come from the file that [`Self::file_variable`] names.
     pub secret: bool,
     /// One sentence.
     pub description: &'static str,
@@ -31,6 +31,11 @@ pub enum Presence {
 }
 
 impl Variable {
+    /// `NAME_FILE`, for a secret of Docker, Kubernetes or systemd.
+    pub fn file_variable(&self) -> Option<String> {
+        self.secret.then(|| format!("{}_FILE", self.name))
+    }
+
     pub fn is_required(&self) -> bool {
         matches!(self.presence, Presence::Required)
     }

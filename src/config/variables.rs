@@ -1,5 +1,6 @@
 //! The table of variables. See [`super::table`] for what an entry generates.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -15,7 +16,7 @@ use super::platform::Platform;
 use super::problems::Problems;
 use super::server_url::{self, ServerUrlSource};
 use super::table::{take, variables};
-use super::values::{networks, number, one_of, seconds, visible_ascii};
+use super::values::{ip_address, networks, number, one_of, seconds, visible_ascii};
 use super::variable::{Presence, Variable};
 use super::vars::{DEFAULT_PORT, Vars};
 
@@ -65,6 +66,15 @@ variables! {
         description: "The TCP port that serves /metrics to Prometheus; if it is not set, there are no metrics.",
         allowed: "a port, 1 to 65535; 0 lets the system pick a free one",
         example: "9464",
+    }
+    METRICS_ADDRESS {
+        field: metrics_address: Option<IpAddr>,
+        presence: Optional,
+        parse: ip_address,
+        secret: false,
+        description: "The IP address that /metrics is served on; all addresses of this machine if it is not set.",
+        allowed: "an IP address of this machine",
+        example: "127.0.0.1",
     }
     SERVER_URL {
         field: server_url: BaseUrl,

@@ -1,8 +1,8 @@
 //! Runs statements: each with a timeout and retries, on a pool whose connections are discarded when their server fails.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool};
@@ -16,6 +16,7 @@ use tracing::{Instrument as _, debug, info, trace_span, warn};
 use crate::config::Config;
 use crate::db::error::{AttemptError, DatabaseError};
 use crate::db::fields::RowExt as _;
+use crate::db::repeats::Repeats;
 use crate::db::tls::TlsError;
 use crate::db::{migrations, pool};
 use crate::error_chain::error_chain;
@@ -26,6 +27,8 @@ pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
+
+const UNAVAILABLE: &str = "database unavailable, retrying";
 
 /// A statement with its name in logs and metrics.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +50,7 @@ pub(super) struct Inner {
     migrated: watch::Sender<bool>,
     /// Increases each time all connections are discarded.
     generation: AtomicU64,
+    logged: Mutex<Repeats>,
 }
 
 /// How busy the pool is.
@@ -70,6 +74,7 @@ impl Database {
             available: AtomicBool::new(true),
             migrated: watch::Sender::new(false),
             generation: AtomicU64::new(0),
+            logged: Mutex::default(),
         })))
     }
 
@@ -87,18 +92,16 @@ impl Database {
             let span = trace_span!("statement", statement = statement.name);
             let error = match self.attempt(statement, parameters, left.min(ATTEMPT_TIMEOUT)).instrument(span).await {
                 Ok(rows) => {
-                    if !self.0.available.swap(true, Ordering::Relaxed) {
-                        info!("the database is available again");
-                    }
+                    self.answered();
                     return Ok(rows);
                 }
                 Err(error) => error,
             };
             if !error.is_transient() {
-                warn!(statement = statement.name, error = error_chain(&error), "the database refused a statement");
+                self.failed(statement.name, &error, "the database refused a statement");
                 return Err(DatabaseError::Refused);
             }
-            self.unavailable(statement.name, &error);
+            self.failed(statement.name, &error, UNAVAILABLE);
             if Instant::now() + delay >= deadline {
                 return Err(DatabaseError::Unavailable);
             }
@@ -154,11 +157,26 @@ impl Database {
         self.0.pool.retain(|_, _| false);
     }
 
-    fn unavailable(&self, statement: &'static str, error: &AttemptError) {
-        if self.0.available.swap(false, Ordering::Relaxed) {
-            warn!(statement, error = error_chain(error), "database unavailable, retrying");
+    fn answered(&self) {
+        if !self.0.available.swap(true, Ordering::Relaxed) {
+            info!("the database is available again");
+            self.0.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// Warns of a failure that is new, and at growing intervals of one that lasts.
+    fn failed(&self, statement: &'static str, error: &AttemptError, message: &'static str) {
+        if error.is_outage() {
+            self.0.available.store(false, Ordering::Relaxed);
+        }
+        let error = error_chain(error);
+        let mut logged = self.0.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = logged.is_due(&error, Instant::now());
+        drop(logged);
+        if is_due {
+            warn!(statement, error, "{message}");
         } else {
-            debug!(statement, error = error_chain(error), "database still unavailable");
+            debug!(statement, error, "{message}");
         }
     }
 
@@ -211,14 +229,15 @@ impl Database {
                     info!(version, "migration applied");
                 }
                 self.0.migrated.send_replace(true);
+                self.answered();
                 Ok(())
             }
             Err(error) if error.is_transient() => {
-                self.unavailable("migrate", &error);
+                self.failed("migrate", &error, UNAVAILABLE);
                 Err(DatabaseError::Unavailable)
             }
             Err(error) => {
-                warn!(error = error_chain(&error), "a migration failed, retrying");
+                self.failed("migrate", &error, "a migration failed, retrying");
                 Err(DatabaseError::Refused)
             }
         }

@@ -35,6 +35,11 @@ impl AttemptError {
         }
     }
 
+    /// Whether other statements fail as well: there is no connection, or no answer.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::Pool(_)) || self.is_transient()
+    }
+
     /// Whether the tables are missing: an empty database replaced the old one.
     pub(super) fn is_missing_schema(&self) -> bool {
         matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE))

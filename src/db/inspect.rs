@@ -11,6 +11,7 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 
 use crate::config::DatabaseUrl;
+use crate::db::clear_text::ClearTextRefused;
 use crate::db::migrations::SELF_CHECK_KEY;
 use crate::db::pool;
 use crate::db::tls::{self, TlsError};
@@ -84,6 +85,8 @@ pub enum InspectError {
     Certificate(TlsFault),
     #[error("the server has no TLS")]
     NoTls,
+    #[error("it asks for the password in clear text")]
+    ClearText,
     #[error("it says: {message} ({code})")]
     Refused {
         /// The SQLSTATE.
@@ -175,20 +178,23 @@ impl From<Error> for InspectError {
             let (code, message) = (refusal.code().code().to_owned(), refusal.message().to_owned());
             return Self::Refused { code, message };
         }
-        if let Some(fault) = certificate_fault(&error) {
-            return Self::Certificate(fault);
+        if let Some(fault @ TlsFault::InvalidCertificate(_)) = cause(&error) {
+            return Self::Certificate(fault.clone());
+        }
+        if cause::<ClearTextRefused>(&error).is_some() {
+            return Self::ClearText;
         }
         let text = error_chain(&error);
         if text.contains("server does not support TLS") { Self::NoTls } else { Self::Unreachable(text) }
     }
 }
 
-fn certificate_fault(error: &Error) -> Option<TlsFault> {
+/// The first cause of this type.
+fn cause<T: std::error::Error + 'static>(error: &Error) -> Option<&T> {
     let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
     causes.find_map(|cause| {
         // `source` of an io::Error skips the error that it wraps.
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let fault = wrapped.and_then(|wrapped| wrapped.downcast_ref()).or_else(|| cause.downcast_ref::<TlsFault>());
-        fault.filter(|fault| matches!(fault, TlsFault::InvalidCertificate(_))).cloned()
+        wrapped.and_then(|wrapped| wrapped.downcast_ref()).or_else(|| cause.downcast_ref())
     })
 }

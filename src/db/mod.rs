@@ -4,12 +4,14 @@
 //! is the only clock: SQL compares each time with its `now()`, never with a replica's.
 
 mod batcher;
+mod clear_text;
 mod database;
 mod error;
 mod fields;
 mod inspect;
 mod migrations;
 mod pool;
+mod repeats;
 mod tls;
 
 pub use batcher::Batcher;

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config as PostgresConfig, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::Config;
+use crate::db::clear_text;
 use crate::db::tls::{self, TlsError};
 
 /// How long a statement waits for a free connection.
@@ -108,8 +109,12 @@ pub(super) async fn open_first(
 }
 
 async fn open(config: PostgresConfig, tls: Option<Arc<MakeRustlsConnect>>, runtime: Handle) -> Connected {
-    if let (Some(tls), true) = (tls, config.get_ssl_mode() != NegotiatedTls::Disable) {
-        let (client, connection) = config.connect(MakeRustlsConnect::clone(&tls)).await?;
+    let tls = tls.filter(|_| config.get_ssl_mode() != NegotiatedTls::Disable).map(|tls| MakeRustlsConnect::clone(&tls));
+    if clear_text::is_refused(&config) {
+        let (client, connection) = clear_text::connect(config, tls).await?;
+        Ok((client, runtime.spawn(drive(connection))))
+    } else if let Some(tls) = tls {
+        let (client, connection) = config.connect(tls).await?;
         Ok((client, runtime.spawn(drive(connection))))
     } else {
         let (client, connection) = config.connect(NoTls).await?;

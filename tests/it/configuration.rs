@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use postiz_auth_server::config::Config;
 
-use crate::support::Stage;
+use crate::support::{Database, Poll, Stage};
 
 /// Runs the server's program without any other variables.
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
@@ -45,6 +45,49 @@ fn every_problem_is_reported_at_once_and_no_secret_is_shown() {
         assert!(text.contains(name), "{name} is missing in: {text}");
     }
     assert!(!text.contains("hunter2") && !text.contains("panicked"), "{text}");
+}
+
+/// A file with this content, which its owner removes.
+fn secret_file(content: &str) -> String {
+    let path = std::env::temp_dir().join(format!("secret-{:016x}", rand::random::<u64>()));
+    std::fs::write(&path, content).unwrap();
+    path.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_secrets_can_come_from_files() {
+    let mut stage = Stage::empty(Database::new().await, &[]);
+    let mut paths = Vec::new();
+    for (name, named_by) in [
+        ("DATABASE_URL", "DATABASE_URL_FILE"),
+        ("POSTIZ_OAUTH_CLIENT_ID", "POSTIZ_OAUTH_CLIENT_ID_FILE"),
+        ("POSTIZ_OAUTH_CLIENT_SECRET", "POSTIZ_OAUTH_CLIENT_SECRET_FILE"),
+    ] {
+        let path = secret_file(&format!("{}\n", stage.variables().remove(name).unwrap()));
+        stage.variables().insert(named_by, path.clone());
+        paths.push(path);
+    }
+    stage.start_replica().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    for path in paths {
+        std::fs::remove_file(path).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_can_not_be_used_is_named_and_its_content_is_not() {
+    let path = secret_file("hunter2");
+    let variables = [("POSTIZ_OAUTH_CLIENT_SECRET_FILE", path.as_str()), ("DATABASE_URL_FILE", "/nothing/here")];
+    let output = run(&[], &[&REQUIRED[1..], &variables].concat());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{text}");
+    for words in ["POSTIZ_OAUTH_CLIENT_SECRET is set twice", "DATABASE_URL can't be read from /nothing/here"] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

@@ -53,6 +53,25 @@ async fn started_before_its_database_it_serves_as_soon_as_there_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_is_not_a_warning_at_each_attempt() {
+    let right = Database::new().await.url();
+    let password = url::Url::parse(&right).unwrap().password().unwrap().to_owned();
+    let mut stage = Stage::empty(Database::at(right.replace(&password, "hunter2")), &[]);
+    let (begun, replica) = (Instant::now(), Replica::start(stage.variables()));
+    let attempts = || {
+        let log = replica.log();
+        let about = log.lines().filter(|line| line.contains("a migration failed, retrying"));
+        about.map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
+    };
+    eventually("four attempts", async || attempts().len() >= 4).await;
+    let attempts = attempts();
+    let warnings = attempts.iter().filter(|line| line["level"] == "WARN").count();
+    assert!(attempts[0]["error"].as_str().unwrap().contains("password authentication failed"), "{}", attempts[0]);
+    // The next warning is due after ten seconds.
+    assert!(warnings == 1 || begun.elapsed() > Duration::from_secs(10), "{attempts:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_login_survives_a_crash_of_postgres() {
     let postgres = own_cluster().await;
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);

@@ -3,12 +3,17 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use postiz_auth_server::config::Config;
 use postiz_auth_server::db::Database;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
 use stand_in::Postgres;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
+use tokio_rustls::TlsAcceptor;
 use url::Url;
 
 use crate::support::{connect, eventually};
@@ -43,13 +48,19 @@ pub fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
+/// This machine, under an address that is on no list of private ones.
+pub const PUBLIC: &str = "0.0.0.0";
+
 /// Whether the server can use its database with this URL.
 async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
     let mut url = Url::parse(&postgres.url("postgres")).unwrap();
     url.set_host(Some(host)).unwrap();
     url.set_query(Some(query));
-    let variables =
-        [("DATABASE_URL", url.as_str()), ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"), ("POSTIZ_OAUTH_CLIENT_SECRET", "x")];
+    connects(url.as_str()).await
+}
+
+async fn connects(url: &str) -> bool {
+    let variables = [("DATABASE_URL", url), ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"), ("POSTIZ_OAUTH_CLIENT_SECRET", "x")];
     let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
     Database::new(&config, &Handle::current()).unwrap().migrate().await.is_ok()
 }
@@ -74,6 +85,11 @@ async fn each_sslmode_accepts_what_libpq_accepts() {
         ("localhost", "sslmode=allow".to_owned(), true),
         ("localhost", "sslmode=prefer".to_owned(), true),
         ("localhost", "sslmode=require".to_owned(), true),
+        // A host that counts as public, with and without TLS.
+        (PUBLIC, "sslmode=disable".to_owned(), true),
+        (PUBLIC, "sslmode=prefer".to_owned(), true),
+        (PUBLIC, "sslmode=prefer&channel_binding=require".to_owned(), true),
+        (PUBLIC, "hostaddr=0.0.0.0".to_owned(), true),
         ("localhost", "sslmode=require&channel_binding=require".to_owned(), true),
         ("localhost", format!("sslmode=verify-ca&sslrootcert={good}"), true),
         ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={good}"), true),
@@ -105,4 +121,99 @@ async fn a_self_signed_certificate_is_its_own_root() {
     let stranger = root(&directory, "other.pem", &issuer("other").pem());
     assert!(!reaches(&postgres, "localhost", &format!("sslmode=verify-ca&sslrootcert={stranger}")).await);
     fs::remove_dir_all(directory).unwrap();
+}
+
+/// A false server that asks for the password in clear text.
+pub struct FalseServer {
+    pub port: u16,
+    received: Arc<Mutex<Vec<u8>>>,
+}
+
+impl FalseServer {
+    /// Offers TLS with this certificate, or none.
+    pub async fn start(tls: Option<TlsAcceptor>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (port, received) = (listener.local_addr().unwrap().port(), Arc::default());
+        let record = Arc::clone(&received);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(lie(client, tls.clone(), Arc::clone(&record)));
+            }
+        });
+        Self { port, received }
+    }
+
+    /// Whether it has the password after a server with this URL has tried to use it.
+    async fn gets_the_password(&self, host: &str, query: &str) -> bool {
+        let port = self.port;
+        assert!(!connects(&format!("postgres://auth:hunter2@{host}:{port}/auth?{query}")).await, "{host} {query}");
+        let received = std::mem::take(&mut *self.received.lock().unwrap());
+        assert!(received.windows(5).any(|part| part == b"auth\0"), "{host} {query}: it was asked");
+        received.windows(7).any(|part| part == b"hunter2")
+    }
+}
+
+/// One connection. All that is received before its end is recorded, decrypted.
+async fn lie(mut client: TcpStream, tls: Option<TlsAcceptor>, record: Arc<Mutex<Vec<u8>>>) -> std::io::Result<()> {
+    const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+    let mut first = [0; 8];
+    client.read_exact(&mut first).await?;
+    if first != SSL_REQUEST {
+        record.lock().unwrap().extend_from_slice(&first);
+        return ask_in_clear_text(client, record).await;
+    }
+    match tls {
+        None => {
+            client.write_all(b"N").await?;
+            ask_in_clear_text(client, record).await
+        }
+        Some(tls) => {
+            client.write_all(b"S").await?;
+            ask_in_clear_text(tls.accept(client).await?, record).await
+        }
+    }
+}
+
+async fn ask_in_clear_text(
+    mut client: impl AsyncRead + AsyncWrite + Unpin,
+    record: Arc<Mutex<Vec<u8>>>,
+) -> std::io::Result<()> {
+    let mut part = [0; 1024];
+    let read = client.read(&mut part).await?;
+    record.lock().unwrap().extend_from_slice(&part[..read]);
+    client.write_all(b"R\0\0\0\x08\0\0\0\x03").await?;
+    let read = client.read(&mut part).await?;
+    record.lock().unwrap().extend_from_slice(&part[..read]);
+    Ok(())
+}
+
+fn self_signed() -> TlsAcceptor {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_server_on_a_public_network_is_not_told_the_password() {
+    let (plain, tls) = (FalseServer::start(None).await, FalseServer::start(Some(self_signed())).await);
+    for (server, host, query, told) in [
+        (&plain, PUBLIC, "", false),
+        (&plain, PUBLIC, "sslmode=disable", false),
+        (&plain, PUBLIC, "hostaddr=0.0.0.0", false),
+        (&plain, "localhost", "hostaddr=0.0.0.0", false),
+        (&tls, PUBLIC, "", false),
+        // On a private network clear text is allowed, and `require` accepts any certificate, as in libpq.
+        (&plain, "127.0.0.1", "", true),
+        (&tls, "127.0.0.1", "", true),
+        (&tls, PUBLIC, "sslmode=require", true),
+        (&tls, PUBLIC, "sslmode=require&channel_binding=require", false),
+    ] {
+        assert_eq!(server.gets_the_password(host, query).await, told, "{host} {query}");
+    }
 }

@@ -1,8 +1,10 @@
 //! What Prometheus sees of logins.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use stand_in::Fault;
+use tokio::net::TcpStream;
 
 use crate::support::{Browser, CLIENT_SECRET, Poll, Replica, Stage, eventually, get};
 
@@ -29,6 +31,16 @@ async fn scraped_text(replica: &Replica) -> String {
 
 fn logins(scraped: &BTreeMap<String, f64>, outcome: &str) -> f64 {
     scraped[&format!("postiz_auth_logins_total{{outcome=\"{outcome}\"}}")]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_served_on_the_chosen_address_only() {
+    let stage = Stage::with(1, &[("METRICS_PORT", "0"), ("METRICS_ADDRESS", "127.0.0.1")]).await;
+    let line = stage.replicas[0].logged("metrics are served").await;
+    let address: SocketAddr = line["address"].as_str().unwrap().parse().unwrap();
+    assert_eq!(address.ip().to_string(), "127.0.0.1");
+    assert_eq!(get(format!("http://{address}/metrics")).await.status(), 200);
+    assert!(TcpStream::connect(("127.0.0.2", address.port())).await.is_err(), "another address of this machine");
 }
 
 #[tokio::test(flavor = "multi_thread")]

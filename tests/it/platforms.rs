@@ -1,9 +1,10 @@
-//! The files of the hosting platforms and the workflows: types, and what they have to agree on.
+//! The files of the hosting platforms, Compose, systemd, proxies and the workflows: types, and what they have to agree on.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use postiz_auth_server::config::Config;
 use serde_json::Value;
 
 use crate::support::files;
@@ -162,5 +163,63 @@ fn the_changelog_has_dated_notes_of_this_version_and_of_no_other() {
     assert!(said.contains("\n### ") && !said.contains("\n## "), "{said}");
     for other in ["0.0.9", "99.0.0", "0.1"] {
         assert!(!notes(other).status.success(), "{other}");
+    }
+}
+
+#[test]
+fn compose_has_no_password_and_its_postgres_listens_to_nobody_and_has_few_rights() {
+    let text = include_str!("../../docker-compose.yml");
+    assert!(!text.to_lowercase().contains("postgres_password"));
+    let compose: Value = serde_saphyr::from_str(text).unwrap();
+    for (server, postgres) in [("server", "postgres"), ("demo", "demo-postgres")] {
+        let [server, postgres] = [server, postgres].map(|name| &compose["services"][name]);
+        assert_eq!(
+            server["environment"]["DATABASE_URL"].as_str().unwrap().split_once("@/").unwrap().0.matches(':').count(),
+            1
+        );
+        let command = postgres["command"].as_array().unwrap();
+        assert!(command.contains(&"listen_addresses=127.0.0.1".into()), "{command:?}");
+        assert_eq!((&server["cap_drop"][0], &postgres["cap_drop"][0]), (&"ALL".into(), &"ALL".into()));
+        assert_eq!(postgres["security_opt"][0], "no-new-privileges:true");
+        assert!(postgres["mem_limit"].is_string() && postgres["pids_limit"].is_u64());
+    }
+}
+
+#[test]
+fn compose_passes_every_variable_on() {
+    let compose: Value = serde_saphyr::from_str(include_str!("../../docker-compose.yml")).unwrap();
+    for variable in Config::VARIABLES {
+        assert!(compose["services"]["server"]["environment"].get(variable.name).is_some(), "{}", variable.name);
+    }
+}
+
+#[test]
+fn systemd_hands_every_secret_over_as_a_credential() {
+    let unit = include_str!("../../deploy/systemd/postiz-auth-server@.service");
+    let secrets = Config::VARIABLES.iter().filter_map(|variable| Some((variable.name, variable.file_variable()?)));
+    for (name, named_by) in secrets {
+        for line in [
+            format!("\nLoadCredential={name}:/etc/postiz-auth-server/secrets/{name}\n"),
+            format!("\nSetCredential={name}:\\n\n"),
+            format!(" {named_by}=${{CREDENTIALS_DIRECTORY}}/{name} "),
+        ] {
+            assert!(unit.contains(&line), "{line:?}");
+        }
+    }
+    assert!(unit.contains("\nLimitCORE=0\n"));
+}
+
+#[test]
+fn each_proxy_has_one_replica_and_a_second_in_a_comment() {
+    for (file, text) in [
+        ("nginx", include_str!("../../deploy/nginx/postiz-auth-server.conf")),
+        ("caddy", include_str!("../../deploy/caddy/Caddyfile")),
+        ("haproxy", include_str!("../../deploy/haproxy/haproxy.cfg")),
+    ] {
+        let (comments, used): (Vec<_>, Vec<_>) = text.lines().map(str::trim).partition(|line| line.starts_with('#'));
+        let names = |lines: &[&str], port: &str| lines.iter().any(|line| line.contains(port));
+        assert!(names(&used, "127.0.0.1:3111") && !names(&used, "3112"), "{file}");
+        assert!(names(&comments, "127.0.0.1:3112"), "{file}");
+        assert!(!used.iter().any(|line| line.starts_with("http2 ")), "{file}: nginx before 1.25.1 does not know it");
     }
 }

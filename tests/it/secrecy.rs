@@ -1,11 +1,7 @@
 //! No secret in the database, in a log or on a page.
 
-use std::sync::{Arc, Mutex};
-
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use stand_in::Fault;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 use url::Url;
 
 use crate::support::{Browser, CLIENT_SECRET, Poll, Stage, eventually};

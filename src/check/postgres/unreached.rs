@@ -27,6 +27,12 @@ pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
             why,
             "Turn TLS on in PostgreSQL (ssl = on). On a private network, sslmode=prefer works without it.",
         ),
+        InspectError::ClearText => Finding::fail(
+            TLS,
+            format!("{at} asks for the password in clear text, which sslmode={} does not protect.", at.tls.mode),
+            "An attacker on the network could read it. The server does not send it.",
+            "Use sslmode=verify-full, or scram-sha-256 in PostgreSQL's pg_hba.conf.",
+        ),
         InspectError::Refused { code, message } => {
             let fix = match code.as_str() {
                 "28P01" => "Put the right password into DATABASE_URL, reserved characters percent-encoded (@ as %40).",

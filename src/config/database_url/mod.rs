@@ -6,15 +6,17 @@
 //! <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING>
 
 mod hosts;
+mod network;
 mod query;
 mod tls;
 
 use std::fmt;
 use std::time::Duration;
 
-use tokio_postgres::config::{Config, Host, TargetSessionAttrs};
+use tokio_postgres::config::{ChannelBinding, Config, Host, TargetSessionAttrs};
 
 use self::hosts::Hosts;
+pub use self::network::is_private;
 use self::query::{Query, refusal};
 pub use self::tls::{RootCert, SslMode, Tls};
 
@@ -34,7 +36,7 @@ pub struct DatabaseUrl {
     /// The same once for each host, in the order of the URL; never empty.
     pub hosts: Vec<Config>,
     pub tls: Tls,
-    /// Ignored parameters, unverified certificates. Names, never values.
+    /// Ignored parameters, unverified hosts. Names, never values.
     pub warnings: Vec<String>,
 }
 
@@ -63,7 +65,21 @@ impl DatabaseUrl {
             config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         }
         let each = (0..hosts.count()).map(|index| hosts.one(index, config.clone()));
-        Ok(Self { hosts: each.collect(), config: hosts.all(config), tls, warnings })
+        let mut database = Self { hosts: each.collect(), config: hosts.all(config), tls, warnings };
+        database.warnings.extend(database.unverified());
+        Ok(database)
+    }
+
+    /// The warning about hosts that an attacker on the network can pose as.
+    fn unverified(&self) -> Option<String> {
+        let is_verified =
+            self.tls.mode >= SslMode::VerifyCa || self.config.get_channel_binding() == ChannelBinding::Require;
+        let public = self.hosts.iter().find(|host| !is_private(host)).filter(|_| !is_verified)?;
+        let (name, mode) = (HostName(public), self.tls.mode);
+        Some(format!(
+            "DATABASE_URL: {name} is not on a private network, and sslmode={mode} does not verify it, so an attacker on the \
+             network can pose as the database and read its password: use sslmode=verify-full"
+        ))
     }
 }
 
@@ -141,18 +157,27 @@ fn is_placeholder(raw: &str) -> bool {
     bracketed || masked || raw.contains("${") || letters.eq_ignore_ascii_case("yourpassword")
 }
 
+/// One host with its port.
+struct HostName<'a>(&'a Config);
+
+impl fmt::Display for HostName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let port = self.0.get_ports().first().unwrap_or(&5432);
+        match (self.0.get_hosts(), self.0.get_hostaddrs()) {
+            ([Host::Unix(path)], _) => write!(f, "{}:{port}", path.display()),
+            ([Host::Tcp(name)], _) if !name.contains(':') => write!(f, "{name}:{port}"),
+            ([Host::Tcp(address)], _) => write!(f, "[{address}]:{port}"),
+            (_, [address]) if address.is_ipv4() => write!(f, "{address}:{port}"),
+            (_, addresses) => addresses.iter().try_for_each(|address| write!(f, "[{address}]:{port}")),
+        }
+    }
+}
+
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, one) in self.hosts.iter().enumerate() {
+        for (index, host) in self.hosts.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
-            let port = one.get_ports().first().unwrap_or(&5432);
-            match (one.get_hosts(), one.get_hostaddrs()) {
-                ([Host::Unix(path)], _) => write!(f, "{comma}{}:{port}", path.display())?,
-                ([Host::Tcp(name)], _) if !name.contains(':') => write!(f, "{comma}{name}:{port}")?,
-                ([Host::Tcp(address)], _) => write!(f, "{comma}[{address}]:{port}")?,
-                (_, [address]) if address.is_ipv4() => write!(f, "{comma}{address}:{port}")?,
-                (_, addresses) => addresses.iter().try_for_each(|address| write!(f, "{comma}[{address}]:{port}"))?,
-            }
+            write!(f, "{comma}{}", HostName(host))?;
         }
         write!(f, "/{}", self.config.get_dbname().unwrap_or_default())
     }

@@ -32,14 +32,14 @@ const PROVIDERS: [(&str, &str, &str, SslMode, usize); 15] = [
         "postgresql://postgres:aB3xY%21@db.abcdefghijklmnop.supabase.co:5432/postgres",
         "db.abcdefghijklmnop.supabase.co:5432/postgres",
         SslMode::Prefer,
-        0,
+        1,
     ),
     (
         "Supabase, pooler for Prisma",
         "postgres://postgres.abcdefghijklmnop:aB3xY@aws-0-eu-west-1.pooler.supabase.com:6543/postgres?pgbouncer=true&connection_limit=1",
         "aws-0-eu-west-1.pooler.supabase.com:6543/postgres",
         SslMode::Prefer,
-        2,
+        3,
     ),
     (
         "Railway, private",
@@ -53,7 +53,7 @@ const PROVIDERS: [(&str, &str, &str, SslMode, usize); 15] = [
         "postgresql://postgres:aB3xY@roundhouse.proxy.rlwy.net:12345/railway",
         "roundhouse.proxy.rlwy.net:12345/railway",
         SslMode::Prefer,
-        0,
+        1,
     ),
     (
         "Render, external, as Node guides write it",
@@ -67,7 +67,7 @@ const PROVIDERS: [(&str, &str, &str, SslMode, usize); 15] = [
         "postgres://u1abc:p2def@ec2-1-2-3-4.eu-west-1.compute.amazonaws.com:5432/d3ghi",
         "ec2-1-2-3-4.eu-west-1.compute.amazonaws.com:5432/d3ghi",
         SslMode::Prefer,
-        0,
+        1,
     ),
     (
         "Heroku, as Node guides write it",
@@ -162,11 +162,33 @@ fn settings_weaker_than_they_look_are_refused() {
         ("sslmode=require&sslrootcert=system", "weak sslmode"),
         ("sslmode=verify-full&host=/run/postgresql,db", "mixes"),
         ("sslcert=client.pem", "without the other"),
+        ("sslnegotiation=direct", "weak sslmode"),
         ("target_session_attrs=read-only", "has to write"),
         ("channel_binding=always", "channel_binding"),
     ] {
         let why = refusal(&format!("postgres://auth:aB3xY@db/auth?{query}"));
         assert!(why.contains(reason), "{query}: {why}");
+    }
+}
+
+#[test]
+fn a_public_host_that_is_not_verified_is_warned_of() {
+    for (host, query, warned) in [
+        ("db.example.com", "", true),
+        ("db.example.com", "sslmode=disable", true),
+        ("db.example.com", "sslmode=require", true),
+        ("db.example.com", "sslmode=verify-full", false),
+        ("db.example.com", "sslmode=require&sslrootcert=ca.pem", false),
+        ("db.example.com", "sslmode=require&channel_binding=require", false),
+        ("db", "sslmode=require", false),
+        ("db1,db.example.com", "", true),
+        ("db.example.com", "hostaddr=10.0.0.1", false),
+        ("db", "hostaddr=8.8.8.8", true),
+        ("localhost", "host=/run/postgresql", false),
+    ] {
+        let warnings = parse(&format!("postgres://auth@{host}/auth?{query}")).warnings;
+        assert_eq!(warnings.len(), usize::from(warned), "{host} {query}: {warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("sslmode=verify-full")), "{warnings:?}");
     }
 }
 

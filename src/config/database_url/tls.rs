@@ -83,11 +83,8 @@ impl Tls {
         }
 
         let mode = mode(asked, root_cert.as_ref(), warnings)?;
-        if mode == SslMode::Require && query.get("channel_binding") != Some("require") {
-            warnings.push(
-                "DATABASE_URL: sslmode=require encrypts, but does not verify the server's certificate; verify-full does"
-                    .to_owned(),
-            );
+        if mode < SslMode::Require && query.get("sslnegotiation") == Some("direct") {
+            return Err("has sslnegotiation=direct with a weak sslmode: write sslmode=verify-full".to_owned());
         }
         if mode == SslMode::VerifyFull && !hosts.are_named() {
             return Err("has sslmode=verify-full and no host name to verify".to_owned());

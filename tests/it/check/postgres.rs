@@ -15,6 +15,8 @@ async fn a_database_that_can_not_be_used_fails_with_its_cause() {
     let role = format!("reader_{:08x}", rand::random::<u32>());
     stage.database.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'hunter2'")).await;
     let as_reader = good.replace(&format!("postiz:{password}"), &format!("{role}:hunter2"));
+    let false_server = encryption::FalseServer::start(None).await;
+    let in_clear_text = format!("postgres://auth:hunter2@{}:{}/auth", encryption::PUBLIC, false_server.port);
     let (port, closed) = (url::Url::parse(&good).unwrap().port().unwrap(), free_port());
     for (database, check_name, words) in [
         (good.replace(&port.to_string(), &closed.to_string()), "postgres.reach", ["can't be reached", "refused"]),
@@ -24,6 +26,7 @@ async fn a_database_that_can_not_be_used_fails_with_its_cause() {
         (good.replace("127.0.0.1", "db.invalid"), "postgres.reach", ["can't be reached", "lookup"]),
         (format!("{good}?sslmode=require"), "postgres.tls", ["offers no TLS", "sslmode"]),
         (format!("{good}?sslmode=verify-ca&sslrootcert=/nothing.pem"), "postgres.tls", ["/nothing.pem", "PEM"]),
+        (in_clear_text, "postgres.tls", ["clear text", "scram-sha-256"]),
         (
             format!("{good}?options=-c%20default_transaction_read_only%3Don"),
             "postgres.writable",
@@ -44,6 +47,24 @@ async fn postizs_own_database_fails_in_check_and_in_the_log_at_start() {
     let line = stage.replicas[0].logged("\"check\":\"postgres.own\"").await;
     assert_eq!(line["level"].as_str(), Some("ERROR"), "{line}");
     check(&mut stage, &[]).await.blames("postgres.own", &["OAuthApp", "drop tables", "CREATE DATABASE"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_public_host_without_verified_tls_is_warned_of_at_the_start_and_by_check() {
+    let url = Database::new().await.url().replace("127.0.0.1", encryption::PUBLIC);
+    let mut stage = Stage::empty(Database::at(url), &[]);
+    let replica = stage.start_replica().await;
+    let logged = replica.logged("is not on a private network").await;
+    assert_eq!(logged["level"], "WARN", "{logged}");
+    let report = check(&mut stage, &[]).await;
+    assert!(
+        report
+            .of("configuration")
+            .iter()
+            .any(|(verdict, text)| *verdict == "warn" && text.contains("sslmode=verify-full")),
+        "{}",
+        report.text
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
