@@ -46,20 +46,22 @@ impl ClientIp {
         }
     }
 
-    /// From the right, each hop was written by the one after it. A hop is trusted if that one is a proxy.
+    /// From the right, each hop was written by the one after it, and counts if that one is a proxy. A private address makes
+    /// only the peer a proxy: in the header, it may be a client's own.
     fn walk(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
-        let mut client = peer;
+        let (mut client, mut is_proxy) = (peer, is_private(peer) || self.is_trusted(peer));
         for hop in forwarded_for(headers).rev() {
-            if !self.is_proxy(client) {
+            if !is_proxy {
                 break;
             }
             client = hop?;
+            is_proxy = self.is_trusted(client);
         }
         Some(client)
     }
 
-    fn is_proxy(&self, address: IpAddr) -> bool {
-        is_private(address) || self.trusted.iter().any(|net| net.contains(&address))
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&address))
     }
 }
 
@@ -132,13 +134,28 @@ mod tests {
     fn behind_a_private_proxy_each_client_has_its_own_address() {
         let auto = rule(ClientIpSource::Auto, &[]);
         assert_eq!(found(&auto, "127.0.0.1", &[("X-Forwarded-For", "8.8.8.8")]), "8.8.8.8");
-        assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.9")]), "8.8.8.8");
+        assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8")]), "8.8.8.8");
         assert_eq!(
             found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "8.8.8.8")]),
             "8.8.8.8"
         );
         assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "8.8.8.8, nonsense")]), "10.0.0.2");
         assert_eq!(found(&auto, "10.0.0.2", &[]), "10.0.0.2");
+    }
+
+    #[test]
+    fn a_client_with_a_private_address_can_not_choose_another_one() {
+        let auto = rule(ClientIpSource::Auto, &[]);
+        for own in ["10.0.0.9", "100.64.0.9", "192.168.1.9", "fd00::9"] {
+            assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", &format!("6.6.6.6, {own}"))]), own);
+        }
+    }
+
+    #[test]
+    fn further_proxies_have_to_be_named() {
+        let chain: &[_] = &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.9")];
+        assert_eq!(found(&rule(ClientIpSource::Auto, &["10.0.0.9/32"]), "10.0.0.2", chain), "8.8.8.8");
+        assert_eq!(found(&rule(ClientIpSource::Auto, &["10.0.0.0/8"]), "10.0.0.2", chain), "8.8.8.8");
     }
 
     #[test]
@@ -163,6 +180,13 @@ mod tests {
         fn from_the_internet_no_header_changes_the_address(value in "[ -~]{0,60}") {
             let auto = rule(ClientIpSource::Auto, &[]);
             prop_assert_eq!(found(&auto, "8.8.8.8", &[("X-Forwarded-For", &value)]), "8.8.8.8");
+        }
+
+        #[test]
+        fn behind_a_proxy_that_appends_no_header_changes_the_address(value in "[ -~]{0,60}") {
+            let auto = rule(ClientIpSource::Auto, &[]);
+            let appended = format!("{value}, 10.0.0.9");
+            prop_assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", &appended)]), "10.0.0.9");
         }
     }
 }
