@@ -10,6 +10,7 @@ mod fields;
 mod inspect;
 mod migrations;
 mod pool;
+mod probe;
 mod tls;
 
 pub use batcher::Batcher;

@@ -1,10 +1,13 @@
 //! Postiz sends the person back with an authorization code, or with a refusal.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, sleep};
 
+use crate::db::DatabaseError;
+use crate::flow::confirm::Viewer;
 use crate::flow::exchange::Exchanged;
 use crate::flow::registry::WokenPolls;
 use crate::flow::{DeviceFlow, Origin};
@@ -56,9 +59,20 @@ pub enum CallbackOutcome {
     WrongBrowser,
     /// The state is unknown or the grant has expired. Nothing was exchanged.
     LinkExpired(Option<GrantId>),
+    /// Nothing was exchanged: too many statements are under way. The same URL can be tried again.
+    Overloaded,
     Unavailable,
     /// A bug: the exchange panicked.
     Failed(GrantId),
+}
+
+impl From<DatabaseError> for CallbackOutcome {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Overloaded => Self::Overloaded,
+            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
+        }
+    }
 }
 
 impl AuthorizationResponse {
@@ -83,24 +97,30 @@ impl AuthorizationResponse {
 }
 
 impl DeviceFlow {
-    /// Exchanges the code, exactly once, or ends the grant. `browser` is the key in the browser's cookie.
-    pub async fn callback(&self, response: AuthorizationResponse, browser: Option<BrowserKey>) -> CallbackOutcome {
-        let Some(browser) = browser else { return CallbackOutcome::WrongBrowser };
+    /// Exchanges the code, exactly once, or ends the grant.
+    pub async fn callback(&self, response: AuthorizationResponse, viewer: Viewer) -> CallbackOutcome {
+        let Some(browser) = viewer.browser else { return CallbackOutcome::WrongBrowser };
         match response {
-            AuthorizationResponse::Code { state, code } => self.approved(state, browser, code).await,
-            AuthorizationResponse::Denied { state } => self.denied(&state, &browser).await,
+            AuthorizationResponse::Code { state, code } => self.approved(state, browser, code, viewer.address).await,
+            AuthorizationResponse::Denied { state } => self.denied(&state, &browser, viewer.address).await,
             AuthorizationResponse::Failed => CallbackOutcome::LinkExpired(None),
         }
     }
 
-    async fn approved(&self, state: State, browser: BrowserKey, code: SecretString) -> CallbackOutcome {
+    async fn approved(
+        &self,
+        state: State,
+        browser: BrowserKey,
+        code: SecretString,
+        client: Option<IpAddr>,
+    ) -> CallbackOutcome {
         let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
         let deadline = Instant::now() + CLAIM_WAIT;
         let claim = loop {
-            match self.store.claim(&state, &browser, &digest, &holder).await {
+            match self.fairly(client, self.store.claim(&state, &browser, &digest, &holder)).await {
                 Ok(Claim::InProgress(_)) if Instant::now() + CLAIM_RETRY < deadline => sleep(CLAIM_RETRY).await,
                 Ok(claim) => break claim,
-                Err(_) => return CallbackOutcome::Unavailable,
+                Err(error) => return error.into(),
             }
         };
         match claim {
@@ -161,8 +181,8 @@ impl DeviceFlow {
         found
     }
 
-    async fn denied(&self, state: &State, browser: &BrowserKey) -> CallbackOutcome {
-        match self.store.deny_at_postiz(state, browser).await {
+    async fn denied(&self, state: &State, browser: &BrowserKey, client: Option<IpAddr>) -> CallbackOutcome {
+        match self.fairly(client, self.store.deny_at_postiz(state, browser)).await {
             Ok(Denial::Applied(grant)) => {
                 drop(self.decided(grant, Decision::Denied, Origin::Postiz));
                 CallbackOutcome::Denied(grant)
@@ -172,7 +192,7 @@ impl DeviceFlow {
             Ok(Denial::Expired(grant)) => CallbackOutcome::LinkExpired(Some(grant)),
             Ok(Denial::WrongBrowser(_)) => CallbackOutcome::WrongBrowser,
             Ok(Denial::Unknown) => CallbackOutcome::LinkExpired(None),
-            Err(_) => CallbackOutcome::Unavailable,
+            Err(error) => error.into(),
         }
     }
 }

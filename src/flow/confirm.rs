@@ -42,6 +42,8 @@ pub enum CodeOutcome<T> {
     RateLimited {
         retry_after: Duration,
     },
+    /// Not looked up: too many statements are under way.
+    Overloaded,
     Unavailable,
 }
 
@@ -75,14 +77,15 @@ pub struct ToPostiz {
 impl DeviceFlow {
     /// Shows a login; changes nothing of it.
     pub async fn view(&self, code: UserCode, viewer: &Viewer, entry: Entry) -> CodeOutcome<Confirmation> {
-        let entered = self.store.view(code, viewer.address, viewer.browser.as_ref()).await;
+        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
+        let entered = self.fairly(viewer.address, view).await;
         self.outcome(entered, |view| confirmation(code, &view, viewer, entry))
     }
 
     /// Begins the authorization in this browser. May be repeated; the last browser counts.
     pub async fn confirm(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<ToPostiz> {
         let browser = viewer.browser.clone().unwrap_or_else(BrowserKey::random);
-        let entered = self.store.begin(code, viewer.address, &browser).await;
+        let entered = self.fairly(viewer.address, self.store.begin(code, viewer.address, &browser)).await;
         self.outcome(entered, |grant| {
             self.metrics.count(GrantEvent::Confirmed);
             info!(grant = grant.reference(), "grant begun: the browser is sent to Postiz");
@@ -92,7 +95,7 @@ impl DeviceFlow {
 
     /// Ends the grant because the person declined.
     pub async fn deny(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<GrantId> {
-        let entered = self.store.deny(code, viewer.address).await;
+        let entered = self.fairly(viewer.address, self.store.deny(code, viewer.address)).await;
         self.outcome(entered, |grant| {
             drop(self.decided(grant, Decision::Denied, Origin::OurPage));
             grant
@@ -110,7 +113,8 @@ impl DeviceFlow {
                 self.limited(Limit::Guesses);
                 CodeOutcome::RateLimited { retry_after }
             }
-            Err(_) => CodeOutcome::Unavailable,
+            Err(DatabaseError::Overloaded) => CodeOutcome::Overloaded,
+            Err(DatabaseError::Unavailable | DatabaseError::Refused) => CodeOutcome::Unavailable,
         }
     }
 }

@@ -9,6 +9,7 @@ use tracing::{error, info};
 use crate::db::DatabaseError;
 use crate::flow::DeviceFlow;
 use crate::flow::held_poll::HeldPoll;
+use crate::flow::registry::Arriving;
 use crate::grant::{Credentials, Decision, DeviceCode};
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::Standing;
@@ -22,6 +23,8 @@ pub struct PollOptions {
     /// throttled.
     pub interval: Option<Duration>,
     pub client: Option<IpAddr>,
+    /// The size of the request, for the memory that the poll takes while it is held.
+    pub request_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -48,12 +51,14 @@ impl DeviceFlow {
     pub async fn poll(&self, code: &DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
         // Entered before the look-up: a decision between the two would be lost.
-        let mut poll = HeldPoll::enter(&self.registry, code.grant_id(), !hold.is_zero());
-        if !poll.is_held() && !hold.is_zero() {
-            self.limited(Limit::HeldPolls);
+        let PollOptions { interval, client, request_bytes, .. } = options;
+        let arriving = Arriving { hold: !hold.is_zero(), interval, client, request_bytes };
+        let mut poll = HeldPoll::enter(&self.registry, code.grant_id(), &arriving);
+        if let Some(limit) = poll.limit() {
+            self.limited(limit);
         }
         let outcome = self.answer(code, hold, options, &mut poll).await.unwrap_or(PollOutcome::Pending);
-        if matches!(outcome, PollOutcome::Pending) {
+        if matches!(outcome, PollOutcome::Pending | PollOutcome::SlowDown) {
             poll.keep();
         }
         outcome
@@ -67,13 +72,13 @@ impl DeviceFlow {
         poll: &mut HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
         let until = Instant::now() + hold;
-        let (mut standing, early) = self.standing(poll, options.interval).await?;
+        let (mut standing, early) = self.standing(poll, options).await?;
         loop {
             let remaining = match standing {
                 Standing::Unknown => return Ok(self.unknown(options.client)),
                 Standing::Denied => return Ok(PollOutcome::Denied),
                 Standing::Expired => return Ok(PollOutcome::Expired),
-                Standing::Ready => return self.deliver(code, poll).await,
+                Standing::Ready => return self.deliver(code, options.client, poll).await,
                 Standing::Pending { .. } if early => {
                     self.limited(Limit::Pace);
                     return Ok(PollOutcome::SlowDown);
@@ -93,11 +98,14 @@ impl DeviceFlow {
     }
 
     /// Where the grant stands, and whether the poll came too early.
-    async fn standing(&self, poll: &HeldPoll, interval: Option<Duration>) -> Result<(Standing, bool), DatabaseError> {
-        match (interval, poll.pending()) {
-            // The database notes each poll that has an interval, so that it holds across replicas.
+    async fn standing(&self, poll: &HeldPoll, options: PollOptions) -> Result<(Standing, bool), DatabaseError> {
+        match (options.interval, poll.pending()) {
+            (Some(_), Some(remaining)) if poll.is_early() => Ok((Standing::Pending { remaining }, true)),
+            // The database notes each other poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
-                let paced = self.store.paced_standing(poll.grant(), interval).await?;
+                let noted_at = Instant::now();
+                let paced = self.fairly(options.client, self.store.paced_standing(poll.grant(), interval)).await?;
+                note_pending(poll, paced.standing, Some(noted_at));
                 Ok((paced.standing, paced.early))
             }
             (None, Some(remaining)) => Ok((Standing::Pending { remaining }, false)),
@@ -107,9 +115,7 @@ impl DeviceFlow {
 
     async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
         let standing = self.store.standing(poll.grant()).await?;
-        if let Standing::Pending { remaining } = standing {
-            poll.found_pending(remaining);
-        }
+        note_pending(poll, standing, None);
         Ok(standing)
     }
 
@@ -128,9 +134,14 @@ impl DeviceFlow {
         }
     }
 
-    async fn deliver(&self, code: &DeviceCode, poll: &HeldPoll) -> Result<PollOutcome, DatabaseError> {
+    async fn deliver(
+        &self,
+        code: &DeviceCode,
+        client: Option<IpAddr>,
+        poll: &HeldPoll,
+    ) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let Some(delivery) = self.store.deliver(poll.grant()).await? else {
+        let Some(delivery) = self.fairly(client, self.store.deliver(poll.grant())).await? else {
             // A second approval took it back, or its minute is over. The next poll is told which.
             return Ok(PollOutcome::Pending);
         };
@@ -159,6 +170,12 @@ impl DeviceFlow {
                 PollOutcome::RateLimited { retry_after: limited.retry_after }
             }
         }
+    }
+}
+
+fn note_pending(poll: &HeldPoll, standing: Standing, noted_at: Option<Instant>) {
+    if let Standing::Pending { remaining } = standing {
+        poll.found_pending(remaining, noted_at);
     }
 }
 

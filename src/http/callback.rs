@@ -11,9 +11,9 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     let Some(response) = AuthorizationResponse::from_query(request.query_string()) else {
         return visitor.show(&Page::LinkSpent);
     };
-    let browser = visitor.viewer().browser.clone();
+    let viewer = visitor.viewer().clone();
     let one_moment = Page::OneMoment { retry: Retry::Reload };
-    let (grant, page) = match visitor.flow().callback(response, browser).await {
+    let (grant, page) = match visitor.flow().callback(response, viewer).await {
         CallbackOutcome::Approved(grant, terminal) => (Some(grant), Page::Done { terminal }),
         CallbackOutcome::InProgress(grant) => (Some(grant), one_moment),
         CallbackOutcome::Replaced(grant) => (Some(grant), Page::Replaced),
@@ -24,6 +24,7 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
         }
         CallbackOutcome::WrongBrowser => (None, Page::WrongBrowser),
         CallbackOutcome::LinkExpired(grant) => (grant, Page::LinkSpent),
+        CallbackOutcome::Overloaded => return visitor.overloaded(Retry::Reload),
         CallbackOutcome::Unavailable => (None, one_moment),
         CallbackOutcome::Failed(grant) => (Some(grant), Page::Internal),
     };

@@ -3,12 +3,17 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
 use crate::config::{ClientIpSource, Config, Platform};
 
-const X_FORWARDED_FOR: &str = "X-Forwarded-For";
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FLY_CLIENT_IP: HeaderName = HeaderName::from_static("fly-client-ip");
+const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+/// All that are read here.
+pub const CLIENT_IP_HEADERS: [HeaderName; 4] = [X_FORWARDED_FOR, X_REAL_IP, FLY_CLIENT_IP, CF_CONNECTING_IP];
 
 /// Finds the client's address by the operator's rule.
 #[derive(Debug)]
@@ -33,14 +38,14 @@ impl ClientIp {
         match self.source {
             ClientIpSource::Connection => None,
             ClientIpSource::RightmostXForwardedFor => forwarded_for(headers).next_back().flatten(),
-            ClientIpSource::XRealIp => single(headers, "X-Real-IP"),
-            ClientIpSource::FlyClientIp => single(headers, "Fly-Client-IP"),
-            ClientIpSource::CfConnectingIp => single(headers, "CF-Connecting-IP"),
+            ClientIpSource::XRealIp => single(headers, &X_REAL_IP),
+            ClientIpSource::FlyClientIp => single(headers, &FLY_CLIENT_IP),
+            ClientIpSource::CfConnectingIp => single(headers, &CF_CONNECTING_IP),
             ClientIpSource::Auto => match self.platform {
                 // Each platform's own proxy sets these and overwrites what a client sends.
-                Some(Platform::Fly) => single(headers, "Fly-Client-IP"),
-                Some(Platform::Railway) => single(headers, "X-Real-IP"),
-                Some(Platform::Render) => single(headers, "CF-Connecting-IP"),
+                Some(Platform::Fly) => single(headers, &FLY_CLIENT_IP),
+                Some(Platform::Railway) => single(headers, &X_REAL_IP),
+                Some(Platform::Render) => single(headers, &CF_CONNECTING_IP),
                 None => self.walk(headers, peer),
             },
         }
@@ -80,7 +85,7 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 /// A header that one proxy sets. If it is there twice, a client may have sent one of them.
-fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
+fn single(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
     if values.next().is_some() {
@@ -91,7 +96,7 @@ fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
 
 /// All hops of all lines, left to right; `None` for one that is not an address.
 fn forwarded_for(headers: &HeaderMap) -> std::vec::IntoIter<Option<IpAddr>> {
-    let lines = headers.get_all(X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
+    let lines = headers.get_all(&X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
     lines.flat_map(|line| line.split(',')).map(address).collect::<Vec<_>>().into_iter()
 }
 

@@ -11,6 +11,7 @@ use crate::grant::{Credentials, DeviceCode};
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
+use crate::http::lean;
 use crate::http::params::{Body, rejection};
 use crate::limits::whole_seconds;
 
@@ -46,7 +47,10 @@ pub async fn token(
     let dialect = Dialect::of(body.form);
     let code = device_code(dialect, &body.fields()?)?;
     let (grant, client) = (code.grant_id(), deps.client_ip.of(&request));
-    let options = PollOptions { hold: dialect.hold(&request), interval: dialect.pace(), client };
+    let request_bytes = lean::head_bytes(&request) + body.bytes();
+    let options = PollOptions { hold: dialect.hold(&request), interval: dialect.pace(), client, request_bytes };
+    // Not kept while the poll is held.
+    drop(body);
     match deps.flow.poll(&code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
         PollOutcome::Pending => Err(ClientError::AuthorizationPending(grant)),

@@ -18,6 +18,12 @@ pub enum Limit {
     Pace,
     /// Held polls of this replica: one was answered at once instead.
     HeldPolls,
+    /// Held polls of one network: one was answered at once instead.
+    HeldPollsOfNetwork,
+    /// Statements that one network may have under way: one was refused.
+    StatementsOfNetwork,
+    /// Statements that may wait for a database connection: one was refused.
+    Statements,
 }
 
 #[derive(Debug, Clone)]

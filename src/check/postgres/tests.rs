@@ -38,9 +38,9 @@ fn states_that_no_test_database_has_are_judged() {
         ("postgres.clock", Inspection { clock_ahead: -60.0, ..good() }, Warn),
         ("postgres.clock", Inspection { clock_ahead: 60.0, ..good() }, Warn),
         ("postgres.latency", Inspection { latency: Duration::from_millis(80), ..good() }, Warn),
-        ("postgres.connections", Inspection { max_connections: 11, ..good() }, Ok),
-        ("postgres.connections", Inspection { max_connections: 10, ..good() }, Warn),
-        ("postgres.connections", Inspection { max_connections: 10, pooled: true, ..good() }, Ok),
+        ("postgres.connections", Inspection { max_connections: 12, ..good() }, Ok),
+        ("postgres.connections", Inspection { max_connections: 11, ..good() }, Warn),
+        ("postgres.connections", Inspection { max_connections: 11, pooled: true, ..good() }, Ok),
         ("postgres.rights", Inspection { schema: None, ..good() }, Fail),
     ] {
         let text = format!("{found:?}");
