@@ -122,6 +122,13 @@ pub fn post_form(path: &str, cookie: &str, body: &str) -> Vec<u8> {
     post(path, "application/x-www-form-urlencoded", cookie, body)
 }
 
+/// The same request as a proxy on this machine passes it on for this client.
+pub fn from_address(address: &str, request: &[u8]) -> Vec<u8> {
+    let line = request.windows(2).position(|bytes| bytes == b"\r\n").map_or(0, |end| end + 2);
+    let (line, rest) = request.split_at(line);
+    [line, format!("X-Forwarded-For: {address}\r\n").as_bytes(), rest].concat()
+}
+
 fn post(path: &str, content_type: &str, cookie: &str, body: &str) -> Vec<u8> {
     let (length, cookie) = (body.len(), cookie_header(cookie));
     format!(
