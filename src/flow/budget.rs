@@ -56,7 +56,7 @@ impl Budget {
         }
         let mut own = self.networks.get(&place.network).copied().unwrap_or_default();
         if !own.has_room(place.bytes, self.most.share()) {
-            return Err(Limit::HeldPollsOfNetwork);
+            return Err(Limit::NetworkHeldPolls);
         }
         own.add(place.bytes);
         self.networks.insert(place.network, own);
@@ -142,7 +142,7 @@ mod tests {
         for _ in 0..3 {
             budget.take(address(1), 500).unwrap();
         }
-        assert_eq!(budget.take(address(1), 500).unwrap_err(), Limit::HeldPollsOfNetwork);
+        assert_eq!(budget.take(address(1), 500).unwrap_err(), Limit::NetworkHeldPolls);
         assert!(!budget.has_room(address(1)) && budget.has_room(address(2)));
         assert!(budget.take(address(2), 500).is_ok());
     }

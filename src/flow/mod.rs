@@ -131,7 +131,11 @@ impl DeviceFlow {
         statement: impl Future<Output = Result<T, DatabaseError>>,
     ) -> Result<T, DatabaseError> {
         let Some(_place) = self.shares.enter(client).await else {
-            self.limited(Limit::StatementsOfNetwork);
+            // Statements that fail slowly are no flood.
+            if !self.store.database().load().available {
+                return Err(DatabaseError::Unavailable);
+            }
+            self.limited(Limit::NetworkStatements);
             return Err(DatabaseError::Overloaded);
         };
         let answer = if self.store.database().has_room() { statement.await } else { Err(DatabaseError::Overloaded) };

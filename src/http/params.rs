@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 /// No valid request needs a kilobyte.
-const MAX_BODY: usize = 4 * 1024;
+const MAX_BODY: usize = 16 * 1024;
 /// actix has a timeout for a request's head but not for its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -38,7 +38,7 @@ pub enum BodyForm {
 /// A body that can't be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// More than 4 KiB.
+    /// More than 16 KiB.
     #[error("the body is too large")]
     TooLarge,
     /// Not complete after 10 s.

@@ -19,9 +19,9 @@ pub enum Limit {
     /// Held polls of this replica: one was answered at once instead.
     HeldPolls,
     /// Held polls of one network: one was answered at once instead.
-    HeldPollsOfNetwork,
+    NetworkHeldPolls,
     /// Statements that one network may have under way: one was refused.
-    StatementsOfNetwork,
+    NetworkStatements,
     /// Statements that may wait for a database connection: one was refused.
     Statements,
 }
