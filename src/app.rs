@@ -172,7 +172,7 @@ impl Running {
             self.deps.readiness.drain();
             sleep(self.drain).await;
         }
-        info!(held_polls = flow.held_polls(), "stopping: requests under way are finished first");
+        info!(held_polls = flow.held_polls().polls, "stopping: requests under way are finished first");
         flow.stop();
         sleep(LINGER).await;
         self.closing.cancel();

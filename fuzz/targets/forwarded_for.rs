@@ -1,4 +1,4 @@
-//! Who the client is: from the internet no header says so, and from a proxy any header is an address or passed over.
+//! The client's address. No header of a client from the internet changes it, and none that a proxy has appended to.
 #![no_main]
 
 use std::net::{IpAddr, SocketAddr};
@@ -37,14 +37,20 @@ fuzz_target!(|headers: Vec<(u8, Vec<u8>)>| {
                 request = request.append_header((name, value));
             }
         }
-        request.to_http_request()
+        request
     };
     let stranger: IpAddr = "8.8.8.8".parse().unwrap();
     for rule in &RULES[..2] {
-        assert_eq!(rule.of(&request("8.8.8.8")), Some(stranger));
+        assert_eq!(rule.of(&request("8.8.8.8").to_http_request()), Some(stranger));
+    }
+    // The proxy appends its client's address. The second client has a private one, as in a VPN.
+    for client in ["8.8.8.8", "10.0.0.9"] {
+        let client: IpAddr = client.parse().unwrap();
+        let appended = request("127.0.0.1").append_header(("x-forwarded-for", client.to_string()));
+        assert_eq!(RULES[0].of(&appended.to_http_request()), Some(client));
     }
     for peer in ["127.0.0.1", "203.0.113.9", "fd00::1"] {
-        let request = request(peer);
+        let request = request(peer).to_http_request();
         for rule in RULES.iter() {
             let found = rule.of(&request).expect("an address");
             assert_eq!(found, found.to_canonical());

@@ -9,6 +9,7 @@ use crate::http::self_check_key::ObservedRequest;
 /// Sent in `X-Forwarded-For`, as a client might; reserved for documentation (RFC 5737).
 pub(super) const CLAIMED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
 const CHECK: &str = "server_url.client_address";
+const CHAIN: &str = "x-forwarded-for";
 const WHY: &str =
     "People compare the terminal's address with their own before they approve, and rate limits count by it.";
 
@@ -28,7 +29,9 @@ pub(super) fn finding(config: &Config, seen: &ObservedRequest) -> Finding {
         return believed(config, seen);
     }
     if seen.peer != Some(client) {
-        return Finding::ok(CHECK, format!("CLIENT_IP_SOURCE={} gives the client's address.", config.client_ip_source));
+        return further_proxy(config, seen, client).unwrap_or_else(|| {
+            Finding::ok(CHECK, format!("CLIENT_IP_SOURCE={} gives the client's address.", config.client_ip_source))
+        });
     }
     match better(config, seen, client) {
         Some(fix) => {
@@ -52,7 +55,7 @@ pub(super) fn finding(config: &Config, seen: &ObservedRequest) -> Finding {
 /// The setting that would give the client's address instead of the proxy's.
 fn better(config: &Config, seen: &ObservedRequest, proxy: IpAddr) -> Option<String> {
     let single = SINGLE.iter().find(|(header, _)| written(seen, header)).map(|(_, source)| *source);
-    let chain = written(seen, "x-forwarded-for");
+    let chain = written(seen, CHAIN);
     match single {
         // If both are there, most proxies maintain X-Forwarded-For correctly.
         Some(source) if !chain || source != ClientIpSource::XRealIp => Some(format!("Set CLIENT_IP_SOURCE={source}.")),
@@ -60,6 +63,27 @@ fn better(config: &Config, seen: &ObservedRequest, proxy: IpAddr) -> Option<Stri
         _ if config.client_ip_source != ClientIpSource::Auto => Some("Set CLIENT_IP_SOURCE=Auto.".to_owned()),
         _ => Some(format!("Set TRUSTED_PROXIES={proxy}, or the proxy's whole network.")),
     }
+}
+
+/// `X-Forwarded-For` names an address before the one that is taken for the client: the latter is a proxy, too.
+fn further_proxy(config: &Config, seen: &ObservedRequest, taken: IpAddr) -> Option<Finding> {
+    let reads_chain = match config.client_ip_source {
+        ClientIpSource::Auto => config.platform.is_none(),
+        ClientIpSource::RightmostXForwardedFor => true,
+        _ => false,
+    };
+    let chain: Vec<IpAddr> = seen.forwarded.get(CHAIN)?.split(',').filter_map(|hop| hop.trim().parse().ok()).collect();
+    let at = chain.iter().rposition(|hop| hop.to_canonical() == taken)?;
+    let client = chain[..at].iter().rfind(|hop| **hop != IpAddr::V4(CLAIMED))?;
+    let auto = if config.client_ip_source == ClientIpSource::Auto { "" } else { "CLIENT_IP_SOURCE=Auto and " };
+    reads_chain.then(|| {
+        Finding::warn(
+            CHECK,
+            format!("{taken} is taken for the client, but it passed on a request of {client}: it is a proxy, too."),
+            WHY,
+            format!("Set {auto}TRUSTED_PROXIES={taken}, or the proxies' whole network."),
+        )
+    })
 }
 
 /// Whether a proxy has written this header.
@@ -73,7 +97,7 @@ fn believed(config: &Config, seen: &ObservedRequest) -> Finding {
         (ClientIpSource::XRealIp, _) | (ClientIpSource::Auto, Some(Platform::Railway)) => "X-Real-IP",
         _ => "X-Forwarded-For",
     };
-    // Only private addresses were appended: this check itself runs behind the proxy.
+    // Only trusted proxies' addresses were appended: this check itself runs in their network.
     if written(seen, &header.to_ascii_lowercase()) {
         return Finding::ok(CHECK, "The proxy appends the client's address to X-Forwarded-For.");
     }

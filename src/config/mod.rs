@@ -26,7 +26,7 @@ use url::Url;
 
 pub use self::base_url::{Audience, BaseUrl};
 pub use self::client_ip_source::ClientIpSource;
-pub use self::database_url::{DatabaseUrl, RootCert, SslMode, Tls, is_private};
+pub use self::database_url::{DatabaseUrl, RootCert, SslMode, Tls, is_private, is_private_address};
 pub use self::log_filter::LogFilter;
 pub use self::log_format::LogFormat;
 pub use self::platform::Platform;

@@ -192,7 +192,7 @@ variables! {
         presence: Optional,
         parse: networks,
         secret: false,
-        description: "Proxies in front of the server whose X-Forwarded-For is trusted, besides private addresses.",
+        description: "Proxies whose X-Forwarded-For is trusted: those with public addresses, and further ones before the first.",
         allowed: "networks and addresses, separated by commas",
         example: "203.0.113.0/24,2001:db8::/32",
     }

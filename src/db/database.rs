@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool};
+use deadpool_postgres::{Object, Pool, Timeouts};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -16,6 +16,8 @@ use tracing::{Instrument as _, debug, info, trace_span, warn};
 use crate::config::Config;
 use crate::db::error::{AttemptError, DatabaseError};
 use crate::db::fields::RowExt as _;
+use crate::db::pool::Connector;
+use crate::db::probe::{Pinged, Probe};
 use crate::db::repeats::Repeats;
 use crate::db::tls::TlsError;
 use crate::db::{migrations, pool};
@@ -24,6 +26,10 @@ use crate::secret::Secret;
 
 /// One attempt of a statement. A connection that does not answer within it is discarded.
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Statements that may wait for each connection of the pool. While more of them wait, work that can be refused is.
+const MAX_WAITING: usize = 16;
+/// A replica counts as overloaded for this long after it had to refuse work.
+const OVERLOAD_LASTS: Duration = Duration::from_secs(10);
 /// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -46,7 +52,10 @@ pub struct Database(Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) pool: Pool,
+    probe: Probe,
     available: AtomicBool,
+    /// When work was refused last.
+    overloaded_at: Mutex<Option<Instant>>,
     migrated: watch::Sender<bool>,
     /// Increases each time all connections are discarded.
     generation: AtomicU64,
@@ -69,9 +78,12 @@ pub struct Load {
 impl Database {
     /// Makes the pool; connects to nothing yet. Connections live on `runtime`, which must outlive every request.
     pub fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
+        let connector = Connector::new(config, runtime)?;
         Ok(Self(Arc::new(Inner {
-            pool: pool::new(config, runtime)?,
+            pool: pool::new(config, connector.clone()),
+            probe: Probe::new(connector),
             available: AtomicBool::new(true),
+            overloaded_at: Mutex::new(None),
             migrated: watch::Sender::new(false),
             generation: AtomicU64::new(0),
             logged: Mutex::default(),
@@ -98,12 +110,12 @@ impl Database {
                 Err(error) => error,
             };
             if !error.is_transient() {
-                self.failed(statement.name, &error, "the database refused a statement");
+                self.log_failure(statement.name, &error, "the database refused a statement");
                 return Err(DatabaseError::Refused);
             }
-            self.failed(statement.name, &error, UNAVAILABLE);
+            let failure = self.failed(statement.name, &error);
             if Instant::now() + delay >= deadline {
-                return Err(DatabaseError::Unavailable);
+                return Err(failure);
             }
             sleep(delay).await;
             delay = (delay * 2).min(MAX_RETRY_DELAY);
@@ -118,8 +130,9 @@ impl Database {
     ) -> Result<Vec<Row>, AttemptError> {
         let deadline = Instant::now() + limit;
         let generation = self.0.generation.load(Ordering::SeqCst);
-        let connection =
-            timeout(limit, self.0.pool.get()).await.map_err(|_| AttemptError::Timeout)?.map_err(AttemptError::Pool)?;
+        // Its own timeout tells a wait for other statements from one for the database.
+        let timeouts = Timeouts { wait: Some(limit / 2), create: Some(limit), ..self.0.pool.timeouts() };
+        let connection = self.0.pool.timeout_get(&timeouts).await.map_err(AttemptError::Pool)?;
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left, connection.query_typed(statement.sql, parameters)).await {
             Ok(Ok(rows)) => {
@@ -164,8 +177,18 @@ impl Database {
         }
     }
 
+    /// Logs a transient failure by its cause: too many statements, or a database that does not answer.
+    fn failed(&self, statement: &'static str, error: &AttemptError) -> DatabaseError {
+        if error.is_busy() && self.0.available.load(Ordering::Relaxed) {
+            self.overloaded();
+            return DatabaseError::Overloaded;
+        }
+        self.log_failure(statement, error, UNAVAILABLE);
+        DatabaseError::Unavailable
+    }
+
     /// Warns of a failure that is new, and at growing intervals of one that lasts.
-    fn failed(&self, statement: &'static str, error: &AttemptError, message: &'static str) {
+    fn log_failure(&self, statement: &'static str, error: &AttemptError, message: &'static str) {
         if error.is_outage() {
             self.0.available.store(false, Ordering::Relaxed);
         }
@@ -180,19 +203,45 @@ impl Database {
         }
     }
 
-    /// Whether Postgres answers and accepts writes, by one statement without a retry.
+    fn overloaded(&self) {
+        let mut last = self.0.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < OVERLOAD_LASTS);
+        drop(last);
+        if !goes_on {
+            let waiting = self.0.pool.status().waiting;
+            warn!(waiting, "overloaded: too many statements wait for a database connection");
+        }
+    }
+
+    /// Whether this replica has had to refuse work within the last seconds.
+    pub fn is_overloaded(&self) -> bool {
+        let last = self.0.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_some_and(|last| last.elapsed() < OVERLOAD_LASTS)
+    }
+
+    /// Whether one more statement may wait for a connection; to be asked before work that can be refused.
+    pub fn has_room(&self) -> bool {
+        let pool = self.0.pool.status();
+        let has_room = pool.waiting < pool.max_size * MAX_WAITING;
+        if !has_room {
+            self.overloaded();
+        }
+        has_room
+    }
+
+    /// Whether Postgres answers and accepts writes, asked once on a connection of its own.
     ///
     /// A primary that became a standby still reads, but what it reads may never change again: its connections are
-    /// discarded.
+    /// discarded. When one connection hangs, the others probably do too.
     pub async fn is_writable(&self) -> bool {
-        const PING: Statement =
-            Statement { name: "ping", sql: "SELECT current_setting('transaction_read_only') = 'off' AS writable" };
-        let Ok(rows) = self.attempt(PING, &[], ATTEMPT_TIMEOUT).await else { return false };
-        let writable = rows.first().is_some_and(|row| row.field("writable").unwrap_or(false));
-        if !writable {
-            self.discard_connections();
+        match self.0.probe.ping().await {
+            Pinged::Writable => true,
+            Pinged::ReadOnly | Pinged::Hanging => {
+                self.discard_connections();
+                false
+            }
+            Pinged::Unavailable => false,
         }
-        writable
     }
 
     /// Whether the schema is known to be current. Sends no statement.
@@ -233,11 +282,11 @@ impl Database {
                 Ok(())
             }
             Err(error) if error.is_transient() => {
-                self.failed("migrate", &error, UNAVAILABLE);
+                self.log_failure("migrate", &error, UNAVAILABLE);
                 Err(DatabaseError::Unavailable)
             }
             Err(error) => {
-                self.failed("migrate", &error, "a migration failed, retrying");
+                self.log_failure("migrate", &error, "a migration failed, retrying");
                 Err(DatabaseError::Refused)
             }
         }
@@ -267,6 +316,7 @@ impl Database {
     /// Closes every connection, those in use after their statement.
     pub fn close(&self) {
         self.0.pool.close();
+        self.0.probe.close();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a statement failed, and whether a retry may succeed.
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{PoolError, TimeoutType};
 use tokio_postgres::error::SqlState;
 
 /// A statement was not carried out.
@@ -9,6 +9,9 @@ pub enum DatabaseError {
     /// Postgres did not answer, or not in time. A later attempt may succeed.
     #[error("the database is unavailable")]
     Unavailable,
+    /// The database answers, but not as many statements as this replica has. A later attempt may succeed.
+    #[error("this replica is overloaded")]
+    Overloaded,
     /// Postgres refused the statement, or answered with a row that this version can't read: a bug.
     #[error("the database refused a statement")]
     Refused,
@@ -38,6 +41,11 @@ impl AttemptError {
     /// Whether other statements fail as well: there is no connection, or no answer.
     pub(super) fn is_outage(&self) -> bool {
         matches!(self, Self::Pool(_)) || self.is_transient()
+    }
+
+    /// Whether all connections stayed in use.
+    pub(super) fn is_busy(&self) -> bool {
+        matches!(self, Self::Pool(PoolError::Timeout(TimeoutType::Wait)))
     }
 
     /// Whether the tables are missing: an empty database replaced the old one.

@@ -11,6 +11,7 @@ mod fields;
 mod inspect;
 mod migrations;
 mod pool;
+mod probe;
 mod repeats;
 mod tls;
 

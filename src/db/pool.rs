@@ -18,43 +18,35 @@ use crate::config::Config;
 use crate::db::clear_text;
 use crate::db::tls::{self, TlsError};
 
-/// How long a statement waits for a free connection.
-const WAIT_TIMEOUT: Duration = Duration::from_secs(2);
 const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
 const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait for one host before trying the next in parallel.
 const NEXT_HOST_DELAY: Duration = Duration::from_millis(500);
 
-pub(super) fn new(config: &Config, runtime: &Handle) -> Result<Pool, TlsError> {
-    let connect = OnRuntime {
-        runtime: runtime.clone(),
-        tls: tls::connector(&config.database.tls)?.map(Arc::new),
-        hosts: config.database.hosts.clone(),
-    };
+pub(super) fn new(config: &Config, connector: Connector) -> Pool {
     let manager = Manager::from_connect(
         config.database.config.clone(),
-        connect,
+        connector,
         // A round trip to test each connection would double the cost of each statement. A broken connection shows by
         // its error, and the retry uses another one.
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
     );
     #[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]
-    let pool = Pool::builder(manager)
+    Pool::builder(manager)
         .max_size(config.database_pool_size)
-        .wait_timeout(Some(WAIT_TIMEOUT))
         .create_timeout(Some(CREATE_TIMEOUT))
         .recycle_timeout(Some(RECYCLE_TIMEOUT))
         .runtime(Runtime::Tokio1)
         .build()
-        .expect("the runtime is named");
-    Ok(pool)
+        .expect("the runtime is named")
 }
 
 /// Connects on the main runtime.
 ///
 /// Each worker of the web server has a runtime of its own, and they end one by one at shutdown. A connection on one of
 /// them would break under a request on another.
-struct OnRuntime {
+#[derive(Clone)]
+pub(super) struct Connector {
     runtime: Handle,
     tls: Option<Arc<MakeRustlsConnect>>,
     hosts: Vec<PostgresConfig>,
@@ -62,16 +54,27 @@ struct OnRuntime {
 
 type Connected = Result<(Client, JoinHandle<()>), Error>;
 
-impl Connect for OnRuntime {
-    fn connect(&self, _: &PostgresConfig) -> BoxFuture<'_, Connected> {
-        let connecting = self.runtime.spawn(open_first(self.hosts.clone(), self.tls.clone(), self.runtime.clone()));
-        Box::pin(async move {
-            match connecting.await {
-                Ok(connected) => connected,
-                // The runtime is shutting down. The pool's timeout ends the wait.
-                Err(_) => std::future::pending().await,
-            }
+impl Connector {
+    pub(super) fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
+        Ok(Self {
+            runtime: runtime.clone(),
+            tls: tls::connector(&config.database.tls)?.map(Arc::new),
+            hosts: config.database.hosts.clone(),
         })
+    }
+
+    pub(super) async fn open(&self) -> Connected {
+        match self.runtime.spawn(open_first(self.hosts.clone(), self.tls.clone(), self.runtime.clone())).await {
+            Ok(connected) => connected,
+            // The runtime is shutting down. The caller's timeout ends the wait.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Connect for Connector {
+    fn connect(&self, _: &PostgresConfig) -> BoxFuture<'_, Connected> {
+        Box::pin(self.open())
     }
 }
 

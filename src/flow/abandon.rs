@@ -26,7 +26,7 @@ impl DeviceFlow {
         digest: &Digest,
         client: Option<IpAddr>,
     ) -> Result<Abandonment, DatabaseError> {
-        let abandonment = self.store.abandon(&state, digest, &LeaseHolder::random()).await?;
+        let abandonment = self.fairly(client, self.store.abandon(&state, digest, &LeaseHolder::random())).await?;
         if let Abandonment::Ended(grant) = abandonment {
             drop(self.decided(grant, Decision::Denied, Origin::WrongBrowser));
         }

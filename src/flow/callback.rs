@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::error;
 
+use crate::db::DatabaseError;
 use crate::flow::exchange::Exchanged;
 use crate::flow::registry::WokenPolls;
 use crate::flow::{DeviceFlow, Origin, Viewer};
@@ -71,9 +72,20 @@ pub enum CallbackOutcome {
         grant: GrantId,
         retry_after: Duration,
     },
+    /// Nothing was exchanged: too many statements are under way. The same URL can be tried again.
+    Overloaded,
     Unavailable,
     /// A bug: the exchange panicked.
     Failed(GrantId),
+}
+
+impl From<DatabaseError> for CallbackOutcome {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Overloaded => Self::Overloaded,
+            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
+        }
+    }
 }
 
 impl AuthorizationResponse {
@@ -105,7 +117,9 @@ impl DeviceFlow {
                 self.approved(state, browser, code, viewer.address).await
             }
             (AuthorizationResponse::Code { state, code }, None) => self.abandoned(state, code, viewer.address).await,
-            (AuthorizationResponse::Denied { state }, Some(browser)) => self.denied(&state, &browser).await,
+            (AuthorizationResponse::Denied { state }, Some(browser)) => {
+                self.denied(&state, &browser, viewer.address).await
+            }
             (AuthorizationResponse::Denied { .. }, None) => CallbackOutcome::WrongBrowser,
             (AuthorizationResponse::Failed, _) => CallbackOutcome::LinkExpired(None),
         }
@@ -121,10 +135,10 @@ impl DeviceFlow {
         let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
         let deadline = Instant::now() + CLAIM_WAIT;
         let claim = loop {
-            match self.store.claim(&state, &browser, &digest, &holder).await {
+            match self.fairly(client, self.store.claim(&state, &browser, &digest, &holder)).await {
                 Ok(Claim::InProgress(_)) if Instant::now() + CLAIM_RETRY < deadline => sleep(CLAIM_RETRY).await,
                 Ok(claim) => break claim,
-                Err(_) => return CallbackOutcome::Unavailable,
+                Err(error) => return error.into(),
             }
         };
         match claim {
@@ -211,7 +225,7 @@ impl DeviceFlow {
             }
             Ok(Abandonment::CodeOfRightBrowser(_)) => CallbackOutcome::WrongBrowser,
             Ok(Abandonment::Unknown) => CallbackOutcome::LinkExpired(None),
-            Err(_) => CallbackOutcome::Unavailable,
+            Err(error) => error.into(),
         }
     }
 
@@ -229,8 +243,8 @@ impl DeviceFlow {
         CallbackOutcome::LinkExpired(Some(grant))
     }
 
-    async fn denied(&self, state: &State, browser: &BrowserKey) -> CallbackOutcome {
-        match self.store.deny_at_postiz(state, browser).await {
+    async fn denied(&self, state: &State, browser: &BrowserKey, client: Option<IpAddr>) -> CallbackOutcome {
+        match self.fairly(client, self.store.deny_at_postiz(state, browser)).await {
             Ok(Denial::Applied(grant)) => {
                 drop(self.decided(grant, Decision::Denied, Origin::Postiz));
                 CallbackOutcome::Denied(grant)
@@ -240,7 +254,7 @@ impl DeviceFlow {
             Ok(Denial::Expired(grant)) => CallbackOutcome::LinkExpired(Some(grant)),
             Ok(Denial::WrongBrowser(_)) => CallbackOutcome::WrongBrowser,
             Ok(Denial::Unknown) => CallbackOutcome::LinkExpired(None),
-            Err(_) => CallbackOutcome::Unavailable,
+            Err(error) => error.into(),
         }
     }
 }

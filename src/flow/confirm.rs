@@ -43,6 +43,8 @@ pub enum CodeOutcome<T> {
     RateLimited {
         retry_after: Duration,
     },
+    /// Not looked up: too many statements are under way.
+    Overloaded,
     /// The database.
     Unavailable,
     /// Postiz gave no client for this grant, or has not answered since the start. The grant stays as it is.
@@ -84,7 +86,8 @@ pub struct ToPostiz {
 impl DeviceFlow {
     /// Shows a login; changes nothing of it.
     pub async fn view(&self, code: UserCode, viewer: &Viewer, entry: Entry) -> CodeOutcome<Confirmation> {
-        let entered = self.store.view(code, viewer.address, viewer.browser.as_ref()).await;
+        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
+        let entered = self.fairly(viewer.address, view).await;
         self.outcome(entered, |view| confirmation(code, &view, viewer, entry, self.postiz.registers()))
     }
 
@@ -98,7 +101,8 @@ impl DeviceFlow {
             Err(outcome) => return outcome,
         };
         let browser = viewer.browser.clone().unwrap_or_else(BrowserKey::random);
-        let entered = self.store.begin(code, viewer.address, &browser, client.as_ref(), seen.as_ref()).await;
+        let statement = self.store.begin(code, viewer.address, &browser, client.as_ref(), seen.as_ref());
+        let entered = self.fairly(viewer.address, statement).await;
         let begun = match self.outcome(entered, |begun| begun).found() {
             Ok(begun) => begun,
             Err(outcome) => return outcome,
@@ -125,7 +129,8 @@ impl DeviceFlow {
             return Ok((None, None));
         }
         // A wrong code registers nothing.
-        let entered = self.store.view(code, viewer.address, viewer.browser.as_ref()).await;
+        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
+        let entered = self.fairly(viewer.address, view).await;
         let view = self.outcome(entered, |view| view).found()?;
         if let Some(client) = &view.postiz_client
             && self.postiz.still_knows(client).await
@@ -152,7 +157,7 @@ impl DeviceFlow {
     /// Repeats [`Self::confirm`] for the browser that confirmed the code, by a link. Of another browser's codes it tells nothing.
     pub async fn resume(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<ToPostiz> {
         let Some(browser) = &viewer.browser else { return CodeOutcome::Unknown };
-        match self.store.began(&browser.state(code)).await {
+        match self.fairly(viewer.address, self.store.began(&browser.state(code))).await {
             Ok(Some(grant)) => {
                 warn!(
                     grant = grant.reference(),
@@ -161,13 +166,13 @@ impl DeviceFlow {
                 self.confirm(code, viewer).await
             }
             Ok(None) => CodeOutcome::Unknown,
-            Err(_) => CodeOutcome::Unavailable,
+            Err(error) => error.into(),
         }
     }
 
     /// Ends the grant because the person declined.
     pub async fn deny(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<GrantId> {
-        let entered = self.store.deny(code, viewer.address).await;
+        let entered = self.fairly(viewer.address, self.store.deny(code, viewer.address)).await;
         self.outcome(entered, |grant| {
             drop(self.decided(grant, Decision::Denied, Origin::OurPage));
             grant
@@ -185,7 +190,16 @@ impl DeviceFlow {
                 self.limited(Limit::Guesses);
                 CodeOutcome::RateLimited { retry_after }
             }
-            Err(_) => CodeOutcome::Unavailable,
+            Err(error) => error.into(),
+        }
+    }
+}
+
+impl<T> From<DatabaseError> for CodeOutcome<T> {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Overloaded => Self::Overloaded,
+            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
         }
     }
 }
@@ -199,6 +213,7 @@ impl<T> CodeOutcome<T> {
             Self::Expired(grant) => CodeOutcome::Expired(grant),
             Self::Unknown => CodeOutcome::Unknown,
             Self::RateLimited { retry_after } => CodeOutcome::RateLimited { retry_after },
+            Self::Overloaded => CodeOutcome::Overloaded,
             Self::Unavailable => CodeOutcome::Unavailable,
             Self::PostizUnavailable(grant, reason) => CodeOutcome::PostizUnavailable(grant, reason),
             Self::Busy(grant) => CodeOutcome::Busy(grant),

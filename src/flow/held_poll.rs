@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
-use crate::flow::registry::{Arrival, Registry, Ticket, Woken};
+use crate::flow::registry::{Arrival, Arriving, Registry, Ticket, Woken};
 use crate::grant::{Decision, GrantId};
+use crate::metrics::Limit;
 
 /// A poll under way. Dropping it, as when its client disconnects, frees everything at once.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub(super) struct HeldPoll {
     grant: GrantId,
     ticket: Option<Ticket>,
     pending: Option<Duration>,
+    early: bool,
+    limit: Option<Limit>,
     decision: Option<oneshot::Receiver<Woken>>,
     delivered: Option<mpsc::UnboundedSender<()>>,
     keep: bool,
@@ -22,9 +26,10 @@ pub(super) struct HeldPoll {
 
 impl HeldPoll {
     /// Enters the poll; do so before its look-up.
-    pub(super) fn enter(registry: &Arc<Registry>, grant: GrantId, hold: bool) -> Self {
-        let Arrival { ticket, pending, decision } = registry.arrive(grant, hold);
-        Self { registry: Arc::clone(registry), grant, ticket, pending, decision, delivered: None, keep: false }
+    pub(super) fn enter(registry: &Arc<Registry>, grant: GrantId, poll: &Arriving) -> Self {
+        let Arrival { ticket, pending, early, decision, limit } = registry.arrive(grant, poll);
+        let registry = Arc::clone(registry);
+        Self { registry, grant, ticket, pending, early, limit, decision, delivered: None, keep: false }
     }
 
     pub(super) fn grant(&self) -> GrantId {
@@ -36,9 +41,20 @@ impl HeldPoll {
         self.pending
     }
 
-    pub(super) fn found_pending(&self, remaining: Duration) {
+    /// Whether it is known to have come before its interval was over; otherwise the database tells.
+    pub(super) fn is_early(&self) -> bool {
+        self.early
+    }
+
+    /// The limit that keeps it from being held.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        self.limit
+    }
+
+    /// `noted_at` is the time if the database has noted the poll.
+    pub(super) fn found_pending(&self, remaining: Duration, noted_at: Option<Instant>) {
         if let Some(ticket) = self.ticket {
-            self.registry.found_pending(self.grant, ticket, remaining);
+            self.registry.found_pending(self.grant, ticket, remaining, noted_at);
         }
     }
 

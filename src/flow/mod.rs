@@ -13,6 +13,7 @@
 //! | [`DeviceFlow::revoke`] | the command `revoke` |
 
 mod abandon;
+mod budget;
 mod callback;
 mod confirm;
 mod exchange;
@@ -22,9 +23,11 @@ mod open;
 mod poll;
 mod registry;
 mod revoke;
+mod share;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,12 +40,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info};
 
 use crate::config::Config;
+use crate::db::DatabaseError;
 use crate::grant::{Decision, GrantId};
 use crate::limits::Limits;
 use crate::metrics::{GrantEvent, GrantMetrics, Limit, LimitMetrics};
 use crate::postiz::Postiz;
 use crate::store::Store;
 
+pub use budget::Usage;
 pub use callback::{AuthorizationResponse, CallbackOutcome};
 pub use confirm::{CodeOutcome, Confirmation, Entry, ToPostiz, Viewer};
 pub use open::{OpenOutcome, Opened};
@@ -50,6 +55,7 @@ pub use poll::{PollOptions, PollOutcome};
 pub use revoke::RevokeOutcome;
 
 use registry::{Registry, WokenPolls};
+use share::Shares;
 
 /// The grants of this server, with everything that decides about them. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -57,6 +63,7 @@ pub struct DeviceFlow {
     store: Store,
     postiz: Arc<Postiz>,
     registry: Arc<Registry>,
+    shares: Arc<Shares>,
     limits: Arc<Limits>,
     metrics: GrantMetrics,
     limit_metrics: LimitMetrics,
@@ -92,6 +99,7 @@ impl DeviceFlow {
             store,
             postiz: Arc::new(postiz),
             registry: Arc::new(Registry::new(sockets)),
+            shares: Arc::new(Shares::new(config.database_pool_size)),
             limits: Arc::new(Limits::new(config.rate_limit_codes)),
             metrics: GrantMetrics::default(),
             limit_metrics: LimitMetrics::default(),
@@ -125,6 +133,28 @@ impl DeviceFlow {
     /// Runs work to its end that no client waits for.
     fn background<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.spawn(self.unfinished.track_future(work).in_current_span())
+    }
+
+    /// Runs a statement within its client's share of the database connections. Refuses it if the share stays in use, or if
+    /// too many statements wait already.
+    async fn fairly<T>(
+        &self,
+        client: Option<IpAddr>,
+        statement: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Result<T, DatabaseError> {
+        let Some(_place) = self.shares.enter(client).await else {
+            // Statements that fail slowly are no flood.
+            if !self.store.database().load().available {
+                return Err(DatabaseError::Unavailable);
+            }
+            self.limited(Limit::NetworkStatements);
+            return Err(DatabaseError::Overloaded);
+        };
+        let answer = if self.store.database().has_room() { statement.await } else { Err(DatabaseError::Overloaded) };
+        if matches!(answer, Err(DatabaseError::Overloaded)) {
+            self.limited(Limit::Statements);
+        }
+        answer
     }
 
     fn limited(&self, limit: Limit) {
@@ -167,8 +197,8 @@ impl DeviceFlow {
         &self.limit_metrics
     }
 
-    /// Polls held now.
-    pub fn held_polls(&self) -> usize {
+    /// Polls held now, and the memory that they are accounted with.
+    pub fn held_polls(&self) -> Usage {
         self.registry.held()
     }
 }

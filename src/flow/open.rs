@@ -36,7 +36,7 @@ impl DeviceFlow {
         };
         self.metrics.count(GrantEvent::Opened);
         info!(grant = device_code.grant_id().reference(), "grant opened");
-        let polls_are_held = !self.long_poll.is_zero() && self.registry.has_room();
+        let polls_are_held = !self.long_poll.is_zero() && self.registry.has_room(requester);
         OpenOutcome::Opened(Opened { device_code, user_code, expires_in: self.device_code_ttl, polls_are_held })
     }
 }

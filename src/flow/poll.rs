@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 use crate::db::DatabaseError;
 use crate::flow::DeviceFlow;
 use crate::flow::held_poll::HeldPoll;
+use crate::flow::registry::Arriving;
 use crate::grant::{ClientId, Credentials, Decision, DeviceCode};
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::{Delivery, Standing};
@@ -24,6 +25,8 @@ pub struct PollOptions {
     pub client: Option<IpAddr>,
     /// Compared with the opening's if the poll has an interval.
     pub client_id: Option<ClientId>,
+    /// The size of the request, for the memory that the poll takes while it is held.
+    pub request_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -52,12 +55,14 @@ impl DeviceFlow {
     pub async fn poll(&self, code: &DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
         // Entered before the look-up: a decision between the two would be lost.
-        let mut poll = HeldPoll::enter(&self.registry, code.grant_id(), !hold.is_zero());
-        if !poll.is_held() && !hold.is_zero() {
-            self.limited(Limit::HeldPolls);
+        let PollOptions { interval, client, request_bytes, .. } = options;
+        let arriving = Arriving { hold: !hold.is_zero(), interval, client, request_bytes };
+        let mut poll = HeldPoll::enter(&self.registry, code.grant_id(), &arriving);
+        if let Some(limit) = poll.limit() {
+            self.limited(limit);
         }
         let outcome = self.answer(code, hold, &options, &mut poll).await.unwrap_or(PollOutcome::Pending);
-        if matches!(outcome, PollOutcome::Pending) {
+        if matches!(outcome, PollOutcome::Pending | PollOutcome::SlowDown) {
             poll.keep();
         }
         outcome
@@ -77,7 +82,7 @@ impl DeviceFlow {
                 Standing::Unknown => return Ok(self.unknown(options.client)),
                 Standing::Denied => return Ok(PollOutcome::Denied),
                 Standing::Expired => return Ok(PollOutcome::Expired),
-                Standing::Ready => return self.deliver(code, poll).await,
+                Standing::Ready => return self.deliver(code, options.client, poll).await,
                 Standing::Pending { .. } if early => {
                     self.limited(Limit::Pace);
                     return Ok(PollOutcome::SlowDown);
@@ -99,9 +104,13 @@ impl DeviceFlow {
     /// Where the grant stands, and whether the poll came too early.
     async fn standing(&self, poll: &HeldPoll, options: &PollOptions) -> Result<(Standing, bool), DatabaseError> {
         match (options.interval, poll.pending()) {
-            // The database notes each poll that has an interval, so that it holds across replicas.
+            (Some(_), Some(remaining)) if poll.is_early() => Ok((Standing::Pending { remaining }, true)),
+            // The database notes each other poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
-                let paced = self.store.paced_standing(poll.grant(), interval, options.client_id.as_ref()).await?;
+                let noted_at = Instant::now();
+                let paced = self.store.paced_standing(poll.grant(), interval, options.client_id.as_ref());
+                let paced = self.fairly(options.client, paced).await?;
+                note_pending(poll, paced.standing, Some(noted_at));
                 Ok((paced.standing, paced.early))
             }
             (None, Some(remaining)) => Ok((Standing::Pending { remaining }, false)),
@@ -111,9 +120,7 @@ impl DeviceFlow {
 
     async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
         let standing = self.store.standing(poll.grant()).await?;
-        if let Standing::Pending { remaining } = standing {
-            poll.found_pending(remaining);
-        }
+        note_pending(poll, standing, None);
         Ok(standing)
     }
 
@@ -132,9 +139,14 @@ impl DeviceFlow {
         }
     }
 
-    async fn deliver(&self, code: &DeviceCode, poll: &HeldPoll) -> Result<PollOutcome, DatabaseError> {
+    async fn deliver(
+        &self,
+        code: &DeviceCode,
+        client: Option<IpAddr>,
+        poll: &HeldPoll,
+    ) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let (token, first_after) = match self.store.deliver(poll.grant()).await? {
+        let (token, first_after) = match self.fairly(client, self.store.deliver(poll.grant())).await? {
             Delivery::Token { token, first_after } => (token, first_after),
             Delivery::TooMany { first } => {
                 if first {
@@ -173,6 +185,12 @@ impl DeviceFlow {
                 PollOutcome::RateLimited { retry_after: limited.retry_after }
             }
         }
+    }
+}
+
+fn note_pending(poll: &HeldPoll, standing: Standing, noted_at: Option<Instant>) {
+    if let Standing::Pending { remaining } = standing {
+        poll.found_pending(remaining, noted_at);
     }
 }
 

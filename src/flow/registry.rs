@@ -7,16 +7,17 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::flow::budget::{Budget, Place, Usage};
 use crate::grant::{Decision, GrantId};
+use crate::metrics::Limit;
 
-/// Held polls of this replica. With its connection each takes some 17 kB, and 256 MB has to be enough for a replica.
-const MAX_HELD_POLLS: usize = 12_000;
 /// Held polls of one grant. A terminal has one; more come only after a reply that was lost.
 const MAX_HELD_POLLS_PER_GRANT: usize = 4;
 /// Grants with an entry, 10 MB at most. The polls of others are looked up each time.
@@ -32,15 +33,14 @@ const TIDY_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Registry {
     grants: Mutex<Grants>,
-    max_held: usize,
     /// Notified when the first grant is entered: the feed pauses while there is none.
     entered: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Grants {
     entries: HashMap<GrantId, GrantEntry>,
-    held: usize,
+    budget: Budget,
     next_number: u64,
     feed_read_at: Option<Instant>,
     tidied_at: Option<Instant>,
@@ -54,6 +54,8 @@ struct GrantEntry {
     polls: usize,
     held: Vec<(u64, oneshot::Sender<Woken>)>,
     pending: Option<Pending>,
+    /// When the database last noted a poll that has to keep an interval.
+    noted_at: Option<Instant>,
     /// Keeps the entry between two polls.
     kept_until: Option<Instant>,
 }
@@ -68,11 +70,23 @@ struct Pending {
 /// The decision, and a channel that reports the delivery of its token.
 pub(super) type Woken = (Decision, mpsc::UnboundedSender<()>);
 
-/// A poll's place in an entry.
+/// A poll as it arrives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arriving {
+    /// Whether it may be held.
+    pub(super) hold: bool,
+    /// The shortest time after the poll before, if it has to keep one.
+    pub(super) interval: Option<Duration>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) request_bytes: usize,
+}
+
+/// A poll's place in an entry, and in the budget if it is held.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
     entry: u64,
     poll: u64,
+    place: Option<Place>,
 }
 
 /// What a poll gets on arrival.
@@ -82,48 +96,64 @@ pub(super) struct Arrival {
     pub(super) ticket: Option<Ticket>,
     /// The time until the grant expires, if the cache knows that it is pending.
     pub(super) pending: Option<Duration>,
+    /// Whether the grant is known to be pending and the poll before it is known to be less than the interval ago.
+    pub(super) early: bool,
     /// The decision, if the poll is held.
     pub(super) decision: Option<oneshot::Receiver<Woken>>,
+    /// Why it is not held, if it should be.
+    pub(super) limit: Option<Limit>,
 }
 
 impl Registry {
-    /// For a process that may have this many sockets. A quarter of them is for requests that are not held.
+    /// For a process that may have this many sockets.
     pub(super) fn new(sockets: u64) -> Self {
-        let max_held = usize::try_from(sockets / 4 * 3).unwrap_or(MAX_HELD_POLLS).min(MAX_HELD_POLLS);
-        Self { grants: Mutex::default(), max_held, entered: Notify::new() }
+        let grants = Grants {
+            entries: HashMap::new(),
+            budget: Budget::new(sockets),
+            next_number: 0,
+            feed_read_at: None,
+            tidied_at: None,
+        };
+        Self { grants: Mutex::new(grants), entered: Notify::new() }
     }
 
-    /// Enters a poll before its look-up. With `hold` the poll is held, unless too many are.
-    pub(super) fn arrive(&self, grant: GrantId, hold: bool) -> Arrival {
+    /// Enters a poll before its look-up. It is held if it may be and there is room.
+    pub(super) fn arrive(&self, grant: GrantId, poll: &Arriving) -> Arrival {
         let now = Instant::now();
         let mut grants = self.lock();
-        let Grants { entries, held, next_number, feed_read_at, .. } = &mut *grants;
+        let Grants { entries, budget, next_number, feed_read_at, .. } = &mut *grants;
         let (is_first, is_full) = (entries.is_empty(), entries.len() >= MAX_GRANTS);
         let number = *next_number;
         *next_number += 1;
         let entry = match entries.entry(grant) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(_) if is_full => return Arrival::default(),
+            Entry::Vacant(_) if is_full => {
+                return Arrival { limit: poll.hold.then_some(Limit::HeldPolls), ..Arrival::default() };
+            }
             Entry::Vacant(place) => place.insert(GrantEntry::new(number)),
         };
         entry.polls += 1;
         let is_current = feed_read_at.is_some_and(|at| now.duration_since(at) < FEED_CURRENT);
         let pending = entry.pending.filter(|_| is_current).and_then(|pending| pending.remaining(now));
-        let decision = (hold && *held < self.max_held && entry.held.len() < MAX_HELD_POLLS_PER_GRANT).then(|| {
-            let (sender, decision) = oneshot::channel();
-            entry.held.push((number, sender));
-            *held += 1;
-            decision
-        });
+        let early = pending.is_some() && poll.interval.is_some_and(|interval| entry.noted_within(interval, now));
+        let mut arrival = Arrival { pending, early, ..Arrival::default() };
+        let mut place = None;
+        if poll.hold && !early {
+            match entry.hold(number, budget, poll) {
+                Ok((taken, decision)) => (place, arrival.decision) = (Some(taken), Some(decision)),
+                Err(limit) => arrival.limit = Some(limit),
+            }
+        }
+        arrival.ticket = Some(Ticket { entry: entry.number, poll: number, place });
         if is_first {
             self.entered.notify_one();
         }
-        Arrival { ticket: Some(Ticket { entry: entry.number, poll: number }), pending, decision }
+        arrival
     }
 
-    /// Whether the polls of a grant that is opened now will probably be held.
-    pub(super) fn has_room(&self) -> bool {
-        self.held() < self.max_held / 4 * 3
+    /// Whether the polls of a grant that this client opens now will probably be held.
+    pub(super) fn has_room(&self, client: Option<IpAddr>) -> bool {
+        self.lock().budget.has_room(client)
     }
 
     /// Ends the entry of a decided grant, and wakes its held polls.
@@ -131,7 +161,6 @@ impl Registry {
         let (sender, woken) = WokenPolls::new();
         let mut grants = self.lock();
         let Some(entry) = grants.entries.remove(&grant) else { return woken };
-        grants.held -= entry.held.len();
         drop(grants);
         for (_, poll) in entry.held {
             let _ = poll.send((decision, sender.clone()));
@@ -149,8 +178,9 @@ impl Registry {
         }
     }
 
-    pub(super) fn held(&self) -> usize {
-        self.lock().held
+    /// Held polls, and the memory that they are accounted with.
+    pub(super) fn held(&self) -> Usage {
+        self.lock().budget.used()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -164,29 +194,31 @@ impl Registry {
         }
     }
 
-    /// A poll's look-up has found its grant pending.
-    pub(super) fn found_pending(&self, grant: GrantId, ticket: Ticket, remaining: Duration) {
+    /// A poll's look-up has found its grant pending. `noted_at` is the time if the database has noted the poll.
+    pub(super) fn found_pending(&self, grant: GrantId, ticket: Ticket, remaining: Duration, noted_at: Option<Instant>) {
         let now = Instant::now();
         let mut grants = self.lock();
         // If the entry is gone or another one, the grant was decided after it was read.
         if let Some(entry) = grants.entries.get_mut(&grant).filter(|entry| entry.number == ticket.entry) {
             entry.pending = Some(Pending { found_at: now, expires_at: now + remaining });
+            entry.noted_at = entry.noted_at.max(noted_at);
         }
     }
 
     /// A poll ends. `keep` keeps the entry for the next one.
     pub(super) fn leave(&self, grant: GrantId, ticket: Ticket, keep: bool) {
         let mut grants = self.lock();
-        let Grants { entries, held, .. } = &mut *grants;
+        let Grants { entries, budget, .. } = &mut *grants;
+        if let Some(place) = ticket.place {
+            budget.give_back(place);
+        }
         let Entry::Occupied(mut occupied) = entries.entry(grant) else { return };
         let entry = occupied.get_mut();
         if entry.number != ticket.entry {
             return;
         }
         entry.polls -= 1;
-        let before = entry.held.len();
         entry.held.retain(|(poll, _)| *poll != ticket.poll);
-        *held -= before - entry.held.len();
         entry.kept_until = keep.then(|| Instant::now() + NEXT_POLL_WITHIN);
         if entry.polls == 0 && !keep {
             occupied.remove();
@@ -201,7 +233,26 @@ impl Registry {
 
 impl GrantEntry {
     fn new(number: u64) -> Self {
-        Self { number, polls: 0, held: Vec::new(), pending: None, kept_until: None }
+        Self { number, polls: 0, held: Vec::new(), pending: None, noted_at: None, kept_until: None }
+    }
+
+    fn noted_within(&self, interval: Duration, now: Instant) -> bool {
+        self.noted_at.is_some_and(|at| now.duration_since(at) < interval)
+    }
+
+    fn hold(
+        &mut self,
+        number: u64,
+        budget: &mut Budget,
+        poll: &Arriving,
+    ) -> Result<(Place, oneshot::Receiver<Woken>), Limit> {
+        if self.held.len() >= MAX_HELD_POLLS_PER_GRANT {
+            return Err(Limit::HeldPolls);
+        }
+        let place = budget.take(poll.client, poll.request_bytes)?;
+        let (sender, decision) = oneshot::channel();
+        self.held.push((number, sender));
+        Ok((place, decision))
     }
 }
 
@@ -239,6 +290,7 @@ impl Registry {
         grants.tidied_at.iter_mut().for_each(older);
         for entry in grants.entries.values_mut() {
             entry.kept_until.iter_mut().for_each(older);
+            entry.noted_at.iter_mut().for_each(older);
             if let Some(pending) = &mut entry.pending {
                 older(&mut pending.found_at);
                 older(&mut pending.expires_at);

@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::budget::Usage;
 use super::held_poll::HeldPoll;
-use super::registry::{FEED_CURRENT, MAX_GRANTS, NEXT_POLL_WITHIN, Registry};
+use super::registry::{Arriving, FEED_CURRENT, MAX_GRANTS, NEXT_POLL_WITHIN, Registry};
 use crate::grant::{Decision, DeviceCode, GrantId};
 
 const TTL: Duration = Duration::from_mins(15);
@@ -17,18 +18,22 @@ fn grant() -> GrantId {
     DeviceCode::random().grant_id()
 }
 
+const PLAIN: Arriving = Arriving { hold: false, interval: None, client: None, request_bytes: 500 };
+/// A poll that has to keep an interval.
+const PACED: Arriving = Arriving { interval: Some(Duration::from_secs(4)), ..PLAIN };
+
 fn held(registry: &Arc<Registry>, grant: GrantId) -> HeldPoll {
-    HeldPoll::enter(registry, grant, true)
+    HeldPoll::enter(registry, grant, &Arriving { hold: true, ..PLAIN })
 }
 
 fn plain(registry: &Arc<Registry>, grant: GrantId) -> HeldPoll {
-    HeldPoll::enter(registry, grant, false)
+    HeldPoll::enter(registry, grant, &PLAIN)
 }
 
 /// A poll that looked its grant up and was answered "pending".
 fn pending_poll(registry: &Arc<Registry>, grant: GrantId, remaining: Duration) {
     let poll = plain(registry, grant);
-    poll.found_pending(remaining);
+    poll.found_pending(remaining, None);
     poll.keep();
 }
 
@@ -41,9 +46,10 @@ async fn a_decision_wakes_the_held_polls_of_its_grant_and_no_other() {
     drop(registry.wake(mine, Decision::Denied));
     assert_eq!(one.decision().await, Decision::Denied);
     assert_eq!(two.decision().await, Decision::Denied);
-    assert_eq!(registry.held(), 1);
-    drop((one, two, bystander));
-    assert_eq!(registry.held(), 0);
+    drop((one, two));
+    assert_eq!(registry.held().polls, 1);
+    drop(bystander);
+    assert_eq!(registry.held(), Usage::default());
     assert!(registry.is_empty());
 }
 
@@ -51,7 +57,7 @@ async fn a_decision_wakes_the_held_polls_of_its_grant_and_no_other() {
 async fn a_disconnected_client_leaves_nothing_behind() {
     let registry = registry();
     drop(held(&registry, grant()));
-    assert_eq!(registry.held(), 0);
+    assert_eq!(registry.held(), Usage::default());
     assert!(registry.is_empty());
 }
 
@@ -84,14 +90,39 @@ async fn a_decision_learns_whether_a_woken_poll_delivered_the_token() {
 }
 
 #[test]
-fn polls_are_held_while_there_are_sockets_for_them() {
-    let registry = Arc::new(Registry::new(16));
-    let polls: Vec<_> = (0..12).map(|_| held(&registry, grant())).collect();
-    assert!(polls.iter().all(HeldPoll::is_held));
-    assert!(!held(&registry, grant()).is_held());
-    assert!(!registry.has_room());
-    drop(polls);
-    assert!(registry.has_room() && held(&registry, grant()).is_held());
+fn an_early_poll_is_known_from_memory_once_the_database_has_noted_one() {
+    let registry = registry();
+    let grant = grant();
+    let early = || {
+        let poll = HeldPoll::enter(&registry, grant, &PACED);
+        let early = poll.is_early();
+        poll.keep();
+        early
+    };
+    registry.feed_read(Instant::now());
+    assert!(!early(), "the first poll");
+    pending_poll(&registry, grant, TTL);
+    assert!(!early(), "only polls without an interval were looked up");
+    let noted = HeldPoll::enter(&registry, grant, &PACED);
+    noted.found_pending(TTL, Some(Instant::now()));
+    noted.keep();
+    assert!(early() && early());
+    registry.age(Duration::from_secs(4));
+    registry.feed_read(Instant::now());
+    assert!(!early(), "the interval is over, however often the client has polled meanwhile");
+}
+
+#[test]
+fn a_poll_is_early_only_while_its_grant_is_known_to_be_pending() {
+    let registry = registry();
+    let grant = grant();
+    let noted = HeldPoll::enter(&registry, grant, &PACED);
+    noted.found_pending(TTL, Some(Instant::now()));
+    noted.keep();
+    assert!(!HeldPoll::enter(&registry, grant, &PACED).is_early(), "the feed was not read");
+    registry.feed_read(Instant::now());
+    drop(registry.wake(grant, Decision::Approved));
+    assert!(!HeldPoll::enter(&registry, grant, &PACED).is_early(), "it is decided");
 }
 
 #[test]
@@ -150,7 +181,7 @@ fn an_older_look_up_does_not_hide_a_decision() {
     let slow = plain(&registry, grant);
     drop(registry.wake(grant, Decision::Approved));
     let next = plain(&registry, grant);
-    slow.found_pending(TTL);
+    slow.found_pending(TTL, None);
     slow.keep();
     next.keep();
     assert_eq!(plain(&registry, grant).pending(), None);
@@ -173,7 +204,7 @@ fn grants_past_the_bound_are_looked_up_each_time() {
     let grants: Vec<_> = (0..=MAX_GRANTS).map(|_| grant()).collect();
     let polls: Vec<_> = grants[..MAX_GRANTS].iter().map(|grant| plain(&registry, *grant)).collect();
     let poll = held(&registry, grants[MAX_GRANTS]);
-    poll.found_pending(TTL);
+    poll.found_pending(TTL, None);
     assert!(!poll.is_held());
     poll.keep();
     drop(polls);

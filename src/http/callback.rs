@@ -15,6 +15,8 @@ enum Answer {
     Done(Done),
     /// Here, because the login goes on at this address.
     Page(Page),
+    /// Here, and the page repeats the request by itself.
+    Overloaded,
 }
 
 /// Exchanges the code, exactly once, and tells the person what became of it.
@@ -28,6 +30,7 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     let outcome = visitor.flow().callback(response, visitor.viewer()).await;
     match answer(&outcome) {
         (grant, Answer::Done(done)) => done.redirect(&visitor, grant),
+        (_, Answer::Overloaded) => visitor.overloaded(Retry::Reload),
         (grant, Answer::Page(page)) => visitor.about(grant).show(&page),
     }
 }
@@ -53,6 +56,7 @@ fn answer(outcome: &CallbackOutcome) -> (Option<GrantId>, Answer) {
             let retry_after_seconds = whole_seconds(retry_after).max(1);
             (Some(grant), Answer::Page(Page::TooManyTries { retry_after_seconds }))
         }
+        CallbackOutcome::Overloaded => (None, Answer::Overloaded),
         CallbackOutcome::Unavailable => (None, Answer::Page(one_moment)),
         CallbackOutcome::Failed(grant) => (Some(grant), Answer::Page(Page::Internal)),
     }

@@ -3,12 +3,17 @@
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
-use crate::config::{ClientIpSource, Config, Platform};
+use crate::config::{ClientIpSource, Config, Platform, is_private_address};
 
-const X_FORWARDED_FOR: &str = "X-Forwarded-For";
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const FLY_CLIENT_IP: HeaderName = HeaderName::from_static("fly-client-ip");
+const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip");
+/// All that are read here.
+pub const CLIENT_IP_HEADERS: [HeaderName; 4] = [X_FORWARDED_FOR, X_REAL_IP, FLY_CLIENT_IP, CF_CONNECTING_IP];
 
 /// Finds the client's address by the operator's rule.
 #[derive(Debug)]
@@ -33,52 +38,40 @@ impl ClientIp {
         match self.source {
             ClientIpSource::Connection => None,
             ClientIpSource::RightmostXForwardedFor => forwarded_for(headers).next_back().flatten(),
-            ClientIpSource::XRealIp => single(headers, "X-Real-IP"),
-            ClientIpSource::FlyClientIp => single(headers, "Fly-Client-IP"),
-            ClientIpSource::CfConnectingIp => single(headers, "CF-Connecting-IP"),
+            ClientIpSource::XRealIp => single(headers, &X_REAL_IP),
+            ClientIpSource::FlyClientIp => single(headers, &FLY_CLIENT_IP),
+            ClientIpSource::CfConnectingIp => single(headers, &CF_CONNECTING_IP),
             ClientIpSource::Auto => match self.platform {
                 // Each platform's own proxy sets these and overwrites what a client sends.
-                Some(Platform::Fly) => single(headers, "Fly-Client-IP"),
-                Some(Platform::Railway) => single(headers, "X-Real-IP"),
-                Some(Platform::Render) => single(headers, "CF-Connecting-IP"),
+                Some(Platform::Fly) => single(headers, &FLY_CLIENT_IP),
+                Some(Platform::Railway) => single(headers, &X_REAL_IP),
+                Some(Platform::Render) => single(headers, &CF_CONNECTING_IP),
                 None => self.walk(headers, peer),
             },
         }
     }
 
-    /// From the right, each hop was written by the one after it. A hop is trusted if that one is a proxy.
+    /// From the right, each hop was written by the one after it, and counts if that one is a proxy. A private address makes
+    /// only the peer a proxy: in the header, it may be a client's own.
     fn walk(&self, headers: &HeaderMap, peer: IpAddr) -> Option<IpAddr> {
-        let mut client = peer;
+        let (mut client, mut is_proxy) = (peer, is_private_address(peer) || self.is_trusted(peer));
         for hop in forwarded_for(headers).rev() {
-            if !self.is_proxy(client) {
+            if !is_proxy {
                 break;
             }
             client = hop?;
+            is_proxy = self.is_trusted(client);
         }
         Some(client)
     }
 
-    fn is_proxy(&self, address: IpAddr) -> bool {
-        is_private(address) || self.trusted.iter().any(|net| net.contains(&address))
-    }
-}
-
-/// Addresses that no client on the internet can have.
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        // 100.64.0.0/10 is the inside of carriers and of some platforms.
-        IpAddr::V4(v4) => {
-            v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    fn is_trusted(&self, address: IpAddr) -> bool {
+        self.trusted.iter().any(|net| net.contains(&address))
     }
 }
 
 /// A header that one proxy sets. If it is there twice, a client may have sent one of them.
-fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
+fn single(headers: &HeaderMap, name: &HeaderName) -> Option<IpAddr> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
     if values.next().is_some() {
@@ -89,7 +82,7 @@ fn single(headers: &HeaderMap, name: &str) -> Option<IpAddr> {
 
 /// All hops of all lines, left to right; `None` for one that is not an address.
 fn forwarded_for(headers: &HeaderMap) -> std::vec::IntoIter<Option<IpAddr>> {
-    let lines = headers.get_all(X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
+    let lines = headers.get_all(&X_FORWARDED_FOR).map(|line| line.to_str().unwrap_or_default());
     lines.flat_map(|line| line.split(',')).map(address).collect::<Vec<_>>().into_iter()
 }
 
@@ -132,13 +125,28 @@ mod tests {
     fn behind_a_private_proxy_each_client_has_its_own_address() {
         let auto = rule(ClientIpSource::Auto, &[]);
         assert_eq!(found(&auto, "127.0.0.1", &[("X-Forwarded-For", "8.8.8.8")]), "8.8.8.8");
-        assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.9")]), "8.8.8.8");
+        assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8")]), "8.8.8.8");
         assert_eq!(
             found(&auto, "10.0.0.2", &[("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "8.8.8.8")]),
             "8.8.8.8"
         );
         assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", "8.8.8.8, nonsense")]), "10.0.0.2");
         assert_eq!(found(&auto, "10.0.0.2", &[]), "10.0.0.2");
+    }
+
+    #[test]
+    fn a_client_with_a_private_address_can_not_choose_another_one() {
+        let auto = rule(ClientIpSource::Auto, &[]);
+        for own in ["10.0.0.9", "100.64.0.9", "192.168.1.9", "fd00::9"] {
+            assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", &format!("6.6.6.6, {own}"))]), own);
+        }
+    }
+
+    #[test]
+    fn further_proxies_have_to_be_named() {
+        let chain: &[_] = &[("X-Forwarded-For", "6.6.6.6, 8.8.8.8, 10.0.0.9")];
+        assert_eq!(found(&rule(ClientIpSource::Auto, &["10.0.0.9/32"]), "10.0.0.2", chain), "8.8.8.8");
+        assert_eq!(found(&rule(ClientIpSource::Auto, &["10.0.0.0/8"]), "10.0.0.2", chain), "8.8.8.8");
     }
 
     #[test]
@@ -163,6 +171,13 @@ mod tests {
         fn from_the_internet_no_header_changes_the_address(value in "[ -~]{0,60}") {
             let auto = rule(ClientIpSource::Auto, &[]);
             prop_assert_eq!(found(&auto, "8.8.8.8", &[("X-Forwarded-For", &value)]), "8.8.8.8");
+        }
+
+        #[test]
+        fn behind_a_proxy_that_appends_no_header_changes_the_address(value in "[ -~]{0,60}") {
+            let auto = rule(ClientIpSource::Auto, &[]);
+            let appended = format!("{value}, 10.0.0.9");
+            prop_assert_eq!(found(&auto, "10.0.0.2", &[("X-Forwarded-For", &appended)]), "10.0.0.9");
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum ClientError {
     /// A web page sent the request.
     #[error("This address is for programs, not for web pages.")]
     WebPage,
+    /// Longer than any poll's.
+    #[error("the head of the request is too large")]
+    HeadTooLarge,
     /// Not the device grant.
     #[error("grant_type has to be urn:ietf:params:oauth:grant-type:device_code")]
     UnsupportedGrantType,
@@ -73,6 +76,7 @@ impl ClientError {
             Self::Body(BodyError::UnknownType) => ("invalid_request", StatusCode::UNSUPPORTED_MEDIA_TYPE),
             Self::Body(BodyError::Broken | BodyError::Malformed) => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::WebPage => ("invalid_request", StatusCode::BAD_REQUEST),
+            Self::HeadTooLarge => ("invalid_request", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
             Self::AuthorizationPending(_) => ("authorization_pending", StatusCode::BAD_REQUEST),
@@ -110,6 +114,10 @@ impl ResponseError for ClientError {
             Self::TooManyUnknown(seconds) => {
                 // Each further attempt costs the client a connection.
                 response.insert_header((RETRY_AFTER, seconds.to_string())).force_close();
+            }
+            // Its buffer ends with the connection.
+            Self::HeadTooLarge => {
+                response.force_close();
             }
             Self::MethodNotAllowed(methods) => {
                 response.insert_header((ALLOW, *methods));

@@ -6,17 +6,19 @@ use actix_web::web::Data;
 use serde_json::json;
 
 use crate::http::Deps;
+use crate::http::readiness::Status;
 
-/// 200 if logins can be served, otherwise 503. Postiz has to answer once, after the start.
+/// 200 if logins can be served, otherwise 503. Postiz has to answer once, after the start. An overloaded replica stays 200:
+/// taking it out of service would move its load to the others.
 pub async fn ready(deps: Data<Deps>) -> HttpResponse {
-    if deps.flow.postiz().endpoints().is_none() && !deps.readiness.is_stopping() {
-        status(HttpResponse::ServiceUnavailable(), "Postiz unavailable")
-    } else if deps.readiness.is_ready().await {
-        status(HttpResponse::Ok(), "ok")
-    } else if deps.readiness.is_stopping() {
-        status(HttpResponse::ServiceUnavailable(), "stopping")
-    } else {
-        status(HttpResponse::ServiceUnavailable(), "database unavailable")
+    match deps.readiness.status().await {
+        Status::Stopping => status(HttpResponse::ServiceUnavailable(), "stopping"),
+        _ if deps.flow.postiz().endpoints().is_none() => {
+            status(HttpResponse::ServiceUnavailable(), "Postiz unavailable")
+        }
+        Status::Ready => status(HttpResponse::Ok(), "ok"),
+        Status::Overloaded => status(HttpResponse::Ok(), "overloaded"),
+        Status::DatabaseUnavailable => status(HttpResponse::ServiceUnavailable(), "database unavailable"),
     }
 }
 

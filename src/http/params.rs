@@ -58,6 +58,10 @@ pub enum BodyError {
 }
 
 impl Body {
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The fields of JSON or form; the defaults if the body is empty.
     pub fn fields<T: DeserializeOwned + Default>(&self) -> Result<T, BodyError> {
         match self.form {

@@ -12,6 +12,16 @@ use crate::db::Database;
 /// Postgres is asked at most once in this time, however many probes arrive.
 const FRESH: Duration = Duration::from_secs(1);
 
+/// What load balancers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    Ready,
+    /// It serves, but has had to refuse work within the last seconds.
+    Overloaded,
+    Stopping,
+    DatabaseUnavailable,
+}
+
 /// Whether this replica can serve, asked of Postgres at most once a second.
 #[derive(Debug)]
 pub struct Readiness {
@@ -32,14 +42,22 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    pub fn is_stopping(&self) -> bool {
-        self.draining.load(Ordering::Relaxed) || self.stopping.is_cancelled()
+    /// As of at most [`FRESH`] ago. Concurrent probes share one statement.
+    pub async fn status(&self) -> Status {
+        if self.draining.load(Ordering::Relaxed) || self.stopping.is_cancelled() {
+            Status::Stopping
+        } else if !self.is_writable().await {
+            Status::DatabaseUnavailable
+        } else if self.database.is_overloaded() {
+            Status::Overloaded
+        } else {
+            Status::Ready
+        }
     }
 
-    /// As of at most [`FRESH`] ago. Concurrent probes share one statement.
-    pub async fn is_ready(&self) -> bool {
+    async fn is_writable(&self) -> bool {
         // Not cached: the first probe after the migrations succeeds.
-        if self.is_stopping() || !self.database.is_migrated() {
+        if !self.database.is_migrated() {
             return false;
         }
         let mut last = self.last.lock().await;

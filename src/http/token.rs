@@ -12,6 +12,7 @@ use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::fetch_metadata::refuse_pages;
+use crate::http::lean;
 use crate::http::params::{Body, client_id, rejection};
 use crate::limits::whole_seconds;
 
@@ -50,7 +51,11 @@ pub async fn token(
     let (dialect, fields) = (Dialect::of(body.form), body.fields::<Request>()?);
     let code = device_code(dialect, &fields)?;
     let (grant, client, client_id) = (code.grant_id(), deps.client_ip.of(&request), fields.client_id);
-    let options = PollOptions { hold: dialect.hold(&request), interval: dialect.pace(), client, client_id };
+    let (hold, interval) = (dialect.hold(&request), dialect.pace());
+    let request_bytes = lean::head_bytes(&request) + body.bytes();
+    let options = PollOptions { hold, interval, client, client_id, request_bytes };
+    // Not kept while the poll is held.
+    drop(body);
     match deps.flow.poll(&code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
         PollOutcome::Pending => Err(ClientError::AuthorizationPending(grant)),

@@ -68,6 +68,7 @@ fn answer<T>(
         CodeOutcome::RateLimited { retry_after } => {
             visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(retry_after).max(1) })
         }
+        CodeOutcome::Overloaded => visitor.overloaded(retry),
         CodeOutcome::Unavailable => visitor.show(&Page::OneMoment { retry }),
         CodeOutcome::PostizUnavailable(grant, reason) => visitor.about(grant).show(&Page::TryAgain { reason, retry }),
         CodeOutcome::Busy(grant) => {

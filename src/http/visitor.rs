@@ -13,8 +13,11 @@ use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use crate::config::BaseUrl;
 use crate::flow::{DeviceFlow, Viewer};
 use crate::grant::GrantId;
-use crate::http::pages::{self, Language, Page, PageContext};
+use crate::http::pages::{self, Language, Page, PageContext, Retry};
 use crate::http::{Deps, browser_cookie};
+
+/// A page that was refused because of the load retries by itself after this time.
+const OVERLOAD_RETRY_SECONDS: u64 = 3;
 
 /// A person at a browser, with what every page for them needs.
 #[derive(Debug)]
@@ -79,6 +82,11 @@ impl Visitor {
             .insert_header((CONTENT_LANGUAGE, self.language.lang()))
             .insert_header((CONTENT_SECURITY_POLICY, self.content_security_policy()))
             .body(pages::render(page, &context))
+    }
+
+    /// The page for work that was refused because of the load.
+    pub fn overloaded(&self, retry: Retry) -> HttpResponse {
+        self.show(&Page::Overloaded { retry, retry_after_seconds: OVERLOAD_RETRY_SECONDS })
     }
 
     /// `form-action` names Postiz too: the form of `/device/verify` is answered with a redirect there, which Chromium checks.

@@ -20,6 +20,12 @@ pub enum Limit {
     Pace,
     /// Held polls of this replica: one was answered at once instead.
     HeldPolls,
+    /// Held polls of one network: one was answered at once instead.
+    NetworkHeldPolls,
+    /// Statements that one network may have under way: one was refused.
+    NetworkStatements,
+    /// Statements that may wait for a database connection: one was refused.
+    Statements,
     /// Clients that this replica registers at Postiz at the same time.
     Registrations,
 }

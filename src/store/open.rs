@@ -33,7 +33,8 @@ pub(super) const OPEN: Statement = Statement {
 };
 
 impl Store {
-    /// Opens a grant; draws another user code if one is in use.
+    /// Opens a grant; draws another user code if one is in use. Waits as long as it can on an overloaded replica: the CLI
+    /// does not retry.
     pub async fn open(
         &self,
         requester: Option<IpAddr>,

@@ -19,6 +19,7 @@ mod databases;
 mod documents;
 mod encryption;
 mod failover;
+mod floods;
 mod layers;
 mod limits;
 mod logins;

@@ -13,9 +13,12 @@ const OUTAGE: Duration = Duration::from_secs(10);
 
 /// Everybody asks all the while, and nobody is told anything but to go on.
 async fn goes_on(login: Login, until: Instant) {
+    let pending = Poll::error("authorization_pending");
     while Instant::now() < until {
-        assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
-        assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+        for answer in [login.poll_form().await, login.poll().await] {
+            // One that was under way at the end may be answered by the restarted server.
+            assert!(answer == pending || Instant::now() >= until, "{answer:?}");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ static PEOPLE: AtomicUsize = AtomicUsize::new(1);
 #[derive(Debug, Clone)]
 pub struct Login {
     pub user_code: String,
+    pub device_code: String,
     /// A poll as the CLI sends it.
     pub poll: Vec<u8>,
 }
@@ -33,7 +34,8 @@ pub async fn open(server: &mut Connection) -> Result<Login> {
     let answer = expect(server.ask(&open_request()).await?, 200)?;
     let body: Value = serde_json::from_str(&answer.body)?;
     let text = |name: &str| body[name].as_str().map(str::to_owned).ok_or_else(|| unexpected(&answer));
-    Ok(Login { user_code: text("user_code")?, poll: poll_request(&text("device_code")?) })
+    let device_code = text("device_code")?;
+    Ok(Login { user_code: text("user_code")?, poll: poll_request(&device_code), device_code })
 }
 
 /// `POST /device/token` as the CLI sends it.

@@ -2,7 +2,7 @@
 //!
 //! It builds the server in release mode, starts a PostgreSQL (and installs one if it is missing), the stand-in for Postiz
 //! and replicas, and prints a table. Figures that are compared are measured alternately, in the same run. `-- --quick`
-//! only checks in seconds that everything runs; its numbers mean nothing. docs/performance.md has the table of a run.
+//! only checks in seconds that everything runs; its numbers mean nothing. `-- --server=PATH` measures another build. docs/performance.md has the table of a run.
 
 #![allow(unreachable_pub, reason = "no other crate uses a bench")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
@@ -22,17 +22,18 @@ mod stats;
 mod table;
 mod wire;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::figures::{approvals, away, churn, cli, cost, faults, logins, opens, polls, start, waiting};
+use crate::figures::{approvals, away, churn, cli, cost, fairness, faults, logins, opens, polls, start, waiting};
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::table::Line;
 
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
-const NAMES: [&str; 10] =
-    ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "faults"];
+const NAMES: [&str; 11] =
+    ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "fairness", "faults"];
 /// Takes a quarter of an hour, so it runs only if it is named.
 const LONG: &str = "churn";
 
@@ -43,6 +44,14 @@ async fn main() -> ExitCode {
         stage::be_the_stand_in();
         return ExitCode::SUCCESS;
     }
+    // Ten thousand sockets.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    if let [name, port, connections] = &arguments[..]
+        && name == fairness::FLOOD
+    {
+        fairness::be_the_flood(port.parse().unwrap(), connections.parse().unwrap()).await;
+        return ExitCode::SUCCESS;
+    }
     let scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
     // cargo itself adds `--bench`.
     let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
@@ -51,10 +60,9 @@ async fn main() -> ExitCode {
     if wanted.is_empty() {
         return ExitCode::SUCCESS; // the name of another bench
     }
-    // Ten thousand sockets.
-    let _ = rlimit::increase_nofile_limit(u64::MAX);
     setup::postgres();
-    let server = setup::server();
+    let other = arguments.iter().find_map(|argument| argument.strip_prefix("--server="));
+    let server = other.map_or_else(setup::server, PathBuf::from);
     let begun = Instant::now();
     let stage = Stage::start(server);
     println!("\n{}\n\n{}", machine::describe(stage.postgres.bin_dir()), table::HEAD);
@@ -80,6 +88,7 @@ async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
         "approvals" => approvals::measure(stage, scale).await,
         "cli" => cli::measure(stage, scale).await,
         "waiting" => waiting::measure(stage, scale).await,
+        "fairness" => fairness::measure(stage, scale).await,
         "away" => away::measure(stage, scale).await,
         LONG => churn::measure(stage, scale).await,
         _ => faults::measure(stage, scale).await,

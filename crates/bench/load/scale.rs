@@ -16,6 +16,8 @@ pub struct Scale {
     pub quiet: Duration,
     /// Logins that are pending while PostgreSQL and a replica fail.
     pub failing: usize,
+    /// Connections of the network at full force.
+    pub flood: usize,
     /// Logins that go through all steps, for the size of the table.
     pub churned: usize,
     /// Starts of the server, and runs of the real CLI.
@@ -30,6 +32,7 @@ impl Scale {
         waiting: 10_000,
         quiet: Duration::from_secs(75),
         failing: 1_000,
+        flood: 3_000,
         churned: 10_000_000,
         runs: 9,
     };
@@ -40,6 +43,7 @@ impl Scale {
         waiting: 100,
         quiet: Duration::from_secs(1),
         failing: 20,
+        flood: 50,
         churned: 10_000,
         runs: 1,
     };

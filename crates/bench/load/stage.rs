@@ -131,7 +131,7 @@ impl Process {
         begun.elapsed()
     }
 
-    async fn health(&self) -> Option<u16> {
+    pub async fn health(&self) -> Option<u16> {
         Connection::to(self.port).await.ok()?.status_of(&wire::get("/health", "")).await.ok()
     }
 

@@ -126,6 +126,13 @@ pub fn post_form(path: &str, cookie: &str, body: &str) -> Vec<u8> {
     post(path, &headers, "application/x-www-form-urlencoded", body)
 }
 
+/// The same request as a proxy on this machine passes it on for this client.
+pub fn from_address(address: &str, request: &[u8]) -> Vec<u8> {
+    let line = request.windows(2).position(|bytes| bytes == b"\r\n").map_or(0, |end| end + 2);
+    let (line, rest) = request.split_at(line);
+    [line, format!("X-Forwarded-For: {address}\r\n").as_bytes(), rest].concat()
+}
+
 fn post(path: &str, headers: &str, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\n{headers}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")

@@ -155,7 +155,8 @@ fn latency(found: &Inspection) -> Finding {
 
 fn connections(config: &Config, found: &Inspection) -> Finding {
     const CHECK: &str = "postgres.connections";
-    let wanted = i64::try_from(config.database_pool_size).unwrap_or(i64::MAX);
+    // The pool, and the health check's own one.
+    let wanted = i64::try_from(config.database_pool_size + 1).unwrap_or(i64::MAX);
     let most = found.max_connections;
     if found.pooled {
         return Finding::ok(CHECK, "A pooler in transaction mode is in between, which is fine.");

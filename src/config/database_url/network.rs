@@ -32,7 +32,8 @@ fn is_private_name(name: &str) -> bool {
     !name.contains(['.', ':']) || PRIVATE_ENDINGS.iter().any(|ending| ends(ending))
 }
 
-fn is_private_address(address: IpAddr) -> bool {
+/// Whether no client on the internet can have this address.
+pub fn is_private_address(address: IpAddr) -> bool {
     match address.to_canonical() {
         // 100.64.0.0/10 is the inside of carriers, VPNs and some platforms.
         IpAddr::V4(v4) => {

@@ -85,6 +85,25 @@ async fn a_proxy_that_hides_its_clients_is_named_with_the_setting_that_fixes_it(
     }
 }
 
+/// The first proxy appends its client, the second one the first proxy.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_proxy_that_is_not_trusted_is_named() {
+    const CHAIN: &[&str] = &["X-Forwarded-For: 203.0.113.9, 10.9.0.7"];
+    for (source, trusted, fix) in [
+        ("Auto", "", "Set TRUSTED_PROXIES=10.9.0.7"),
+        ("RightmostXForwardedFor", "", "Set CLIENT_IP_SOURCE=Auto and TRUSTED_PROXIES=10.9.0.7"),
+        ("Auto", "10.9.0.0/16", ""),
+    ] {
+        let proxy = Proxy::start(&[], CHAIN);
+        let mut stage = behind(&proxy, &[("CLIENT_IP_SOURCE", source), ("TRUSTED_PROXIES", trusted)]).await;
+        let report = check(&mut stage, &[]).await;
+        let [(verdict, text)] = report.of("server_url.client_address").try_into().unwrap();
+        let expected = if fix.is_empty() { "ok" } else { "warn" };
+        assert!(verdict == expected && text.contains(fix), "{text}");
+        assert_eq!(report.code, Some(0));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_self_check_answers_only_check() {
     let stage = Stage::new().await;

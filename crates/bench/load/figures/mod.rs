@@ -5,6 +5,7 @@ pub mod away;
 pub mod churn;
 pub mod cli;
 pub mod cost;
+pub mod fairness;
 pub mod faults;
 pub mod logins;
 pub mod opens;

@@ -1,0 +1,190 @@
+//! One network at full force: what it costs, and that other networks do not notice.
+
+use std::fmt::Write as _;
+
+use reqwest::Response;
+use reqwest::redirect::Policy;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use crate::metrics::scrape;
+use crate::support::{Login, Poll, Stage, eventually, get, in_time};
+
+const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_PORT", "0")];
+
+/// Makes each confirmation slow if its login was opened from these addresses.
+async fn slow_confirmations(stage: &Stage, addresses: &str, seconds: f32) {
+    stage
+        .database
+        .run(&format!(
+            "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END';
+             CREATE TRIGGER slow BEFORE UPDATE ON device_requests
+             FOR EACH ROW WHEN (NEW.requester LIKE '{addresses}') EXECUTE FUNCTION slow()"
+        ))
+        .await;
+}
+
+/// Opens a login at each of these addresses, and confirms all of them at once, each again and again if `forever`.
+async fn confirmations(stage: &Stage, addresses: impl Iterator<Item = String>, forever: bool) -> JoinSet<Response> {
+    let http = crate::support::http().redirect(Policy::none()).build().unwrap();
+    let mut requests = Vec::new();
+    for address in addresses {
+        let login = stage.cli().open_at(&address).await;
+        let request = http.post(&login.verification_uri).header("X-Forwarded-For", &address);
+        requests.push(request.form(&[("user_code", login.user_code.as_str()), ("action", "continue")]));
+    }
+    let mut sent = JoinSet::new();
+    for request in requests {
+        sent.spawn(async move {
+            loop {
+                let answer = request.try_clone().unwrap().send().await.unwrap();
+                if !forever {
+                    return answer;
+                }
+            }
+        });
+    }
+    sent
+}
+
+fn is_overloaded_page(answer: &Response) -> bool {
+    answer.status() == 503 && answer.headers().get("retry-after").is_some_and(|seconds| seconds == "3")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_confirmations_of_one_network_delays_no_other_network() {
+    let stage = Stage::with(1, VARIABLES).await;
+    slow_confirmations(&stage, "198.51.100.%", 0.3).await;
+    let flood = confirmations(&stage, (0..100).map(|n| format!("198.51.100.{n}")), true).await;
+    let refused =
+        async || scrape(&stage.replicas[0]).await["postiz_auth_limits_met_total{limit=\"network_statements\"}"];
+    eventually("the flood to meet its limit", async || refused().await > 0.0).await;
+
+    for _ in 0..5 {
+        let (login, browser, consent) = stage.at_consent().await;
+        browser.approve(&consent).await;
+        assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+    }
+    assert_eq!(get(format!("{}/health", stage.replicas[0].url())).await.text().await.unwrap(), r#"{"status":"ok"}"#);
+    drop(flood);
+    assert!(!stage.replicas[0].log().contains("database unavailable"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_past_its_share_is_told_when_to_come_back_and_its_polls_go_on() {
+    let stage = Stage::with(1, VARIABLES).await;
+    slow_confirmations(&stage, "198.51.100.%", 1.0).await;
+    let login = stage.cli().open_at("198.51.100.9").await;
+    let mut flood = confirmations(&stage, (0..8).map(|n| format!("198.51.100.{n}")), false).await;
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+    let mut answered = [0, 0];
+    while let Some(answer) = flood.join_next().await {
+        let answer = answer.unwrap();
+        let refused = is_overloaded_page(&answer);
+        assert!(refused || answer.status() == 303, "{}", answer.status());
+        answered[usize::from(refused)] += 1;
+    }
+    assert!(answered[0] > 0 && answered[1] > 0, "{answered:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overloaded_replica_stays_healthy_and_says_that_it_is_overloaded() {
+    let stage = Stage::with(1, VARIABLES).await;
+    let replica = &stage.replicas[0];
+    slow_confirmations(&stage, "10.%", 0.1).await;
+    let mut flood = confirmations(&stage, (0..150).map(|n| format!("10.9.{n}.1")), false).await;
+    let health = async || {
+        let answer = get(format!("{}/health", replica.url())).await;
+        assert_eq!(answer.status(), 200);
+        answer.text().await.unwrap()
+    };
+    eventually("the overload", async || health().await == r#"{"status":"overloaded"}"#).await;
+    stage.cli().open().await;
+    let mut refused = 0;
+    while let Some(answer) = flood.join_next().await {
+        health().await;
+        refused += usize::from(is_overloaded_page(&answer.unwrap()));
+    }
+    assert!((1..150).contains(&refused), "{refused}");
+    assert!(scrape(replica).await["postiz_auth_limits_met_total{limit=\"statements\"}"] > 0.0);
+    let log = replica.log();
+    assert_eq!(log.matches("overloaded: too many statements").count(), 1, "{log}");
+    assert!(!log.contains("database unavailable"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn early_form_polls_are_answered_without_a_write() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let version = async || {
+        let rows = stage.database.rows("SELECT xmin::text FROM device_requests").await;
+        rows[0].get::<_, String>(0)
+    };
+    let unwritten = async || {
+        let before = version().await;
+        for _ in 0..20 {
+            if login.poll_form().await != Poll::error("slow_down") {
+                return false;
+            }
+        }
+        version().await == before
+    };
+    eventually("twenty early polls without a write", unwritten).await;
+}
+
+/// A poll with as many headers as fit, and a body that is longer than it has to be.
+async fn padded_poll(port: u16, address: &str, login: &Login, header_length: usize) -> TcpStream {
+    let body = format!("{:12000}", json!({ "device_code": login.device_code }).to_string());
+    let mut request = format!(
+        "POST /device/token HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n",
+        body.len()
+    );
+    for n in 0..90 {
+        write!(request, "X-{n:02}: {}\r\n", "x".repeat(header_length)).unwrap();
+    }
+    write!(request, "\r\n{body}").unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_polls_of_large_requests_take_little_memory() {
+    const POLLS: u32 = 300;
+    let stage = Stage::with(1, VARIABLES).await;
+    let replica = &stage.replicas[0];
+    let held = async |count: u32| {
+        let series = async || scrape(replica).await;
+        eventually("held polls", async || series().await["postiz_auth_polls_held"] >= f64::from(count)).await;
+        series().await
+    };
+    let mut polls = vec![padded_poll(replica.port(), "192.0.2.1", &stage.cli().open().await, 70).await];
+    held(1).await;
+    let before = replica.resident();
+    for n in 1..POLLS {
+        let login = stage.cli().open().await;
+        polls.push(padded_poll(replica.port(), &format!("192.0.2.{}", n % 5), &login, 70).await);
+    }
+    let series = held(POLLS).await;
+    let each = (replica.resident() - before) * 1024 / u64::from(POLLS);
+    let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
+    assert!(accounted < 60_000.0, "{accounted} bytes");
+    assert!(each < 60_000, "{each} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_with_a_large_head_is_refused() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let mut poll = padded_poll(stage.replicas[0].port(), "192.0.2.1", &login, 100).await;
+    let mut answer = String::new();
+    in_time("the server to close", poll.read_to_string(&mut answer)).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 431 ") && head.contains("no-store"), "{answer}");
+    assert_eq!(serde_json::from_str::<Value>(body).unwrap()["error"], "invalid_request");
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "the login goes on");
+}
