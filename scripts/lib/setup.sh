@@ -16,12 +16,16 @@ need_cargo() {
         echo "Missing: Rust $oldest or newer (here: $(cargo --version 2>/dev/null || echo none)). Install it from https://rustup.rs and try again." >&2
         exit 1
     fi
-    if [ ! -d target/debug ]; then echo 'The first build takes some minutes.' >&2; fi
-    # Some dependencies compile C. On macOS, Homebrew has seen to it.
+    # Some dependencies compile C.
     if ! command -v cc >/dev/null; then
-        missing+=('a C compiler (macOS: xcode-select --install)')
+        missing+=("a C compiler$(on_macos)")
         debian+=(gcc libc6-dev)
     fi
+}
+
+# Homebrew has no formula for it.
+on_macos() {
+    if [ "$(uname)" = Darwin ]; then echo ' (xcode-select --install)'; fi
 }
 
 is_cargo_since() {
@@ -136,7 +140,7 @@ find_or_install_chromium() {
 
 need_cxx() {
     if command -v c++ >/dev/null; then return; fi
-    missing+=('a C++ compiler (macOS: xcode-select --install)')
+    missing+=("a C++ compiler$(on_macos)")
     debian+=(g++)
 }
 
@@ -172,9 +176,22 @@ install_debian() (
     as_root mkdir -p "$place"
     echo 'create_main_cluster = false' | as_root tee "$place/postiz-auth-server.conf" >/dev/null
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${debian[@]}" \
-        </dev/null >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o APT::Status-Fd=1 "${debian[@]}" </dev/null | show_progress
 )
+
+# Reads what apt says of its progress, and shows it on a terminal.
+show_progress() {
+    local kind percent _
+    while IFS=: read -r kind _ percent _; do
+        [ -t 2 ] || continue
+        case $kind in
+            dlstatus) printf '\rDownloading: %3d %% ' "${percent%.*}" >&2 ;;
+            pmstatus) printf '\rInstalling: %3d %%  ' "${percent%.*}" >&2 ;;
+        esac
+    done
+    if [ -t 2 ]; then echo >&2; fi
+}
 
 # The published CLI, as people have it: sets POSTIZ_CLI, and PATH where the machine's Node.js is too old for it.
 install_cli() {
