@@ -161,7 +161,8 @@ install_missing() {
 }
 
 may_be_root() {
-    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null
+    # `sudo -v` asks for the password, and fails if this account may not use sudo.
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && sudo -v; }
 }
 
 as_root() {
@@ -172,12 +173,14 @@ install_debian() (
     echo "Installing ${debian[*]} ..." >&2
     # Debian creates a database with the package. Nobody has asked for one here, so not this time.
     place=/etc/postgresql-common/createcluster.d
-    trap 'as_root rm -f "$place/postiz-auth-server.conf"' EXIT
+    errors=$(mktemp)
+    trap 'as_root rm -f "$place/postiz-auth-server.conf"; rm "$errors"' EXIT
     as_root mkdir -p "$place"
     echo 'create_main_cluster = false' | as_root tee "$place/postiz-auth-server.conf" >/dev/null
     as_root apt-get update -qq
+    # In a bare system, packages complain of tools that are not there yet: that is worth reading only if one can't be installed.
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-        -o APT::Status-Fd=1 "${debian[@]}" </dev/null | show_progress
+        -o APT::Status-Fd=1 "${debian[@]}" </dev/null 2>"$errors" | show_progress || { cat "$errors" >&2 && false; }
 )
 
 # Reads what apt says of its progress, and shows it on a terminal.
