@@ -8,12 +8,14 @@ homebrew=() # formulae of Homebrew
 export PATH=$PATH:/usr/sbin # where Debian has servers, and not everyone's path
 
 need_cargo() {
-    local oldest
+    local oldest here=none
     oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     # rustup's default place: a new shell would find it, and a distribution's cargo may be too old.
     is_cargo_since "$oldest" || export PATH=$HOME/.cargo/bin:$PATH
     if ! is_cargo_since "$oldest"; then
-        echo "Missing: Rust $oldest or newer (here: $(cargo --version 2>/dev/null || echo none)). Install it from https://rustup.rs and try again." >&2
+        # Also what rustup says of a toolchain that it can't install.
+        if command -v cargo >/dev/null; then here=$(cargo --version 2>&1 | head -n 1); fi
+        echo "Missing: Rust $oldest or newer (here: $here). Install it from https://rustup.rs and try again." >&2
         exit 1
     fi
     # Some dependencies compile C.
