@@ -27,8 +27,8 @@ RUN mkdir src crates/demo/src crates/stand-in/src \
     && cargo build --release --locked --package postiz-auth-server
 
 FROM dependencies AS build
-# `otlp` builds traces in.
-ARG FEATURES=""
+# `otlp` builds traces in. `--version` names the commit in REVISION.
+ARG FEATURES="" REVISION=""
 COPY askama.toml openapi.yaml ./
 COPY assets assets
 COPY locales locales

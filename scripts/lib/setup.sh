@@ -8,20 +8,26 @@ homebrew=() # formulae of Homebrew
 export PATH=$PATH:/usr/sbin # where Debian has servers, and not everyone's path
 
 need_cargo() {
-    local oldest
+    local oldest here=none
     oldest=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     # rustup's default place: a new shell would find it, and a distribution's cargo may be too old.
     is_cargo_since "$oldest" || export PATH=$HOME/.cargo/bin:$PATH
     if ! is_cargo_since "$oldest"; then
-        echo "Missing: Rust $oldest or newer (here: $(cargo --version 2>/dev/null || echo none)). Install it from https://rustup.rs and try again." >&2
+        # Also what rustup says of a toolchain that it can't install.
+        if command -v cargo >/dev/null; then here=$(cargo --version 2>&1 | head -n 1); fi
+        echo "Missing: Rust $oldest or newer (here: $here). Install it from https://rustup.rs and try again." >&2
         exit 1
     fi
-    if [ ! -d target/debug ]; then echo 'The first build takes some minutes.' >&2; fi
-    # Some dependencies compile C. On macOS, Homebrew has seen to it.
+    # Some dependencies compile C.
     if ! command -v cc >/dev/null; then
-        missing+=('a C compiler (macOS: xcode-select --install)')
+        missing+=("a C compiler$(on_macos)")
         debian+=(gcc libc6-dev)
     fi
+}
+
+# Homebrew has no formula for it.
+on_macos() {
+    if [ "$(uname)" = Darwin ]; then echo ' (xcode-select --install)'; fi
 }
 
 is_cargo_since() {
@@ -136,7 +142,7 @@ find_or_install_chromium() {
 
 need_cxx() {
     if command -v c++ >/dev/null; then return; fi
-    missing+=('a C++ compiler (macOS: xcode-select --install)')
+    missing+=("a C++ compiler$(on_macos)")
     debian+=(g++)
 }
 
@@ -157,7 +163,8 @@ install_missing() {
 }
 
 may_be_root() {
-    [ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null
+    # `sudo -v` asks for the password, and fails if this account may not use sudo.
+    [ "$(id -u)" -eq 0 ] || { command -v sudo >/dev/null && sudo -v; }
 }
 
 as_root() {
@@ -168,13 +175,28 @@ install_debian() (
     echo "Installing ${debian[*]} ..." >&2
     # Debian creates a database with the package. Nobody has asked for one here, so not this time.
     place=/etc/postgresql-common/createcluster.d
-    trap 'as_root rm -f "$place/postiz-auth-server.conf"' EXIT
+    errors=$(mktemp)
+    trap 'as_root rm -f "$place/postiz-auth-server.conf"; rm "$errors"' EXIT
     as_root mkdir -p "$place"
     echo 'create_main_cluster = false' | as_root tee "$place/postiz-auth-server.conf" >/dev/null
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${debian[@]}" \
-        </dev/null >/dev/null
+    # In a bare system, packages complain of tools that are not there yet: that is worth reading only if one can't be installed.
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o APT::Status-Fd=1 "${debian[@]}" </dev/null 2>"$errors" | show_progress || { cat "$errors" >&2 && false; }
 )
+
+# Reads what apt says of its progress, and shows it on a terminal.
+show_progress() {
+    local kind percent _
+    while IFS=: read -r kind _ percent _; do
+        [ -t 2 ] || continue
+        case $kind in
+            dlstatus) printf '\rDownloading: %3d %% ' "${percent%.*}" >&2 ;;
+            pmstatus) printf '\rInstalling: %3d %%  ' "${percent%.*}" >&2 ;;
+        esac
+    done
+    if [ -t 2 ]; then echo >&2; fi
+}
 
 # The published CLI, as people have it: sets POSTIZ_CLI, and PATH where the machine's Node.js is too old for it.
 install_cli() {

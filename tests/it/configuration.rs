@@ -124,6 +124,16 @@ fn help_and_version_are_printed() {
 }
 
 #[test]
+fn completions_know_commands_and_options() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = run(&["completions", shell], &[]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        assert!(text.contains("revoke") && text.contains("all-pending"), "{shell}: {text}");
+    }
+}
+
+#[test]
 fn text_logs_in_a_pipe_have_no_colour_codes() {
     let taken = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();

@@ -77,9 +77,11 @@ fn in_backticks(prose: &str) -> impl Iterator<Item = &str> {
     prose.split('`').skip(1).step_by(2)
 }
 
-/// The targets of links, without addresses elsewhere and places within a document.
+/// The targets of links and pictures, without addresses elsewhere and places within a document.
 fn links(prose: &str) -> impl Iterator<Item = &str> {
-    let targets = prose.split("](").skip(1).filter_map(|after| after.split([')', '#']).next());
+    let marks = ["](", "src=\"", "srcset=\""];
+    let targets = marks.into_iter().flat_map(|mark| prose.split(mark).skip(1));
+    let targets = targets.filter_map(|after| after.split([')', '#', '"']).next());
     targets.filter(|target| !target.is_empty() && !target.contains(':'))
 }
 
@@ -185,7 +187,8 @@ fn a_name_of_nothing_is_found_in_each_way_of_writing_it() {
     ] {
         assert!(why(bad).is_some(), "{bad}");
     }
-    let text = "[a](b.md#c) [d](https://e) `f`\n```sh\n[g](h.md)\n`i`\n```\n`j`";
-    assert_eq!(links(&prose(text)).collect::<Vec<_>>(), ["b.md"]);
+    let text =
+        "[a](b.md#c) [d](https://e) `f`\n```sh\n[g](h.md)\n`i`\n```\n`j` <source srcset=\"k.png\"><img src=\"l.png\">";
+    assert_eq!(links(&prose(text)).collect::<Vec<_>>(), ["b.md", "l.png", "k.png"]);
     assert_eq!(in_backticks(&prose(text)).collect::<Vec<_>>(), ["f", "j"]);
 }

@@ -5,6 +5,8 @@ use stand_in::Event;
 /// Bold and cyan: readable on a dark and on a light background.
 const COMMAND: &str = "\x1b[1;36m";
 const PLAIN: &str = "\x1b[0m";
+/// Above and below the command, so that it stands out without colours too.
+const RULE: &str = "--------------------------------------------------------------------------------";
 
 pub(crate) struct Guide {
     pub(crate) home: String,
@@ -14,18 +16,23 @@ pub(crate) struct Guide {
 }
 
 impl Guide {
-    /// The command stands on a line of its own, without indentation: a triple click selects it whole.
+    /// The command stands on a line of its own, without indentation: a triple click selects it whole. `-y`: the temporary home
+    /// has no copy of the CLI, so npx would ask before it downloads one.
     pub(crate) fn ready(&self) -> String {
         let log_in = self.command(&format!("auth:login --auth-server {}", self.server_url));
         format!(
             "
 The demo is running. Paste this line into a second terminal:
 
+{RULE}
 {log_in}
+{RULE}
 
-It shows a code and opens a page in your browser. Compare the two codes, then
-continue, and press Authorize. The CLI needs Node.js 20.19 or newer. HOME keeps
-the demo's credentials apart from your own.
+It shows a code and opens a page in your browser. If none opens, open the link
+that it prints. Compare the two codes, then continue, and press Authorize.
+
+npx downloads the CLI, which needs Node.js 20.19 or newer. HOME keeps its
+credentials apart from your own.
 
 Each step appears below. Ctrl-C stops the demo.
 
@@ -62,7 +69,7 @@ Deny this time.
         } else {
             format!("The CLI's credentials stay until you remove them: rm -r {home}")
         };
-        format!("{database}\n{credentials}\nTo host the server for real: README.md, \"Host it yourself\".\n")
+        format!("{database}\n{credentials}\nTo host the server for real: README.md, \"Host it\".\n")
     }
 
     /// One step of a login, as the stand-in for Postiz sees it.
@@ -80,7 +87,7 @@ Deny this time.
     }
 
     fn command(&self, arguments: &str) -> String {
-        format!("{COMMAND}HOME={} npx postiz {arguments}{PLAIN}", self.home)
+        format!("{COMMAND}HOME={} npx -y postiz {arguments}{PLAIN}", self.home)
     }
 }
 
@@ -89,7 +96,7 @@ mod tests {
     use super::*;
 
     fn guide() -> Guide {
-        Guide { home: "/tmp/postiz-4f2a".to_owned(), server_url: "http://localhost:65535".to_owned(), has_app: false }
+        Guide { home: "/tmp/pz-4f2a".to_owned(), server_url: "http://localhost:65535".to_owned(), has_app: false }
     }
 
     fn without_colour(text: &str) -> String {
@@ -111,7 +118,7 @@ mod tests {
     #[test]
     fn the_command_is_the_only_thing_on_its_line() {
         let ready = without_colour(&guide().ready());
-        let command = "HOME=/tmp/postiz-4f2a npx postiz auth:login --auth-server http://localhost:65535";
+        let command = "HOME=/tmp/pz-4f2a npx -y postiz auth:login --auth-server http://localhost:65535";
         assert!(ready.lines().any(|line| line == command), "{ready}");
     }
 }

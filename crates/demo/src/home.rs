@@ -18,7 +18,7 @@ impl Home {
             return Ok(Self { path, is_temporary: false });
         }
         // In /tmp and with a short name, so that the printed command fits into 80 columns: macOS' TMPDIR alone takes 49.
-        let path = PathBuf::from(format!("/tmp/postiz-{:04x}", rand::random::<u16>()));
+        let path = PathBuf::from(format!("/tmp/pz-{:04x}", rand::random::<u16>()));
         DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self { path, is_temporary: true })
     }

@@ -60,7 +60,7 @@ impl Demo {
 /// `HOME` and the server's URL in the printed command.
 fn parts(command: &str) -> (&Path, &str) {
     let (home, rest) = command.strip_prefix("HOME=").unwrap().split_once(' ').unwrap();
-    (Path::new(home), rest.strip_prefix("npx postiz auth:login --auth-server ").unwrap())
+    (Path::new(home), rest.strip_prefix("npx -y postiz auth:login --auth-server ").unwrap())
 }
 
 fn location(response: &Response) -> Url {
