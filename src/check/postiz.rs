@@ -277,9 +277,13 @@ fn front_end(answers: &Answers) -> Finding {
             );
         }
     };
+    front_end_finding(at, first_page, own.as_ref(), why)
+}
+
+fn front_end_finding(at: &str, first_page: &Result<FrontEnd, NoAnswer>, own: Option<&BaseUrl>, why: &str) -> Finding {
     let blocked = "The button of the page leads nowhere in Chromium, whose form-action takes only POSTIZ_FRONTEND_URL, and \
                    Postiz's own page refuses requests from another address.";
-    if let Some(own) = own.as_ref().filter(|own| own.as_str() != at) {
+    if let Some(own) = own.filter(|own| own.as_str() != at) {
         return Finding::fail(
             FRONT_END,
             format!("POSTIZ_FRONTEND_URL is {at}, but Postiz calls itself {own}."),

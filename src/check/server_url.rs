@@ -17,6 +17,8 @@ const REACH: &str = "server_url.reach";
 const HTTPS: &str = "server_url.https";
 const WORDS: &str = "server_url.words";
 
+const WHY: &str = "Terminals and browsers use this address, and Postiz sends people back to it.";
+
 /// What answers at `SERVER_URL`.
 #[derive(Debug)]
 pub(super) enum Reached {
@@ -133,7 +135,6 @@ fn https(config: &Config) -> Finding {
 
 fn leads_here(config: &Config, reached: &Reached) -> Finding {
     let url = &config.server_url;
-    let why = "Terminals and browsers use this address, and Postiz sends people back to it.";
     match reached {
         Reached::Ourselves(_) => Finding::ok(REACH, format!("{url} leads to this server.")),
         Reached::SomeServer => Finding::skipped(REACH, "PostgreSQL has to answer first."),
@@ -147,7 +148,7 @@ fn leads_here(config: &Config, reached: &Reached) -> Finding {
         Reached::SomethingElse(status) => Finding::fail(
             REACH,
             format!("{url} leads to something else, which answers with status {status}."),
-            why,
+            WHY,
             "Set SERVER_URL to this server's address with its path. Let the proxy pass all paths below it on, \
              including /health/mirror.",
         ),
@@ -160,25 +161,32 @@ fn leads_here(config: &Config, reached: &Reached) -> Finding {
         Reached::Gateway(status) => Finding::fail(
             REACH,
             format!("A proxy answers at {url}, but it does not reach its server (status {status})."),
-            why,
+            WHY,
             format!("Start the server; let the proxy send requests to its port, {}.", config.port),
         ),
-        Reached::NoAnswer { cause, runs_here: false } if is_outside(config) => Finding::fail(
+        Reached::NoAnswer { cause, runs_here } => no_answer(config, cause, *runs_here),
+    }
+}
+
+fn no_answer(config: &Config, cause: &str, runs_here: bool) -> Finding {
+    let url = &config.server_url;
+    match runs_here {
+        false if is_outside(config) => Finding::fail(
             REACH,
             format!("No answer from {url} ({cause}), and no server runs on port {} of this machine.", config.port),
-            why,
+            WHY,
             "Start the server and check again. If it runs elsewhere, check DNS, firewall and proxy.",
         ),
-        Reached::NoAnswer { runs_here: false, .. } => Finding::warn(
+        false => Finding::warn(
             REACH,
             format!("No server runs on port {} of this machine.", config.port),
             "Whether SERVER_URL leads to it can only be checked while it runs.",
             "Start it and check again.",
         ),
-        Reached::NoAnswer { cause, runs_here: true } => Finding::fail(
+        true => Finding::fail(
             REACH,
             format!("No answer from {url}: {cause}."),
-            why,
+            WHY,
             "Check DNS, firewall, certificate and proxy. If this machine can't reach its own public address, run the \
              check on another one.",
         ),

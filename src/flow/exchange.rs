@@ -46,20 +46,7 @@ impl DeviceFlow {
         let credentials = match self.postiz.exchange(lease.postiz_client.as_ref(), code, browser, state).await {
             Ok(credentials) => credentials,
             Err(failure) => {
-                if failure.reason == Reason::ClientRefused {
-                    error!(grant, reason = %failure, "the exchange failed");
-                } else {
-                    warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
-                }
-                if failure.reason == Reason::CodeRefused {
-                    self.limits.exchange_refused(client);
-                }
-                // If this fails too, the lease runs out by itself.
-                let _ = if failure.reason == Reason::ClientForgotten {
-                    self.store.release_without_client(lease).await
-                } else {
-                    self.store.release(lease, failure.spent).await
-                };
+                self.exchange_failed(lease, &failure, client).await;
                 return Exchanged::Failed(failure);
             }
         };
@@ -78,6 +65,24 @@ impl DeviceFlow {
                 Exchanged::NotStored
             }
         }
+    }
+
+    async fn exchange_failed(&self, lease: &Lease, failure: &ExchangeError, client: Option<IpAddr>) {
+        let grant = lease.grant.reference();
+        if failure.reason == Reason::ClientRefused {
+            error!(grant, reason = %failure, "the exchange failed");
+        } else {
+            warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
+        }
+        if failure.reason == Reason::CodeRefused {
+            self.limits.exchange_refused(client);
+        }
+        // If this fails too, the lease runs out by itself.
+        let _ = if failure.reason == Reason::ClientForgotten {
+            self.store.release_without_client(lease).await
+        } else {
+            self.store.release(lease, failure.spent).await
+        };
     }
 
     /// In the background: neither the storing nor the delivery waits for it.

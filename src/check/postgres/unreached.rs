@@ -1,18 +1,19 @@
 //! A database that can't be inspected, by cause.
 
 use crate::check::report::Finding;
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 use crate::db::InspectError;
 
 pub(super) const REACH: &str = "postgres.reach";
 pub(super) const TLS: &str = "postgres.tls";
 
+const WHY: &str = "All logins are kept there: without it, none can be started.";
+
 pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
     let at = &config.database;
-    let why = "All logins are kept there: without it, none can be started.";
     match error {
         InspectError::Settings(error) => {
-            Finding::fail(TLS, format!("{error}."), why, "Put the file there, in PEM, readable for the server.")
+            Finding::fail(TLS, format!("{error}."), WHY, "Put the file there, in PEM, readable for the server.")
         }
         InspectError::Certificate(fault) => Finding::fail(
             TLS,
@@ -24,7 +25,7 @@ pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
         InspectError::NoTls => Finding::fail(
             TLS,
             format!("{at} offers no TLS, but sslmode requires it."),
-            why,
+            WHY,
             "Turn TLS on in PostgreSQL (ssl = on). On a private network, sslmode=prefer works without it.",
         ),
         InspectError::ClearText => Finding::fail(
@@ -33,39 +34,47 @@ pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
             "An attacker on the network could read it. The server does not send it.",
             "Use sslmode=verify-full, or scram-sha-256 in PostgreSQL's pg_hba.conf.",
         ),
-        InspectError::Refused { code, message } => {
-            let fix = match code.as_str() {
-                "28P01" => "Put the right password into DATABASE_URL, reserved characters percent-encoded (@ as %40).",
-                "28000" => {
-                    "Create the role, and allow it in pg_hba.conf from this address. A hostssl line needs TLS (sslmode)."
-                }
-                "3D000" => "Create the database, or name the right one at the end of DATABASE_URL.",
-                "53300" => "Raise max_connections, lower DATABASE_POOL_SIZE, or put a pooler in between.",
-                "08P01" => "A pooler refuses a parameter of DATABASE_URL: remove options= and the like.",
-                "57P03" => "It is starting or recovering: wait and check again.",
-                _ => "Fix what the message names.",
-            };
-            Finding::fail(REACH, format!("{at} refuses the connection: {message} ({code})."), why, fix)
-        }
-        InspectError::Unreachable(cause) if cause.contains("password missing") => Finding::fail(
-            REACH,
-            format!("{at} asks for a password, and DATABASE_URL has none."),
-            why,
-            "Put the password into DATABASE_URL, after the user name: postgres://USER:PASSWORD@HOST/DATABASE, with reserved \
-             characters percent-encoded (@ as %40).",
-        ),
-        InspectError::Unreachable(cause) => Finding::fail(
-            REACH,
-            format!("{at} can't be reached: {cause}."),
-            why,
-            "Compare host and port of DATABASE_URL with PostgreSQL's, as seen from this machine. Check listen_addresses, \
-             firewalls and private networks.",
-        ),
+        InspectError::Refused { code, message } => refused(at, code, message),
+        InspectError::Unreachable(cause) => unreachable(at, cause),
         InspectError::Timeout => Finding::fail(
             REACH,
             format!("{at} does not answer within 10 s."),
-            why,
+            WHY,
             "Look for a firewall that drops packets, and for a database that is overloaded or paused.",
         ),
     }
+}
+
+fn refused(at: &DatabaseUrl, code: &str, message: &str) -> Finding {
+    let fix = match code {
+        "28P01" => "Put the right password into DATABASE_URL, reserved characters percent-encoded (@ as %40).",
+        "28000" => {
+            "Create the role, and allow it in pg_hba.conf from this address. A hostssl line needs TLS (sslmode)."
+        }
+        "3D000" => "Create the database, or name the right one at the end of DATABASE_URL.",
+        "53300" => "Raise max_connections, lower DATABASE_POOL_SIZE, or put a pooler in between.",
+        "08P01" => "A pooler refuses a parameter of DATABASE_URL: remove options= and the like.",
+        "57P03" => "It is starting or recovering: wait and check again.",
+        _ => "Fix what the message names.",
+    };
+    Finding::fail(REACH, format!("{at} refuses the connection: {message} ({code})."), WHY, fix)
+}
+
+fn unreachable(at: &DatabaseUrl, cause: &str) -> Finding {
+    if cause.contains("password missing") {
+        return Finding::fail(
+            REACH,
+            format!("{at} asks for a password, and DATABASE_URL has none."),
+            WHY,
+            "Put the password into DATABASE_URL, after the user name: postgres://USER:PASSWORD@HOST/DATABASE, with reserved \
+             characters percent-encoded (@ as %40).",
+        );
+    }
+    Finding::fail(
+        REACH,
+        format!("{at} can't be reached: {cause}."),
+        WHY,
+        "Compare host and port of DATABASE_URL with PostgreSQL's, as seen from this machine. Check listen_addresses, \
+         firewalls and private networks.",
+    )
 }
