@@ -107,7 +107,9 @@ impl DeviceFlow {
             Ok(begun) => begun,
             Err(outcome) => return outcome,
         };
-        let (client, state) = (begun.postiz_client.as_ref(), browser.state(code));
+        // With an app, the column counts for nothing: the browser is never sent to a client that the database names.
+        let client = begun.postiz_client.as_ref().filter(|_| self.postiz.registers());
+        let state = browser.state(code);
         let Some(url) = self.postiz.authorization_url(&endpoints, client, &browser, &state) else {
             // A callback has found the client forgotten in this moment.
             return CodeOutcome::PostizUnavailable(Some(begun.grant), Reason::ClientForgotten);

@@ -152,9 +152,14 @@ impl Store {
             sealing_key: &lease.sealing_key,
             requester: row.field("requester")?,
         };
-        let mac: Option<&[u8]> = row.field("mac")?;
         let has_own_state = browser.state(lease.user_code).digest() == state.digest();
-        Ok(has_own_state && mac.is_some_and(|mac| key.verifies(columns, mac)))
+        let is_as_opened = match row.field::<Option<&[u8]>>("mac")? {
+            Some(mac) => key.verifies(columns, mac),
+            // Opened and confirmed at a replica without the client secret. If not, Postiz refuses the exchange: the code
+            // belongs to the app.
+            None => lease.postiz_client.is_some(),
+        };
+        Ok(has_own_state && is_as_opened)
     }
 }
 

@@ -94,7 +94,7 @@ const BEGIN: Statement = Statement {
     sql: enter!(
         "UPDATE device_requests
          SET status = 'authorizing', browser = $5, state = $7,
-             postiz_client_id = CASE WHEN device_requests.postiz_client_id IS NOT DISTINCT FROM $9 THEN $8
+             postiz_client_id = CASE WHEN $8 IS NULL OR device_requests.postiz_client_id IS NOT DISTINCT FROM $9 THEN $8
                                      ELSE device_requests.postiz_client_id END,
              browsers = CASE WHEN device_requests.browser = $5 THEN device_requests.browsers
                              ELSE least(device_requests.browsers + 1, 99) END
@@ -186,7 +186,7 @@ impl Store {
 
     /// Begins the authorization in this browser; may be repeated.
     ///
-    /// `registered` is the grant's client at Postiz from now on, if the one until now is still `seen`.
+    /// `registered` is the grant's client at Postiz from now on, if the one until now is still `seen`; without it, the app is.
     pub async fn begin(
         &self,
         code: UserCode,
