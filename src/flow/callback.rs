@@ -132,14 +132,9 @@ impl DeviceFlow {
         code: SecretString,
         client: Option<IpAddr>,
     ) -> CallbackOutcome {
-        let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
-        let deadline = Instant::now() + CLAIM_WAIT;
-        let claim = loop {
-            match self.fairly(client, self.store.claim(&state, &browser, &digest, &holder)).await {
-                Ok(Claim::InProgress(_)) if Instant::now() + CLAIM_RETRY < deadline => sleep(CLAIM_RETRY).await,
-                Ok(claim) => break claim,
-                Err(error) => return error.into(),
-            }
+        let claim = match self.claim(&state, &browser, &code, client).await {
+            Ok(claim) => claim,
+            Err(error) => return error.into(),
         };
         match claim {
             Claim::Claimed(lease) => {
@@ -166,6 +161,23 @@ impl DeviceFlow {
             Claim::WrongBrowser(_) => self.abandoned(state, code, client).await,
             Claim::Altered(grant) => self.altered(grant, &state, &browser).await,
             Claim::Unknown => CallbackOutcome::LinkExpired(None),
+        }
+    }
+
+    async fn claim(
+        &self,
+        state: &State,
+        browser: &BrowserKey,
+        code: &SecretString,
+        client: Option<IpAddr>,
+    ) -> Result<Claim, DatabaseError> {
+        let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
+        let deadline = Instant::now() + CLAIM_WAIT;
+        loop {
+            match self.fairly(client, self.store.claim(state, browser, &digest, &holder)).await? {
+                Claim::InProgress(_) if Instant::now() + CLAIM_RETRY < deadline => sleep(CLAIM_RETRY).await,
+                claim => return Ok(claim),
+            }
         }
     }
 
