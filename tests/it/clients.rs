@@ -266,7 +266,7 @@ async fn every_answer_is_what_the_served_description_says() {
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("Tested: 12"), "{said}");
+    assert!(said.contains("Tested: 13"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

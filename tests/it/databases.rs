@@ -222,6 +222,8 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
     stage.exchange_begun(1).await;
+    // The page after the callback comes from the other replica.
+    stage.balancer.only(stage.replicas[0].port());
     first.signal("TERM");
     release.notify_one();
     assert_eq!(approving.await.unwrap().status, 200);

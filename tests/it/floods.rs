@@ -34,6 +34,7 @@ async fn confirmations(stage: &Stage, addresses: impl Iterator<Item = String>, f
     for address in addresses {
         let login = stage.cli().open_at(&address).await;
         let request = http.post(&login.verification_uri).header("X-Forwarded-For", &address);
+        let request = request.header("Sec-Fetch-Site", "same-origin");
         requests.push(request.form(&[("user_code", login.user_code.as_str()), ("action", "continue")]));
     }
     let mut sent = JoinSet::new();

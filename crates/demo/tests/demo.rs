@@ -80,7 +80,8 @@ async fn sign_in(server: &str) -> String {
     let mut fields: HashMap<String, String> = consent.query_pairs().into_owned().collect();
     fields.extend([("person", "1"), ("decision", "approve")].map(|(name, value)| (name.to_owned(), value.to_owned())));
     let approved = http.post(consent.join("/oauth/authorize").unwrap()).form(&fields).send().await.unwrap();
-    assert_eq!(http.get(location(&approved)).send().await.unwrap().status(), 200);
+    let returned = http.get(location(&approved)).send().await.unwrap();
+    assert_eq!(http.get(location(&returned)).send().await.unwrap().status(), 200);
 
     let poll = json!({ "device_code": opened["device_code"] });
     let answer: Value =

@@ -68,14 +68,16 @@ async fn a_front_end_at_another_address_than_postizs_own_fails_with_the_right_on
     }
     let to_other = "HTTP/1.1 301 Moved\r\nLocation: https://postiz.example.com/x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     let alias = answering(to_other).await;
-    let report = check(&mut stage, &[("POSTIZ_FRONTEND_URL", &alias)]).await;
+    let without_metadata = format!("{}/api", serving(|_| NOT_FOUND.to_owned()).await);
+    let set_up = |front_end| [("POSTIZ_API_URL", without_metadata.as_str()), ("POSTIZ_FRONTEND_URL", front_end)];
+    let report = check(&mut stage, &set_up(&alias)).await;
     report.blames("postiz.front_end", &["redirects to https://postiz.example.com.", "form-action"]);
     let within = serving(|path| match path {
         "/" => "HTTP/1.1 307 Go\r\nLocation: /auth\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned(),
         _ => json("200 OK", "{}"),
     })
     .await;
-    let report = check(&mut stage, &[("POSTIZ_FRONTEND_URL", &within)]).await;
+    let report = check(&mut stage, &set_up(&within)).await;
     assert_eq!(report.of("postiz.front_end")[0].0, "ok", "{}", report.text);
 }
 
