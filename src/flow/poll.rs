@@ -104,7 +104,9 @@ impl DeviceFlow {
             // The database notes each other poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
                 let noted_at = Instant::now();
-                let paced = self.fairly(options.client, self.store.paced_standing(poll.grant(), interval)).await?;
+                // A held poll keeps the space of everything that it has awaited, except what was boxed.
+                let paced = Box::pin(self.store.paced_standing(poll.grant(), interval));
+                let paced = self.fairly(options.client, paced).await?;
                 note_pending(poll, paced.standing, Some(noted_at));
                 Ok((paced.standing, paced.early))
             }
@@ -114,7 +116,7 @@ impl DeviceFlow {
     }
 
     async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
-        let standing = self.store.standing(poll.grant()).await?;
+        let standing = Box::pin(self.store.standing(poll.grant())).await?;
         note_pending(poll, standing, None);
         Ok(standing)
     }
@@ -141,7 +143,7 @@ impl DeviceFlow {
         poll: &HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let Some(delivery) = self.fairly(client, self.store.deliver(poll.grant())).await? else {
+        let Some(delivery) = self.fairly(client, Box::pin(self.store.deliver(poll.grant()))).await? else {
             // A second approval took it back, or its minute is over. The next poll is told which.
             return Ok(PollOutcome::Pending);
         };
