@@ -108,7 +108,8 @@ impl DeviceFlow {
             // The database notes each other poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
                 let noted_at = Instant::now();
-                let paced = self.store.paced_standing(poll.grant(), interval, options.client_id.as_ref());
+                // A held poll keeps the space of everything that it has awaited, except what was boxed.
+                let paced = Box::pin(self.store.paced_standing(poll.grant(), interval, options.client_id.as_ref()));
                 let paced = self.fairly(options.client, paced).await?;
                 note_pending(poll, paced.standing, Some(noted_at));
                 Ok((paced.standing, paced.early))
@@ -119,7 +120,7 @@ impl DeviceFlow {
     }
 
     async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
-        let standing = self.store.standing(poll.grant()).await?;
+        let standing = Box::pin(self.store.standing(poll.grant())).await?;
         note_pending(poll, standing, None);
         Ok(standing)
     }
@@ -146,7 +147,7 @@ impl DeviceFlow {
         poll: &HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let (token, first_after) = match self.fairly(client, self.store.deliver(poll.grant())).await? {
+        let (token, first_after) = match self.fairly(client, Box::pin(self.store.deliver(poll.grant()))).await? {
             Delivery::Token { token, first_after } => (token, first_after),
             Delivery::TooMany { first } => {
                 if first {

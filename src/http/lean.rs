@@ -1,6 +1,6 @@
 //! What a poll keeps of its request, because it may be held for long.
 
-use actix_web::body::MessageBody;
+use actix_web::body::BoxBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use actix_web::middleware::Next;
@@ -22,17 +22,17 @@ struct HeadBytes(usize);
 /// buffer that the whole request was read into, and their map has room for many more.
 pub async fn lean(
     mut request: ServiceRequest,
-    next: Next<impl MessageBody + 'static>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let bytes = measure(&request);
     if bytes > MAX_HEAD {
-        return Ok(request.into_response(ClientError::HeadTooLarge.error_response()).map_into_left_body());
+        return Ok(request.into_response(ClientError::HeadTooLarge.error_response()));
     }
     let all = std::mem::take(request.headers_mut());
     *request.headers_mut() = copies(&all);
     drop(all);
     request.extensions_mut().insert(HeadBytes(bytes));
-    Ok(next.call(request).await?.map_into_right_body())
+    next.call(request).await
 }
 
 /// The size of the request's head, as it arrived.
