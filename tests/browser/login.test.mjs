@@ -206,6 +206,6 @@ test('a person follows the link if Postiz is at another address than the form ma
   await link.click();
   await page.waitForURL(/127\.0\.0\.1:\d+\/oauth\/authorize\?/);
   await page.click('button[value=approve]');
-  await page.waitForURL(/\/device\/callback\?/);
+  await page.waitForURL(/\/device\/done\/signed-in/);
   assert.equal(await login.ended, 0, login.said.join('\n'));
 });
