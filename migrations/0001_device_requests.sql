@@ -14,10 +14,10 @@ CREATE TABLE device_requests (
     opened_at     timestamptz NOT NULL DEFAULT now(),
     -- After this the login can no longer be confirmed or its exchange begun.
     expires_at    timestamptz NOT NULL,
-    -- After this the row is nobody's any more and is swept away. Later than expires_at, so that the
-    -- terminal's last poll hears why, and always at least a minute after an approval.
+    -- The row is deleted after this time. Later than expires_at, so that the terminal's last poll
+    -- gets the reason, and always at least a minute after an approval.
     purge_at      timestamptz NOT NULL,
-    -- When the terminal asked last; for its pace, and to tell the person whether it still listens.
+    -- The terminal's last poll, for its interval, and to show the person whether it still polls.
     polled_at     timestamptz,
     -- SHA-256 of the key in the cookie of the browser that confirmed the code last, and of the state
     -- that it took to Postiz.
@@ -30,10 +30,10 @@ CREATE TABLE device_requests (
     codes         bytea[]     NOT NULL DEFAULT '{}',
     -- Whether Postiz has said that the current code is spent.
     code_spent    boolean     NOT NULL DEFAULT false,
-    -- Who is exchanging the current code (a random id for each callback), and until when nobody else may.
+    -- The callback that exchanges the current code (a random id), and until when no other one may.
     lease_holder  bytea,
     leased_until  timestamptz,
-    -- When the login was approved or denied: what the replicas look for to wake waiting terminals.
+    -- The time of the decision. Replicas look for it to answer held polls.
     settled_at    timestamptz,
     -- The token, sealed (HPKE): the encapsulated key, then the ciphertext.
     sealed_token  bytea,
@@ -42,7 +42,7 @@ CREATE TABLE device_requests (
 
 -- The callback finds its login by the state.
 CREATE INDEX device_requests_state ON device_requests (state) WHERE state IS NOT NULL;
--- The feed asks for what was settled since it last asked.
+-- The decision feed reads the decisions since its last read.
 CREATE INDEX device_requests_settled_at ON device_requests (settled_at) WHERE settled_at IS NOT NULL;
--- The sweep takes what is due.
+-- The cleanup looks for rows that are due.
 CREATE INDEX device_requests_purge_at ON device_requests (purge_at);

@@ -1,4 +1,4 @@
--- Wrong user codes by client, for all replicas: who enters too many is held off until its window ends.
+-- Wrong user codes of each client, over all replicas. A client with too many is rate-limited until its window ends.
 CREATE TABLE guess_counters (
     -- The client's network as text: 192.0.2.1/32, or the /64 of an IPv6 address.
     client  text        PRIMARY KEY,
@@ -8,5 +8,5 @@ CREATE TABLE guess_counters (
     ends_at timestamptz NOT NULL
 );
 
--- The sweep takes what is over.
+-- The cleanup looks for windows that are over.
 CREATE INDEX guess_counters_ends_at ON guess_counters (ends_at);

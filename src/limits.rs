@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_may_start_its_minutes_worth_at_once_and_is_told_when_to_come_back() {
+    fn a_client_may_start_a_minutes_logins_at_once_and_then_gets_a_retry_time() {
         let limits = Limits::new(60);
         let office = Some(address("192.0.2.1"));
         for _ in 0..60 {

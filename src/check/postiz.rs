@@ -329,7 +329,7 @@ fn public_api(config: &Config) -> Finding {
     }
     Finding::warn(
         PUBLIC_API,
-        format!("Terminals are told to send their requests to {at}, which only {knows} knows."),
+        format!("Terminals get {at} as the address of the API, which only {knows} knows."),
         "A terminal elsewhere signs in, and then reaches nothing.",
         "Set POSTIZ_PUBLIC_API_URL to the address of Postiz's API for everyone, such as https://postiz.example.com/api.",
     )

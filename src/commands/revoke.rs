@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
             for grant in &revoked {
                 say(&format!("revoked {}\n", grant.reference()));
             }
-            say(&format!("Logins revoked: {}. Their terminals are told at their next poll.\n", revoked.len()))
+            say(&format!("Logins revoked: {}. Their terminals learn it at their next poll.\n", revoked.len()))
         }
         RevokeOutcome::NotFound => {
             complain("No login under way has this code or reference.\n");
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_told_from_a_user_code_by_its_form() {
+    fn a_reference_and_a_user_code_differ_in_form() {
         let code = |text: &str| Ok(Which::UserCode(text.parse().unwrap()));
         assert_eq!(parse("1a2b3c4d"), Ok(Which::Reference([0x1a, 0x2b, 0x3c, 0x4d])));
         assert_eq!(parse("1A2B3C4D"), Ok(Which::Reference([0x1a, 0x2b, 0x3c, 0x4d])));

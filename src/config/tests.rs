@@ -156,8 +156,8 @@ fn the_server_url_comes_from_the_operator_else_from_the_platform_else_from_the_p
     let platform = ServerUrlSource::Platform(Platform::Fly);
     assert_eq!(chosen(&[fly]), ("https://my-auth.fly.dev".to_owned(), platform, 0));
     assert_eq!(chosen(&[("PORT", "80")]), ("http://localhost".to_owned(), ServerUrlSource::Default, 0));
-    let silent = [("RAILWAY_PROJECT_ID", "7e0c"), ("PORT", "8080")];
-    assert_eq!(chosen(&silent), ("http://localhost:8080".to_owned(), ServerUrlSource::Default, 1));
+    let unnamed = [("RAILWAY_PROJECT_ID", "7e0c"), ("PORT", "8080")];
+    assert_eq!(chosen(&unnamed), ("http://localhost:8080".to_owned(), ServerUrlSource::Default, 1));
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn the_example_file_has_every_variable_and_no_other() {
 }
 
 #[test]
-fn the_example_file_asks_for_what_is_required_and_shows_the_defaults_of_the_rest() {
+fn the_example_file_has_the_required_variables_and_the_defaults_of_the_others() {
     let file = example_file();
     for variable in Config::VARIABLES {
         let shown = variable.default().unwrap_or(variable.example);

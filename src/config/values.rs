@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_out_of_range_is_told_from_text_that_is_not_a_number() {
+    fn a_number_out_of_range_and_text_get_different_errors() {
         let read = number::<u32>(1..=55);
         assert_eq!(read("1"), Ok(1));
         assert_eq!(read("55"), Ok(55));

@@ -1,6 +1,6 @@
 //! Refuses to send the password in clear text to a public host, unless `sslmode` is `require` or stronger.
 //!
-//! tokio-postgres answers whatever way of authentication the server asks for. So for these hosts this connector negotiates TLS
+//! tokio-postgres accepts every way of authentication that the server asks for. So for these hosts this connector negotiates TLS
 //! itself, and reads the server's first message before the driver does.
 
 use std::io;

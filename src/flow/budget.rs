@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_back_leaves_nothing_behind() {
+    fn a_budget_is_empty_after_all_places_are_given_back() {
         let mut budget = Budget::new(1_000);
         let places: Vec<_> = (0..100).map(|n| budget.take(address(n % 7), usize::from(n)).unwrap()).collect();
         assert_eq!(budget.used().polls, 100);

@@ -82,7 +82,7 @@ impl HeldPoll {
         }
     }
 
-    /// The terminal is told to poll again: its grant stays in the pending cache.
+    /// The terminal will poll again: its grant stays in the pending cache.
     pub(super) fn keep(mut self) {
         self.keep = true;
     }

@@ -153,12 +153,12 @@ impl DeviceFlow {
                 if first {
                     warn!(
                         grant,
-                        "the terminal fetches its token again and again: it can't save it, and is told so now"
+                        "the terminal fetches its token again and again: it can't save it, and gets an error now"
                     );
                 }
                 return Ok(PollOutcome::NotSaved);
             }
-            // A second approval took it back, or its minute is over. The next poll is told which.
+            // A second approval took it back, or its minute is over. The next poll finds out which.
             Delivery::NotReady => return Ok(PollOutcome::Pending),
         };
         match token.open(code) {

@@ -15,7 +15,7 @@ pub enum RevokeOutcome {
 }
 
 impl DeviceFlow {
-    /// Ends grants that are not denied, delivered or expired. Their terminals are told at once, at every replica.
+    /// Ends grants that are not denied, delivered or expired. Their terminals are answered at once, at every replica.
     pub async fn revoke(&self, which: Which) -> RevokeOutcome {
         match self.store.revoke(which).await {
             Ok(revoked) if revoked.is_empty() && which != Which::AllPending => RevokeOutcome::NotFound,

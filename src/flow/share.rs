@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::grant::surroundings;
 
-/// Networks are spread over so many shares by a hash that no client knows. The memory is fixed, and two networks meet in
+/// Networks are spread over this number of shares by a hash that no client knows. The memory is fixed, and two networks meet in
 /// one share by chance only.
 const SHARES: usize = 1024;
 /// A statement of a network that has its share in use is refused after this time. A flood that is refused slowly is a

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 /// Prefix lengths from one client outwards. A household or a server has one IPv4 address or a /64; providers hand out a
-/// /56 or a /48 to whoever asks, and an organisation has a /24.
+/// /56 or a /48 to any customer, and an organisation has a /24.
 const IPV4_PREFIXES: &[u8] = &[32, 24];
 const IPV6_PREFIXES: &[u8] = &[64, 56, 48];
 

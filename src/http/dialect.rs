@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cli_is_told_to_come_at_once_only_where_it_is_held() {
+    fn the_cli_gets_a_short_interval_only_if_its_polls_are_held() {
         assert_eq!(Dialect::Cli.interval(true), INTERVAL_WHEN_HELD);
         assert_eq!(Dialect::Cli.interval(false), INTERVAL);
         assert_eq!(Dialect::Rfc8628.interval(true), INTERVAL);

@@ -28,7 +28,7 @@ pub struct Body {
 /// By the content type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyForm {
-    /// Nothing was sent, whatever the content type.
+    /// An empty body, with any content type.
     Empty,
     /// `application/json`.
     Json,

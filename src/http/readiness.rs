@@ -12,7 +12,7 @@ use crate::db::Database;
 /// Postgres is asked at most once in this time, however many probes arrive.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What load balancers are told.
+/// The answer to a load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     Ready,

@@ -35,7 +35,7 @@ struct Response<'a> {
     api_url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     organization_id: Option<&'a str>,
-    /// As Postiz says it, whatever the client asked for (RFC 6749 §3.3).
+    /// The one that Postiz granted, which may differ from the requested one (RFC 6749 §3.3).
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<&'a str>,
 }

@@ -67,7 +67,7 @@ impl Postiz {
         Err(DiscoveryError::Unusable(Unusable::NoMetadata))
     }
 
-    /// The authorization endpoint in the metadata, whatever the configuration says.
+    /// The authorization endpoint in the metadata, also if the configuration names another one.
     pub(super) async fn published(&self) -> Option<String> {
         for path in PATHS {
             if let Ok(Some((metadata, _))) = self.metadata(path).await {

@@ -98,7 +98,7 @@ impl Postiz {
     }
 }
 
-/// After a 2xx the code is used up, whatever the body was.
+/// After a 2xx the code is used up, even if the body is unreadable.
 const UNREADABLE: ExchangeError = ExchangeError { reason: Reason::Unreadable, spent: true };
 
 impl From<TransportError> for ExchangeError {

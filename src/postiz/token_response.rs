@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_postiz_sends_is_read() {
+    fn the_token_responses_of_postiz_are_read() {
         let found =
             read(r#"{"id":"org","cus":"cus_1","access_token":"pos_x","token_type":"bearer","scope":"a"}"#).unwrap();
         assert_eq!(found.access_token.expose_secret(), "pos_x");

@@ -56,7 +56,7 @@ pub enum Delivery {
     },
     /// The terminal has fetched its token [`MAX_DELIVERIES`] times.
     TooMany {
-        /// Whether it is told so for the first time.
+        /// Whether this is the first refusal.
         first: bool,
     },
     NotReady,

@@ -14,7 +14,7 @@ use crate::secret::LENGTH;
 use crate::store::Store;
 use crate::store::values::NewGrant;
 
-/// After this the terminal is told to come back.
+/// After this the terminal gets `temporarily_unavailable`.
 const TIMEOUT: Duration = Duration::from_secs(8);
 /// A user code that is in use needs another draw, which is rare even with a million pending grants.
 const MAX_DRAWS: usize = 8;

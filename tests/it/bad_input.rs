@@ -44,7 +44,7 @@ async fn assert_unharmed(stage: &Stage) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_that_sends_nonsense_hears_of_it_as_json() {
+async fn a_malformed_request_of_a_program_gets_json() {
     const FORM: &str = "application/x-www-form-urlencoded";
     const JSON: &str = "application/json";
     let stage = Stage::new().await;
@@ -159,7 +159,7 @@ async fn no_request_hides_in_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_sends_too_slowly_or_too_much_of_a_head_is_cut_off() {
+async fn a_slow_or_too_large_head_is_cut_off() {
     let stage = Stage::new().await;
     let replica = &stage.replicas[0];
     let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(300_000));

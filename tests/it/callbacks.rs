@@ -21,7 +21,7 @@ async fn in_eight_tabs(browser: &Browser, url: &str) -> Vec<Page> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_callbacks_at_once_are_one_exchange_and_tell_one_truth() {
+async fn eight_concurrent_callbacks_make_one_exchange_and_show_one_result() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
@@ -151,7 +151,7 @@ async fn an_approved_login_is_taken_back_from_another_browser() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_right_browser_has_brought_no_other_one_can_end() {
+async fn another_browser_cannot_end_a_login_with_the_right_browsers_code() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
@@ -190,7 +190,7 @@ async fn a_refusal_in_another_browser_ends_nothing() {
 
 /// An image or a prefetch on another site's page brings a code in a browser without its cookie.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_that_nobody_looks_at_changes_nothing() {
+async fn a_callback_that_is_no_navigation_changes_nothing() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
@@ -294,7 +294,7 @@ async fn authorizing_twice_delivers_the_token_that_works() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_approval_in_eight_tabs_is_told_one_truth() {
+async fn a_second_approval_in_eight_tabs_shows_one_result() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;

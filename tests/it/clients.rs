@@ -1,4 +1,4 @@
-//! What programs are told: dialects, errors, health, metadata.
+//! The interface for programs: dialects, errors, health, metadata.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_is_told_the_public_address_of_the_api() {
+async fn a_terminal_gets_the_public_address_of_the_api() {
     let public = "https://postiz.example.com/api";
     let stage = Stage::with(1, &[("POSTIZ_PUBLIC_API_URL", public)]).await;
     let (login, browser, consent) = stage.at_consent().await;
@@ -106,7 +106,7 @@ async fn slow_down_holds_across_replicas_and_keeping_to_the_interval_recovers() 
     stage.database.run(age).await;
     assert_eq!(poll_at(3).await, pending, "steady polls go through");
     stage.balancer.only(stage.replicas[0].port());
-    assert_eq!(denied(&login).await, Poll::error("access_denied"), "a settled login is not throttled");
+    assert_eq!(denied(&login).await, Poll::error("access_denied"), "a decided login is not throttled");
 }
 
 /// Denies a login on our page, and polls at once.
@@ -184,7 +184,7 @@ async fn a_grant_is_polled_only_by_the_client_that_opened_it() {
 
 /// RFC 6749 §5.1: the client may have asked for another scope.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_is_told_the_scope_that_postiz_granted() {
+async fn a_client_gets_the_scope_that_postiz_granted() {
     let stage = Stage::new().await;
     let opened = open_by_form(&stage, "client_id=x&scope=posts%3Aread").await;
     let browser = Browser::new();
@@ -196,7 +196,7 @@ async fn a_client_is_told_the_scope_that_postiz_granted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cli_is_never_told_to_slow_down() {
+async fn the_cli_never_gets_slow_down() {
     let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0")]).await;
     let login = stage.cli().open().await;
     assert_eq!(login.answer["interval"], 5);
@@ -250,7 +250,7 @@ async fn the_server_describes_itself() {
 /// and holds each answer against it. It can't make a code that is known: that is what the other tests are for.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs SCHEMATHESIS"]
-async fn every_answer_is_what_the_served_description_says() {
+async fn every_answer_conforms_to_the_served_description() {
     #[allow(clippy::disallowed_methods, reason = "it is the tests' environment")]
     let schemathesis = std::env::var_os("SCHEMATHESIS").expect("schemathesis' file in SCHEMATHESIS");
     let stage =

@@ -89,7 +89,7 @@ async fn replicas_ten_minutes_apart_agree_on_every_expiry() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs faketime"]
-async fn a_fast_clock_sweeps_nothing_away_too_soon() {
+async fn a_fast_clock_deletes_nothing_too_soon() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
     let over = stage.cli().open().await;
@@ -101,13 +101,13 @@ async fn a_fast_clock_sweeps_nothing_away_too_soon() {
     stage.database.run(&age(&over, "-1 second")).await;
     let mut stage = stage;
     stage.variables().extend(fake("+300s"));
-    // Its first act is a sweep.
+    // It begins with a cleanup.
     stage.start_replica().await;
     eventually("the cleanup", async || stage.database.count("device_requests").await == 1).await;
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
 }
 
-/// When somebody was last told that a login lives, and first that it does not.
+/// When a client last learned that a login is pending, and first that it has expired.
 struct Turn {
     alive: Instant,
     over: Instant,
@@ -154,5 +154,5 @@ async fn the_browser_and_the_terminal_see_one_moment_of_expiry() {
     // Between `alive` and `over` lies the moment that each saw.
     let second = Duration::from_secs(1);
     assert!(terminal.alive < browser.over + second && browser.alive < terminal.over + second);
-    assert!(terminal.over < browser.over + second, "a held poll hears of it at once");
+    assert!(terminal.over < browser.over + second, "a held poll is answered at once");
 }

@@ -34,7 +34,7 @@ const ALL: [Last; 9] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_replica_did_last_another_one_finishes_the_login() {
+async fn another_replica_finishes_the_login_after_every_step() {
     for last in ALL {
         finishes_after(last).await;
     }

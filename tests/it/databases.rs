@@ -103,7 +103,7 @@ async fn a_login_survives_a_crash_of_postgres() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_granted_while_postgres_is_away_is_stored_when_it_is_back() {
+async fn a_token_granted_while_postgres_is_unavailable_is_stored_later() {
     let postgres = own_cluster().await;
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
     stage.start_replica().await;
@@ -122,7 +122,7 @@ async fn a_token_granted_while_postgres_is_away_is_stored_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs ps"]
-async fn a_connection_that_hangs_silently_holds_nobody_for_long() {
+async fn a_hanging_connection_delays_a_login_by_seconds_only() {
     let postgres = own_cluster().await;
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
     stage.start_replica().await;
@@ -253,7 +253,7 @@ async fn a_second_signal_ends_it_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_expired_rows_slow_nobody_down() {
+async fn a_hundred_thousand_expired_rows_delay_no_login() {
     let mut stage = Stage::new().await;
     stage
         .database
@@ -263,7 +263,7 @@ async fn a_hundred_thousand_expired_rows_slow_nobody_down() {
              FROM generate_series(1, 100000) AS n",
         )
         .await;
-    // This one sweeps from its first moment on; a login passes through meanwhile.
+    // This replica begins with a cleanup. A login goes on meanwhile.
     stage.start_replica().await;
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;

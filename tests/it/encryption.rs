@@ -72,7 +72,7 @@ fn root(directory: &Path, name: &str, pem: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_sslmode_accepts_what_libpq_accepts() {
+async fn each_sslmode_accepts_the_same_as_in_libpq() {
     let (ours, other) = (issuer("ours"), issuer("other"));
     let key = KeyPair::generate().unwrap();
     let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
@@ -200,7 +200,7 @@ fn self_signed() -> TlsAcceptor {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_false_server_on_a_public_network_is_not_told_the_password() {
+async fn a_false_server_on_a_public_network_gets_no_password() {
     let (plain, tls) = (FalseServer::start(None).await, FalseServer::start(Some(self_signed())).await);
     for (server, host, query, told) in [
         (&plain, PUBLIC, "", false),

@@ -10,8 +10,8 @@ use tokio::time::timeout;
 
 use crate::support::{Browser, Cli, Database, Poll, Stage, connect, eventually, free_port};
 
-/// The time between two sweeps.
-const SWEEP: Duration = Duration::from_secs(20);
+/// The time between two cleanups.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(20);
 
 struct Pair {
     primary: Postgres,
@@ -57,7 +57,7 @@ impl Pair {
     }
 }
 
-/// Somebody who logs in whatever happens; answers with the token.
+/// Logs in, with retries. Returns the token.
 async fn log_in(cli: &Cli) -> String {
     let login = cli.open_at_last().await;
     let browser = Browser::new();
@@ -129,7 +129,7 @@ async fn every_approved_login_outlives_the_primary() {
 /// Its machine is gone from the network: connections to it neither break nor are refused.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs ps"]
-async fn every_approved_login_outlives_a_primary_that_falls_silent() {
+async fn every_approved_login_outlives_a_primary_that_hangs() {
     lose_the_primary(|primary| primary.pause().unwrap()).await;
 }
 
@@ -146,7 +146,7 @@ async fn a_primary_that_only_reads_is_left_for_the_new_one() {
     stage.balancer.only(stage.replicas[0].port());
     read_only(&pair.primary, true).await;
     pair.promote().await;
-    // A sweep would find out by its refusal; probes and the waiting terminal find out before.
+    // A cleanup would notice it by its refusal. The probes and the held poll notice it earlier.
     let old = Database::at(pair.primary.url("postgres"));
     let ours = "pg_stat_activity WHERE application_name = 'postiz-auth-server'";
     let left = async {
@@ -160,7 +160,7 @@ async fn a_primary_that_only_reads_is_left_for_the_new_one() {
             replica.healthy().await;
         }
     };
-    timeout(SWEEP / 2, left).await.expect("no connection to the old one is kept");
+    timeout(CLEANUP_INTERVAL / 2, left).await.expect("no connection to the old one is kept");
     browser.approve(&consent).await;
     assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
     assert_eq!(stage.database.count("device_requests").await, 1, "it is on the new primary");
@@ -194,7 +194,7 @@ async fn read_only(postgres: &Postgres, on: bool) {
 
 /// The first of two hosts refuses: nobody notices.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_host_may_be_away_from_the_start() {
+async fn the_first_host_may_be_unavailable_from_the_start() {
     let database = Database::new().await;
     let nobody = format!("@127.0.0.1:{},", free_port());
     let url = database.url().replace('@', &nobody);

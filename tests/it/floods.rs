@@ -75,7 +75,7 @@ async fn a_flood_of_confirmations_of_one_network_delays_no_other_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_past_its_share_is_told_when_to_come_back_and_its_polls_go_on() {
+async fn a_network_past_its_share_gets_a_retry_time_and_its_polls_continue() {
     let stage = Stage::with(1, VARIABLES).await;
     slow_confirmations(&stage, "198.51.100.%", 1.0).await;
     let login = stage.cli().open_at("198.51.100.9").await;

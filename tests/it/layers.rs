@@ -271,7 +271,7 @@ fn a_step_that_uses_another_is_found_through_a_re_export() {
 }
 
 #[test]
-fn what_a_module_says_and_calls_is_found_in_macros_too_and_not_in_comments() {
+fn uses_are_found_in_macros_too_and_not_in_comments() {
     let module = |text| Module::new("x.rs", &syn::parse_file(text).unwrap().items);
     for (is_so, text) in [
         (speaks_sql as fn(&Module) -> bool, "const Q: &str = \"SELECT 1\";"),

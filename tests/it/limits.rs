@@ -1,4 +1,4 @@
-//! Guessing and flooding: who is held off, what they learn, and that nobody else notices.
+//! Guessing and flooding: the client is rate-limited, learns nothing, and delays no other client.
 
 use postiz_auth_server::config::Config;
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ async fn counted(stage: &Stage, network: &str) -> i32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn past_ten_wrong_codes_a_client_is_rate_limited_at_every_replica_and_told_nothing() {
+async fn past_ten_wrong_codes_a_client_is_rate_limited_at_every_replica_even_for_right_codes() {
     let stage = Stage::with(2, &[]).await;
     let login = stage.cli().open_at("203.0.113.9").await;
     let guesser = Browser::at(GUESSER);
@@ -193,7 +193,7 @@ async fn zero_counts_no_wrong_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_starts_too_many_logins_waits_and_nobody_else_does() {
+async fn a_client_that_starts_too_many_logins_is_rate_limited_and_no_other_client_is() {
     let stage = Stage::with(1, &[("RATE_LIMIT_CODES", "3")]).await;
     let mut logins = Vec::new();
     for _ in 0..3 {
@@ -244,7 +244,7 @@ async fn polls_of_made_up_codes_are_cut_off_and_a_neighbours_login_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counters_whose_window_is_over_are_swept() {
+async fn counters_are_deleted_after_their_window() {
     let database = Database::new().await;
     let variables = [
         ("DATABASE_URL", database.url()),

@@ -16,7 +16,7 @@ async fn a_login_ends_with_the_token_that_postiz_issued() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poll_held_on_one_replica_hears_of_an_approval_on_another() {
+async fn a_poll_held_on_one_replica_is_answered_after_an_approval_on_another() {
     let stage = Stage::with(2, &[]).await;
     let (a, b) = (&stage.replicas[0], &stage.replicas[1]);
     stage.balancer.only(b.port());
@@ -83,7 +83,7 @@ async fn a_reply_lost_on_its_way_can_be_had_again_and_nine_more_polls_get_the_sa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_that_fetches_its_token_again_and_again_is_told_that_it_can_not_save_it() {
+async fn a_terminal_that_cannot_save_its_token_gets_an_error_after_ten_deliveries() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
@@ -100,7 +100,7 @@ async fn a_terminal_that_fetches_its_token_again_and_again_is_told_that_it_can_n
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expired_login_is_told_apart_from_an_unknown_one() {
+async fn an_expired_login_and_an_unknown_one_get_different_errors() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     stage.database.run("UPDATE device_requests SET expires_at = now() - interval '1 second'").await;
@@ -136,7 +136,7 @@ async fn an_approval_in_the_last_second_is_still_delivered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_nobodys_any_more_is_swept_away() {
+async fn finished_grants_are_deleted() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
     stage
@@ -147,7 +147,7 @@ async fn what_is_nobodys_any_more_is_swept_away() {
              FROM generate_series(1, 1200) AS n",
         )
         .await;
-    // A fresh replica sweeps as its first act, in batches.
+    // A new replica begins with a cleanup, in batches.
     let mut stage = stage;
     stage.start_replica().await;
     eventually("the cleanup", async || stage.database.count("device_requests").await == 1).await;

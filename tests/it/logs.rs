@@ -39,7 +39,7 @@ async fn reference(stage: &Stage, login: &Login) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_step_of_a_login_is_one_line_joined_by_what_the_person_and_the_terminal_see() {
+async fn each_step_of_a_login_is_one_line_with_the_reference_that_person_and_terminal_see() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
     let reference = reference(&stage, &login).await;

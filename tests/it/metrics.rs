@@ -123,13 +123,13 @@ async fn held_polls_and_limits_are_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_nobody_ends_is_counted_and_said_when_it_is_swept() {
+async fn an_undecided_grant_is_counted_and_logged_when_it_is_deleted() {
     let mut stage = Stage::with(1, ON).await;
     stage.cli().open().await;
     let (_, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
     stage.database.run("UPDATE device_requests SET purge_at = now() - interval '1 second'").await;
-    // A fresh replica sweeps as its first act; the first one may be faster.
+    // A new replica begins with a cleanup. The first one may be faster.
     stage.start_replica().await;
     eventually("the cleanup", async || stage.database.count("device_requests").await == 0).await;
     let total = async |outcome: &str| {
@@ -142,7 +142,7 @@ async fn what_nobody_ends_is_counted_and_said_when_it_is_swept() {
     assert!(log.contains("nobody decided in time") && log.contains("did not fetch the token"), "{log}");
 }
 
-/// Somebody has altered the row: the terminal is told so at once, instead of polling until the login expires.
+/// The row was altered. The terminal gets an error at once, instead of polling until the login expires.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_its_device_code_cannot_open_is_a_server_error_in_terminal_log_and_metrics() {
     let stage = Stage::with(1, ON).await;

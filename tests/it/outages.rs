@@ -11,7 +11,7 @@ use crate::support::{Browser, Database, Login, Poll, Stage};
 
 const OUTAGE: Duration = Duration::from_secs(10);
 
-/// Everybody asks all the while, and nobody is told anything but to go on.
+/// Polls until then. Each answer is "pending".
 async fn goes_on(login: Login, until: Instant) {
     let pending = Poll::error("authorization_pending");
     while Instant::now() < until {

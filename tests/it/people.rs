@@ -159,7 +159,7 @@ async fn another_network_has_to_type_the_code() {
     assert!(unknown.contains("may have been started on another network"), "{unknown}");
 }
 
-/// Somebody who is told a code on the telephone sees whose login it is before Postiz asks them.
+/// A person who types a code from a telephone call sees the login before Postiz asks for the approval.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_typed_code_shows_where_its_login_was_started_before_anything_comes_of_it() {
     let stage = Stage::new().await;
@@ -220,7 +220,7 @@ fn value(query: &[(String, String)], wanted: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_page_names_is_served_and_kept_for_ever() {
+async fn the_assets_of_a_page_are_served_and_cached_for_ever() {
     let stage = Stage::new().await;
     let page = Browser::new().visit(&format!("{}/device/verify", stage.balancer.url())).await;
     let named: Vec<&str> = page.text.split('"').filter(|text| text.starts_with("/assets/")).collect();
@@ -235,7 +235,7 @@ async fn what_a_page_names_is_served_and_kept_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_that_went_silent_is_told_from_one_that_still_asks() {
+async fn an_inactive_terminal_is_distinguished_from_a_polling_one() {
     let stage = Stage::with(2, &[("LONG_POLL_SECONDS", "0")]).await;
     let login = stage.cli().open().await;
     let url = format!("{}?code={}", login.verification_uri, login.user_code);
@@ -277,7 +277,7 @@ async fn pages_carry_the_headers_that_keep_them_ours() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_postiz_says_in_an_error_is_shown_to_nobody() {
+async fn an_error_text_of_postiz_appears_on_no_page() {
     let stage = Stage::new().await;
     let (_, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
@@ -296,7 +296,7 @@ async fn what_postiz_says_in_an_error_is_shown_to_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_come_from_the_configuration_whatever_a_request_says() {
+async fn links_come_from_the_configuration_and_not_from_a_request() {
     let stage = Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await;
     let http = crate::support::http().build().unwrap();
     let lie = |request: reqwest::RequestBuilder| {

@@ -167,7 +167,7 @@ fn the_changelog_has_dated_notes_of_this_version_and_of_no_other() {
 }
 
 #[test]
-fn compose_has_no_password_and_its_postgres_listens_to_nobody_and_has_few_rights() {
+fn postgres_in_compose_has_no_password_no_port_and_few_rights() {
     let text = include_str!("../../docker-compose.yml");
     assert!(!text.to_lowercase().contains("postgres_password"));
     let compose: Value = serde_saphyr::from_str(text).unwrap();

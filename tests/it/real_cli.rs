@@ -132,7 +132,7 @@ async fn the_cli_says_that_it_can_not_save_its_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs POSTIZ_CLI"]
-async fn the_cli_hears_of_a_denial() {
+async fn the_cli_prints_a_denial() {
     let stage = Stage::new().await;
     let cli = RealCli::new(&stage.balancer.url());
     let (child, code, printed) = cli.log_in().await;
@@ -146,7 +146,7 @@ async fn the_cli_hears_of_a_denial() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs POSTIZ_CLI"]
-async fn the_cli_hears_of_a_revocation_in_a_sentence() {
+async fn the_cli_prints_a_revocation_as_a_sentence() {
     let mut stage = Stage::with(2, &[]).await;
     let cli = RealCli::new(&stage.replicas[0].url());
     let (child, code, printed) = cli.log_in().await;

@@ -128,7 +128,7 @@ async fn a_registration_that_fails_leaves_the_login_open() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_registration_tells_the_operator_what_to_do() {
+async fn a_refused_registration_names_the_operators_next_step() {
     let stage = Stage::registering(1, &[]).await;
     stage.postiz.verify_domains();
     let login = stage.cli().open().await;

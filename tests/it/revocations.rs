@@ -32,7 +32,7 @@ fn waiting(login: &Login) -> tokio::task::JoinHandle<Poll> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_login_is_ended_by_its_user_code_and_its_held_poll_hears_at_once() {
+async fn one_login_is_revoked_by_its_user_code_and_its_held_poll_is_answered_at_once() {
     let mut stage = Stage::with(2, &[]).await;
     let (ended, other) = (stage.cli().open().await, stage.cli().open().await);
     let at_a = ended.at(&stage.replicas[0].url());
@@ -53,7 +53,7 @@ async fn one_login_is_ended_by_its_user_code_and_its_held_poll_hears_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_begun_at_postiz_leads_nowhere_after_a_revocation_by_reference() {
+async fn an_approval_at_postiz_has_no_effect_after_a_revocation_by_reference() {
     let mut stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let id = stage.database.rows("SELECT encode(substr(id, 1, 4), 'hex') FROM device_requests").await;

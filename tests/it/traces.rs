@@ -103,7 +103,7 @@ fn bytes(hex: &str) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_collector_that_is_away_holds_nobody_up() {
+async fn an_unavailable_collector_delays_nothing() {
     let away = format!("http://localhost:{}", crate::support::free_port());
     let mut stage = Stage::with(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &away)]).await;
     let (login, browser, consent) = stage.at_consent().await;

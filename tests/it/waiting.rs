@@ -23,7 +23,7 @@ async fn until_known(login: &Login, replica: &Replica) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_waits_is_not_looked_up_again_and_hears_what_another_replica_decides() {
+async fn a_pending_login_is_not_looked_up_again_and_learns_of_another_replicas_decision() {
     let stage = Stage::with(2, PLAIN).await;
     let (a, b) = (&stage.replicas[0], &stage.replicas[1]);
     stage.balancer.only(b.port());
@@ -42,7 +42,7 @@ async fn a_login_that_waits_is_not_looked_up_again_and_hears_what_another_replic
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_this_replica_decides_is_known_to_the_next_poll() {
+async fn a_decision_of_this_replica_is_known_to_the_next_poll() {
     let stage = Stage::with(1, PLAIN).await;
     let (login, browser, consent) = stage.at_consent().await;
     until_known(&login, &stage.replicas[0]).await;
@@ -51,7 +51,7 @@ async fn what_this_replica_decides_is_known_to_the_next_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_expires_is_not_kept_waiting_by_what_was_known() {
+async fn an_expiry_is_noticed_despite_the_pending_cache() {
     let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0"), ("DEVICE_CODE_TTL", "60")]).await;
     let login = stage.cli().open().await;
     stage.database.run("UPDATE device_requests SET expires_at = now() + interval '3 seconds'").await;

@@ -90,7 +90,7 @@ async fn sign_in(server: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_person_signs_in_and_the_demo_removes_what_it_created() {
+async fn a_person_signs_in_and_the_demo_removes_its_files() {
     let mut demo = Demo::start(&[]);
     let command = demo.line_with("--auth-server").await;
     let (home, server) = parts(&command);

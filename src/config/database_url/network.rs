@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_addresses_of_private_networks_are_told_from_public_ones() {
+    fn private_and_public_names_and_addresses_are_distinguished() {
         for name in [
             "localhost",
             "LOCALHOST.",

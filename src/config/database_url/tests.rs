@@ -121,7 +121,7 @@ const PROVIDERS: [(&str, &str, &str, SslMode, usize); 15] = [
 ];
 
 #[test]
-fn the_urls_of_hosting_providers_mean_what_they_mean_to_libpq() {
+fn the_urls_of_hosting_providers_mean_the_same_as_in_libpq() {
     for (provider, url, place, mode, warnings) in PROVIDERS {
         let database = parse(url);
         assert_eq!(database.to_string(), place, "{provider}");
@@ -132,7 +132,7 @@ fn the_urls_of_hosting_providers_mean_what_they_mean_to_libpq() {
 }
 
 #[test]
-fn sslmode_means_what_it_means_to_libpq() {
+fn sslmode_means_the_same_as_in_libpq() {
     use SslMode::{Allow, Disable, Prefer, Require, VerifyCa, VerifyFull};
     let file = Some(RootCert::File("ca.pem".into()));
     for (query, mode, root_cert, wire) in [

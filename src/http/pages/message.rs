@@ -20,7 +20,7 @@ pub(super) enum Tone {
     Bad,
 }
 
-/// The button or command below the text. With `after`, the page presses its button by itself after so many seconds.
+/// The button or command below the text. With `after`, the page presses its button by itself after that number of seconds.
 #[derive(Debug)]
 pub(super) enum Next<'a> {
     Nothing,

@@ -160,7 +160,7 @@ async fn every_variable_that_can_not_be_used_is_named_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_logs_what_fails_and_serves_all_the_same() {
+async fn a_start_logs_failed_checks_and_serves_anyway() {
     let stage = Stage::with(1, &[("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2")]).await;
     let replica = &stage.replicas[0];
     let line = replica.logged("\"check\":\"postiz.client_secret\"").await;

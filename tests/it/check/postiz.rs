@@ -82,7 +82,7 @@ async fn a_front_end_at_another_address_than_postizs_own_fails_with_the_right_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_callback_of_a_registered_client_is_right_and_a_secret_that_nobody_asks_for_is_skipped() {
+async fn a_second_callback_of_a_registered_client_is_right_and_an_unneeded_secret_is_skipped() {
     let mut stage = Stage::new().await;
     let public_client = serving(|path| match path {
         "/api/oauth/authorize" => json("200 OK", r#"{"app":{"redirectUrl":"https://first.example.com/callback"}}"#),

@@ -38,7 +38,7 @@ impl World<'_> {
         };
     }
 
-    pub async fn settle(&mut self, flight: Flight, at: usize) {
+    pub async fn finish_exchange(&mut self, flight: Flight, at: usize) {
         let InFlight { code, lease, stage, .. } = &self.flights[flight];
         let (code, lease) = (*code, lease.clone());
         let login = self.codes[code].consent.login;
@@ -53,7 +53,7 @@ impl World<'_> {
                 let spent = *spent;
                 self.store(at).release(&lease, spent).await.unwrap();
                 self.logins[login].expected.release(flight, spent);
-                self.codes[code].settled |= spent;
+                self.codes[code].is_finished |= spent;
                 self.flights[flight].stage = Stage::Over;
             }
         }
@@ -61,14 +61,14 @@ impl World<'_> {
 
     pub fn approved(&mut self, code: Code, approval: Approval) {
         match approval {
-            Approval::Approved => self.codes[code].settled = true,
+            Approval::Approved => self.codes[code].is_finished = true,
             Approval::Denied => {}
             Approval::Superseded => self.ground.count(|seen| &mut seen.superseded),
         }
     }
 
-    /// Whichever comes first counts, and the other hears of it or of nothing.
-    pub async fn settle_and_deny(&mut self, flight: Flight) {
+    /// The first one counts. The other one finds its outcome, or an unknown grant.
+    pub async fn exchange_and_deny_at_once(&mut self, flight: Flight) {
         let InFlight { code, lease, stage: Stage::Granted(token), .. } = &self.flights[flight] else { return };
         let code = *code;
         let login = self.codes[code].consent.login;

@@ -16,7 +16,7 @@ pub type Flight = usize;
 pub struct Expected {
     pub status: Status,
     pub expired: bool,
-    /// Past its last minute: the next sweep takes it.
+    /// Past its last minute: the next cleanup deletes it.
     pub due: bool,
     pub gone: bool,
     pub browser: Option<Browser>,
@@ -27,9 +27,9 @@ pub struct Expected {
     pub deliveries: usize,
 }
 
-/// What a callback is told, without its details.
+/// A claim without its details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
+pub enum ClaimKind {
     Claimed,
     InProgress,
     Finished,
@@ -42,7 +42,7 @@ pub enum Told {
     Unknown,
 }
 
-impl From<&Claim> for Told {
+impl From<&Claim> for ClaimKind {
     fn from(claim: &Claim) -> Self {
         match claim {
             Claim::Claimed(_) => Self::Claimed,
@@ -111,29 +111,29 @@ impl Expected {
     }
 
     /// What a callback finds: `code` was issued to `owner`'s consent page, and `browser` brings it.
-    pub fn callback(&self, code: Code, owner: Browser, browser: Browser, mine: Option<Flight>) -> Told {
+    pub fn callback(&self, code: Code, owner: Browser, browser: Browser, mine: Option<Flight>) -> ClaimKind {
         if self.gone || self.browser != Some(owner) {
-            return Told::Unknown;
+            return ClaimKind::Unknown;
         }
         if browser != owner {
-            return Told::WrongBrowser;
+            return ClaimKind::WrongBrowser;
         }
         let free = !self.leased() || (self.lease.is_some() && self.lease == mine);
         let (seen, current) = (self.codes.contains(&code), self.current(code));
         let again = self.status == Status::Authorizing && current && !self.spent;
         let anew = self.status.after(Step::Claim).is_some() && !seen && self.takes_codes();
         if !self.expired && free && (again || anew) {
-            return Told::Claimed;
+            return ClaimKind::Claimed;
         }
         match self.status {
-            Status::Denied => Told::Denied,
-            Status::Revoked => Told::Unknown,
-            Status::Approved | Status::Delivered if seen => Told::Finished,
-            Status::Approved | Status::Delivered => Told::Replaced,
-            Status::Pending | Status::Authorizing if self.leased() => Told::InProgress,
-            Status::Pending | Status::Authorizing if self.expired => Told::Expired,
-            Status::Pending | Status::Authorizing if !self.takes_codes() => Told::Expired,
-            Status::Pending | Status::Authorizing => Told::CodeSpent,
+            Status::Denied => ClaimKind::Denied,
+            Status::Revoked => ClaimKind::Unknown,
+            Status::Approved | Status::Delivered if seen => ClaimKind::Finished,
+            Status::Approved | Status::Delivered => ClaimKind::Replaced,
+            Status::Pending | Status::Authorizing if self.leased() => ClaimKind::InProgress,
+            Status::Pending | Status::Authorizing if self.expired => ClaimKind::Expired,
+            Status::Pending | Status::Authorizing if !self.takes_codes() => ClaimKind::Expired,
+            Status::Pending | Status::Authorizing => ClaimKind::CodeSpent,
         }
     }
 

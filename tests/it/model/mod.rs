@@ -3,7 +3,7 @@
 //! always hold.
 //!
 //! `PROPTEST_CASES` sets how many such stories are played. One that fails is made as short as it can be
-//! and told with the seed that repeats it; what was lost in a race of two statements may need some tries.
+//! and kind with the seed that repeats it; what was lost in a race of two statements may need some tries.
 
 mod exchange;
 mod expected;
@@ -29,7 +29,7 @@ const CASES: u32 = 80;
 const LENGTH: std::ops::Range<usize> = 1..80;
 
 #[test]
-fn in_whatever_order_steps_are_taken_no_login_is_lost_or_given_to_another() {
+fn in_every_order_of_steps_no_login_is_lost_or_given_to_another() {
     let runtime = Runtime::new().unwrap();
     let ground = runtime.block_on(Ground::new());
     let mut config = Config { failure_persistence: None, max_shrink_iters: 1000, ..Config::default() };

@@ -5,7 +5,7 @@ use postiz_auth_server::grant::Status;
 use postiz_auth_server::secret::{Digest, Secret};
 use postiz_auth_server::store::{Abandonment, Claim, Denial, Entered, LeaseHolder};
 
-use super::expected::{Expected, Flight, Told};
+use super::expected::{ClaimKind, Expected, Flight};
 use super::postiz::{Browser, Code};
 use super::world::{Consent, InFlight, Issued, Login, Stage, World};
 
@@ -62,7 +62,7 @@ impl World<'_> {
         self.postiz.authorize(consent.browser, self.codes.len());
         let text = Secret::random().to_base64url();
         self.keep_secret(&text);
-        self.codes.push(Issued { text, consent, settled: false });
+        self.codes.push(Issued { text, consent, is_finished: false });
     }
 
     pub async fn claim(&self, code: Code, browser: Browser, holder: &LeaseHolder, at: usize) -> Claim {
@@ -74,19 +74,19 @@ impl World<'_> {
     pub async fn callback(&mut self, code: Code, times: usize) {
         let Consent { login, browser, .. } = self.codes[code].consent;
         let expected = &self.logins[login].expected;
-        let told = expected.callback(code, browser, browser, None);
+        let kind = expected.callback(code, browser, browser, None);
         let took = (expected.status == Status::Approved, expected.lease.is_some());
         let holders: Vec<_> = (0..times).map(|_| LeaseHolder::random()).collect();
         let found = holders.iter().enumerate().map(|(at, holder)| self.claim(code, browser, holder, at));
         let mut found: Vec<(Claim, &LeaseHolder)> = join_all(found).await.into_iter().zip(&holders).collect();
         let winner = found.iter().position(|(callback, _)| matches!(callback, Claim::Claimed(_)));
-        if told == Told::Claimed {
+        if kind == ClaimKind::Claimed {
             let (Claim::Claimed(lease), holder) = found.swap_remove(winner.expect("one may exchange it")) else {
                 unreachable!("it is the winner")
             };
             let flight = self.flights.len();
-            self.nobody_else_exchanges(login);
-            assert!(!self.codes[code].settled, "a code is not exchanged after Postiz's word on it");
+            self.no_other_claim_succeeds(login);
+            assert!(!self.codes[code].is_finished, "a code is not exchanged after Postiz's word on it");
             self.logins[login].expected.claim(code, flight);
             self.flights.push(InFlight { code, holder: holder.clone(), lease, stage: Stage::Claimed });
             self.ground.count(|seen| &mut seen.claims);
@@ -96,14 +96,14 @@ impl World<'_> {
                 _ => {}
             }
         }
-        let others = if told == Told::Claimed { Told::InProgress } else { told };
+        let others = if kind == ClaimKind::Claimed { ClaimKind::InProgress } else { kind };
         for (callback, _) in found {
-            assert_eq!(Told::from(&callback), others, "callbacks that come together are told one truth");
+            assert_eq!(ClaimKind::from(&callback), others, "concurrent callbacks get the same answer");
         }
     }
 
     /// Of living replicas, one at most has a code of this login to exchange.
-    pub fn nobody_else_exchanges(&self, login: usize) {
+    pub fn no_other_claim_succeeds(&self, login: usize) {
         let exchanging = self.flights.iter().filter(|flight| matches!(flight.stage, Stage::Claimed));
         let of_this = exchanging.filter(|flight| self.codes[flight.code].consent.login == login);
         assert_eq!(of_this.count(), 0, "two exchanges at a time");
@@ -115,7 +115,7 @@ impl World<'_> {
             return;
         }
         let found = self.claim(code, browser, &LeaseHolder::random(), at).await;
-        assert_eq!(Told::from(&found), self.logins[login].expected.callback(code, owner, browser, None));
+        assert_eq!(ClaimKind::from(&found), self.logins[login].expected.callback(code, owner, browser, None));
         assert!(!matches!(found, Claim::Claimed(_)));
         let Issued { text, consent, .. } = &self.codes[code];
         let (digest, holder) = (Digest::of(text.as_bytes()), LeaseHolder::random());
@@ -129,10 +129,10 @@ impl World<'_> {
         let InFlight { code, stage: Stage::Claimed, holder, .. } = &self.flights[flight] else { return };
         let (code, holder) = (*code, holder.clone());
         let Consent { login, browser, .. } = self.codes[code].consent;
-        let told = self.logins[login].expected.callback(code, browser, browser, Some(flight));
+        let kind = self.logins[login].expected.callback(code, browser, browser, Some(flight));
         let found = self.claim(code, browser, &holder, at).await;
-        assert_eq!(Told::from(&found), told);
-        if told == Told::Claimed {
+        assert_eq!(ClaimKind::from(&found), kind);
+        if kind == ClaimKind::Claimed {
             self.logins[login].expected.claim(code, flight);
         }
     }

@@ -24,7 +24,7 @@ pub enum Step {
     /// The code goes to Postiz.
     Exchange { flight: usize, answer: Answer },
     /// What came of it is written down; may be repeated.
-    Settle { flight: usize, at: usize },
+    FinishExchange { flight: usize, at: usize },
     /// The same, and the person says no in the same moment.
     SettleAndDeny { flight: usize },
     /// The replica dies that has this exchange in hand.
@@ -37,7 +37,7 @@ pub enum Step {
     Expire { login: usize },
     /// And its last minute.
     Due { login: usize },
-    /// A replica sweeps.
+    /// A replica deletes finished grants.
     Sweep { at: usize },
 }
 
@@ -68,7 +68,7 @@ pub fn step() -> impl Strategy<Value = Step> {
         1 => (any(), any(), any()).prop_map(|(code, browser, at)| Step::CallbackElsewhere { code, browser, at }),
         2 => (any(), any()).prop_map(|(flight, at)| Step::ClaimAgain { flight, at }),
         12 => (any(), answer).prop_map(|(flight, answer)| Step::Exchange { flight, answer }),
-        12 => (any(), any()).prop_map(|(flight, at)| Step::Settle { flight, at }),
+        12 => (any(), any()).prop_map(|(flight, at)| Step::FinishExchange { flight, at }),
         1 => any().prop_map(|flight| Step::SettleAndDeny { flight }),
         2 => any().prop_map(|flight| Step::Crash { flight }),
         3 => (any(), times()).prop_map(|(login, times)| Step::Poll { login, times }),

@@ -33,8 +33,8 @@ impl World<'_> {
                 Delivery::Token { token, .. } => {
                     let token = token.open(device_code).unwrap().access_token;
                     assert!(!denied, "a denied login never gets a token");
-                    let told = token.expose_secret().to_owned();
-                    assert_eq!(Some(&told), tokens.last(), "it is the last that Postiz issued");
+                    let kind = token.expose_secret().to_owned();
+                    assert_eq!(Some(&kind), tokens.last(), "it is the last that Postiz issued");
                     delivered += 1;
                 }
                 Delivery::TooMany { .. } => assert!(ready),

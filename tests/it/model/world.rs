@@ -35,7 +35,7 @@ pub struct Issued {
     pub text: String,
     pub consent: Consent,
     /// Whether Postiz's last word on it was written down.
-    pub settled: bool,
+    pub is_finished: bool,
 }
 
 /// An exchange in a replica's hands.
@@ -65,7 +65,7 @@ pub struct World<'a> {
     pub secrets: Vec<String>,
 }
 
-/// One of so many, counted from the newest, or none of none.
+/// An index below `of`, counted from the newest; `None` if `of` is 0.
 fn pick(number: usize, of: usize) -> Option<usize> {
     number.checked_rem(of).map(|number| of - 1 - number)
 }
@@ -130,14 +130,14 @@ impl<'a> World<'a> {
                     self.exchange(flight, answer);
                 }
             }
-            Step::Settle { flight, at } => {
+            Step::FinishExchange { flight, at } => {
                 if let Some(flight) = self.pick_flight(flight) {
-                    self.settle(flight, at).await;
+                    self.finish_exchange(flight, at).await;
                 }
             }
             Step::SettleAndDeny { flight } => {
                 if let Some(flight) = self.pick_flight(flight) {
-                    self.settle_and_deny(flight).await;
+                    self.exchange_and_deny_at_once(flight).await;
                 }
             }
             Step::Crash { flight } => {
@@ -171,7 +171,7 @@ impl<'a> World<'a> {
             let expected = Row::of(&login.expected, codes.collect());
             assert_eq!(rows.get(&login.device_code.grant_id()), Some(&expected));
         }
-        assert_eq!(rows.len(), living, "what is not due is not swept");
+        assert_eq!(rows.len(), living, "a grant that is not due was deleted");
         for secret in &self.secrets {
             assert!(!text.contains(secret), "a secret stands in a row: {text}");
         }
@@ -191,7 +191,7 @@ impl<'a> World<'a> {
                 self.callback(self.codes.len() - 1, 1).await;
                 let flight = self.flights.len() - 1;
                 self.exchange(flight, Answer::Heard);
-                self.settle(flight, login + 1).await;
+                self.finish_exchange(flight, login + 1).await;
                 let token = self.poll(login, 1).await.expect("the token");
                 assert!(self.postiz.is_live(&token), "the terminal got the token that works");
             } else {

@@ -140,7 +140,7 @@ impl Stage {
         Cli::new(&self.balancer.url())
     }
 
-    /// Returns when Postiz has been asked to exchange so many codes.
+    /// Returns when Postiz has received this number of exchanges.
     pub async fn exchange_begun(&self, count: usize) {
         in_time(format!("exchange {count}"), self.postiz.exchange_begun(count)).await;
     }
@@ -155,7 +155,7 @@ impl Stage {
     }
 }
 
-/// Returns when so many replicas ask what was settled: then polls are held there.
+/// Returns when this number of replicas read the decision feed: then polls are held there.
 pub async fn held_on(stage: &Stage, replicas: i64) {
     let looked = "pg_stat_activity WHERE query LIKE '%grants.settled_at%' AND datname = current_database()";
     eventually("a held poll", async || stage.database.count(looked).await >= replicas).await;

@@ -14,7 +14,7 @@ use crate::table::{Goal, Line};
 /// Logins in one round.
 const ROWS: usize = 100_000;
 
-/// As in src/store/sweep.rs.
+/// As in src/store/cleanup.rs.
 const CLEANUP: &str = "DELETE FROM device_requests WHERE id IN (
                          SELECT id FROM device_requests WHERE purge_at <= now()
                          ORDER BY purge_at LIMIT 500 FOR UPDATE SKIP LOCKED

@@ -59,7 +59,7 @@ fn a_person_is_warned_before_approving_for_an_inactive_terminal() {
 }
 
 #[test]
-fn a_person_is_told_what_postiz_will_show_or_what_the_approval_ends() {
+fn a_page_names_the_next_step_at_postiz_or_the_login_that_the_approval_ends() {
     let shown = |has_own_client| text(&english(&Page::Confirm(Confirmation { has_own_client, ..sample_confirm() })));
     let (own, app) = (shown(true), shown(false));
     assert!(own.contains("Postiz will show this code") && !own.contains("signs out the other machines"), "{own}");
