@@ -1,3 +1,3 @@
 -- As in src/store/lookup.rs, for one of the rows that figures/polls.rs makes.
 \set n random(1, 2000)
-SELECT id, status, expires_at, leased_until, purge_at, coalesce(polled_at, opened_at) AS heard_at, now() AS clock FROM device_requests WHERE id = sha256((:n)::text::bytea);
+SELECT grants.* FROM unnest(ARRAY[sha256((:n)::text::bytea)]) AS asked (id) CROSS JOIN LATERAL ( SELECT id, extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS inactive,CASE WHEN status = 'denied' THEN 'denied' WHEN status IN ('approved', 'delivered') AND purge_at > now() THEN 'ready' WHEN status IN ('pending', 'authorizing') AND (expires_at > now() OR leased_until > now()) THEN 'pending' ELSE 'expired' END AS outcome, extract(epoch FROM expires_at - now())::float8 AS remaining FROM device_requests WHERE device_requests.id = asked.id OFFSET 0 ) AS grants;
