@@ -1,10 +1,11 @@
 //! Postiz misbehaves at the exchange; the login survives.
 
+use serde_json::{Value, json};
 use stand_in::Fault;
 use tokio::task::JoinSet;
 use url::Url;
 
-use crate::support::{Browser, Login, Page, Poll, Stage};
+use crate::support::{Browser, Login, Page, Poll, Stage, http};
 
 /// Plays a case for each fault, all at the same time: most of it is waiting.
 async fn at_once<F: Future<Output = ()> + Send + 'static>(
@@ -236,4 +237,32 @@ async fn a_row_that_was_changed_in_the_database_gets_no_token() {
             assert_eq!(login.poll_form().await, Poll::error("access_denied"), "{change}");
         }
     }
+}
+
+/// An attacker who can write to the database registers a client at Postiz, and writes it into the row of a login with an app.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_the_database_names_gets_no_token_of_a_login_with_an_app() {
+    let stage = Stage::new().await;
+    let callback = format!("{}/device/callback", stage.balancer.url());
+    let metadata = json!({ "client_name": "x", "redirect_uris": [callback], "token_endpoint_auth_method": "none" });
+    let url = format!("{}/oauth/register", stage.postiz.api_url());
+    let client: Value = http().build().unwrap().post(url).json(&metadata).send().await.unwrap().json().await.unwrap();
+    let change = format!(
+        "UPDATE device_requests SET sealing_key = sha256('of the attacker'), mac = NULL, postiz_client_id = '{}'",
+        client["client_id"].as_str().unwrap()
+    );
+
+    let login = stage.cli().open().await;
+    stage.database.run(&change).await;
+    let browser = Browser::new();
+    let consent = browser.confirm(&login).await;
+    assert!(consent.url.as_str().contains("client_id=pcd_tests&"), "{}", consent.url);
+    assert!(browser.approve(&consent).await.says("no longer valid"));
+
+    let (login, browser, consent) = stage.at_consent().await;
+    stage.database.run(&change).await;
+    let page = browser.approve(&consent).await;
+    assert!(page.says("Approve again"), "{}", page.text);
+    assert_eq!(stage.database.count("device_requests WHERE sealed_token IS NOT NULL").await, 0);
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
 }
