@@ -1,6 +1,6 @@
 //! The configuration: environment variables in, one checked [`Config`] or all [`Problems`] out.
 //!
-//! A new variable is one entry in [`variables`] and one line in `.env.example`. No other module reads the environment.
+//! A new variable is one entry in `variables.rs` and one line in `.env.example`. No other module reads the environment.
 //! Nothing that this module prints holds the value of a secret.
 
 mod base_url;

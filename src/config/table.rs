@@ -52,6 +52,7 @@ macro_rules! variables {
         pub(super) const ALL: &[Variable] = &[$($name),*];
 
         /// The checked settings of a server.
+        #[allow(rustdoc::bare_urls, reason = "the descriptions are read in terminals too")]
         #[derive(Clone, Debug)]
         pub struct Config {
             $(#[doc = $description] pub $field: $type,)*

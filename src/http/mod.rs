@@ -1,4 +1,4 @@
-//! The web: one file for each endpoint. A handler parses, calls one verb of [`DeviceFlow`] and renders its answer.
+//! The web: one file for each endpoint. A handler parses, calls one verb of `DeviceFlow` and renders its answer.
 //!
 //! | file | endpoint |
 //! |---|---|

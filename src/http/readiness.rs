@@ -42,7 +42,7 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// As of at most [`FRESH`] ago. Concurrent probes share one statement.
+    /// As of at most a second ago. Concurrent probes share one statement.
     pub async fn status(&self) -> Status {
         if self.draining.load(Ordering::Relaxed) || self.stopping.is_cancelled() {
             Status::Stopping

@@ -54,7 +54,7 @@ pub enum Delivery {
         /// The time since the approval and since the opening; `None` if it was delivered before.
         first_after: Option<(Duration, Duration)>,
     },
-    /// The terminal has fetched its token [`MAX_DELIVERIES`] times.
+    /// The terminal has fetched its token `MAX_DELIVERIES` times.
     TooMany {
         /// Whether this is the first refusal.
         first: bool,
@@ -72,7 +72,7 @@ enum Outcome {
 }
 
 impl Store {
-    /// Marks the grant delivered and returns its sealed token, up to [`MAX_DELIVERIES`] times.
+    /// Marks the grant delivered and returns its sealed token, up to `MAX_DELIVERIES` times.
     pub async fn deliver(&self, id: GrantId) -> Result<Delivery, DatabaseError> {
         let rows = self.database.rows(DELIVER, &[(&id, Type::BYTEA), (&MAX_DELIVERIES, Type::INT2)], TIMEOUT).await?;
         rows.first().map_or(Ok(Delivery::NotReady), delivery)
