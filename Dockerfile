@@ -12,7 +12,7 @@ ARG POSTIZ_AUTH_IMAGE=built
 FROM rust:${RUST_VERSION}-slim-trixie AS dependencies
 WORKDIR /build
 # Static glibc needs an explicit target, or the procedural macros would be static too; `host-tuple` is the target of the
-# building machine, x86-64 or arm64. Without a dynamic libc, getrandom must be told that the kernel has the system call.
+# building machine, x86-64 or arm64. Without a dynamic libc, getrandom has to know that the kernel has the system call.
 ENV CARGO_BUILD_TARGET=host-tuple \
     RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\""
 # The server's dependencies, compiled for an empty crate: this layer is rebuilt only if a manifest changes. Cargo reads

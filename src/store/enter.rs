@@ -2,7 +2,7 @@
 //!
 //! User codes are short, so wrong ones are counted for the client's network and for the larger ones around it (RFC 8628
 //! §5.1). The statement that looks a code up is the one that counts and refuses it: a rate-limited client learns nothing,
-//! at whichever replica and however many requests it sends at once.
+//! at every replica, also with many requests at once.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Reads what a terminal may be told about its grant: one poll alone, or many in one statement.
+//! Reads the part of a grant's status that its terminal may know: for one poll, or for many in one statement.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The operator ends grants.
 //!
-//! A token that is not delivered yet is deleted, and the state is cleared, so a callback finds nothing. The terminal is
-//! told `expired_token`, for which the published CLI prints a sentence.
+//! A token that is not delivered yet is deleted, and the state is cleared, so a callback finds nothing. The terminal gets
+//! `expired_token`, for which the published CLI prints a sentence.
 
 use std::time::Duration;
 

@@ -44,7 +44,7 @@ pub(super) struct NewGrant {
     pub(super) mac: Option<[u8; LENGTH]>,
 }
 
-/// What a terminal may be told about its grant, by the database's clock.
+/// The part of a grant's status that its terminal may know, by the database's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
     /// Undecided. `remaining` is the time until the grant expires, zero while an exchange begun in time is under way.

@@ -64,7 +64,7 @@ const BOX = {
 const round = (number) => Number(number.toFixed(1));
 const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
-// Every character takes one column, whatever the reader's font is.
+// Every character takes one column, in every font.
 function text(column, row, content, kind = '') {
   const [x, y] = [round(LEFT + column * ADVANCE), TOP + row * LINE + 5];
   const length = content.length > 1 ? ` textLength="${round(content.length * ADVANCE)}"` : '';

@@ -93,7 +93,7 @@ async fn each_mistake_has_its_name() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_down_holds_across_replicas_and_keeping_to_the_interval_recovers() {
-    // Each replica is asked once: what it has told a terminal it remembers, and the test can age only the database.
+    // Each replica is asked once: it remembers its answers, and the test can age only the database.
     let stage = Stage::with(4, &[]).await;
     let login = stage.cli().open().await;
     let poll_at = async |replica: usize| login.at(&stage.replicas[replica].url()).poll_form().await;

@@ -99,11 +99,11 @@ async fn finishes_after(last: Last) {
         assert_eq!(login.decided().await, token);
         dying.has(last);
     }
-    let told = match terminal {
+    let answer = match terminal {
         Some(terminal) => terminal.await.unwrap(),
         None => login.decided().await,
     };
-    assert_eq!(told, token, "{last:?}");
+    assert_eq!(answer, token, "{last:?}");
 }
 
 /// Kills the replica while Postiz keeps it waiting, before or after the code is spent; returns the last page.

@@ -202,7 +202,7 @@ fn self_signed() -> TlsAcceptor {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_server_on_a_public_network_gets_no_password() {
     let (plain, tls) = (FalseServer::start(None).await, FalseServer::start(Some(self_signed())).await);
-    for (server, host, query, told) in [
+    for (server, host, query, has_password) in [
         (&plain, PUBLIC, "", false),
         (&plain, PUBLIC, "sslmode=disable", false),
         (&plain, PUBLIC, "hostaddr=0.0.0.0", false),
@@ -214,6 +214,6 @@ async fn a_false_server_on_a_public_network_gets_no_password() {
         (&tls, PUBLIC, "sslmode=require", true),
         (&tls, PUBLIC, "sslmode=require&channel_binding=require", false),
     ] {
-        assert_eq!(server.gets_the_password(host, query).await, told, "{host} {query}");
+        assert_eq!(server.gets_the_password(host, query).await, has_password, "{host} {query}");
     }
 }

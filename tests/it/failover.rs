@@ -19,7 +19,7 @@ struct Pair {
 }
 
 impl Pair {
-    /// Whatever the primary has said is done is on the standby too.
+    /// A commit ends when the standby has it too.
     async fn start() -> Self {
         let (primary, standby) = tokio::task::spawn_blocking(|| {
             let primary = Postgres::start(&[]).unwrap();

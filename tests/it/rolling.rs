@@ -51,7 +51,7 @@ async fn every_login_passes_a_rolling_restart() {
     assert_eq!(stage.postiz.exchanges().len(), tokens.len() + 1, "each code was exchanged once");
 }
 
-/// People who log in one after the other, until told to go home. Nobody meets an error.
+/// People who log in one after the other, until the test stops them. None of them gets an error.
 struct Crowd {
     logins: JoinSet<Vec<String>>,
     finished: Arc<AtomicUsize>,

@@ -10,7 +10,7 @@ use strum::VariantArray as _;
 
 use crate::support::Database;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 struct Grant {
     store: Store,
@@ -41,7 +41,7 @@ impl Grant {
             scope: None,
         };
         let sealed = lease.sealing_key.seal(&lease.grant, &credentials).unwrap();
-        self.store.approve(lease, &sealed, PATIENCE).await.unwrap();
+        self.store.approve(lease, &sealed, STATEMENT_TIMEOUT).await.unwrap();
     }
 
     /// Takes a fresh grant to a state by the steps that lead there; returns the lease that was used.

@@ -11,7 +11,7 @@ use super::postiz::Code;
 use super::step::Answer;
 use super::world::{Consent, InFlight, Stage, World};
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl World<'_> {
     pub fn exchange(&mut self, flight: Flight, answer: Answer) {
@@ -45,7 +45,7 @@ impl World<'_> {
         match stage {
             Stage::Claimed | Stage::Over => {}
             Stage::Granted(token) => {
-                let approval = self.store(at).approve(&lease, token, PATIENCE).await.unwrap();
+                let approval = self.store(at).approve(&lease, token, STATEMENT_TIMEOUT).await.unwrap();
                 assert_eq!(approval, self.logins[login].expected.approve(code));
                 self.approved(code, approval);
             }
@@ -73,7 +73,7 @@ impl World<'_> {
         let code = *code;
         let login = self.codes[code].consent.login;
         let (approval, decision) = tokio::join!(
-            self.store(0).approve(lease, token, PATIENCE),
+            self.store(0).approve(lease, token, STATEMENT_TIMEOUT),
             self.store(1).deny(self.logins[login].user_code, None)
         );
         let (approval, denied) = (approval.unwrap(), taken(&decision.unwrap()));

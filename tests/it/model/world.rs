@@ -177,7 +177,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whatever has happened: what was approved is delivered, and what is undecided can still be approved.
+    /// After every story, approved grants are delivered, and undecided ones can still be approved.
     pub async fn finish(mut self) {
         for flight in 0..self.flights.len() {
             self.flights[flight].stage = Stage::Over;

@@ -46,13 +46,13 @@ impl Browser {
         Self { http: http.default_headers(headers.into_iter().collect()).build().unwrap() }
     }
 
-    /// Goes there, and wherever that leads.
+    /// Visits the URL and follows its redirects.
     pub async fn visit(&self, url: &str) -> Page {
         let url = Url::parse(url).unwrap();
         self.follow(self.http.get(url.clone()), url).await
     }
 
-    /// Goes there, and stays even if told to go elsewhere.
+    /// Visits the URL and follows no redirect.
     pub async fn visit_only(&self, url: &str) -> Page {
         let url = Url::parse(url).unwrap();
         self.request(self.http.get(url.clone()), url).await

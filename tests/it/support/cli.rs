@@ -22,7 +22,7 @@ pub struct Login {
     cli: Cli,
 }
 
-/// What a poll was told.
+/// The answer to a poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Poll {
     Token(String),

@@ -62,7 +62,7 @@ pub enum Fault {
 /// What happens to a connection that gets no answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Break {
-    Silence,
+    NoAnswer,
     Close,
     Reset,
 }
@@ -81,7 +81,7 @@ impl Fault {
             Self::Page => page(200, "<!doctype html><title>Postiz</title>"),
             Self::ServerError => answer(500).finish(),
             Self::Redirect(to) => answer(307).insert_header((LOCATION, to.as_str())).finish(),
-            Self::Stall => wire.break_off(Break::Silence).await,
+            Self::Stall => wire.break_off(Break::NoAnswer).await,
             Self::BreakOff => wire.break_off(Break::Close).await,
             Self::Reset => wire.break_off(Break::Reset).await,
             Self::ServerErrorAfterSpending
@@ -109,7 +109,7 @@ impl Fault {
     pub(super) async fn after(&self, wire: &wire::Wire, mut normal: Value) -> HttpResponse {
         match self {
             Self::ServerErrorAfterSpending => return answer(500).finish(),
-            Self::StallAfterSpending => return wire.break_off(Break::Silence).await,
+            Self::StallAfterSpending => return wire.break_off(Break::NoAnswer).await,
             Self::BreakOffAfterSpending => return wire.break_off(Break::Close).await,
             Self::ResetAfterSpending => return wire.break_off(Break::Reset).await,
             Self::HalfAnswer => return wire::half(&normal.to_string()),

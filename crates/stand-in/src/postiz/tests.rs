@@ -139,8 +139,8 @@ async fn a_login_goes_through_consent_exchange_and_integrations() {
     let seen = &postiz.exchanges()[0];
     assert_eq!(seen.redirect_uri.as_deref(), Some(CALLBACK));
     assert!(seen.verifier_matches && seen.granted);
-    for told in [Event::ConsentShown, Event::Approved, Event::Exchanged, Event::TokenUsed] {
-        assert_eq!(events.recv().await, Some(told));
+    for event in [Event::ConsentShown, Event::Approved, Event::Exchanged, Event::TokenUsed] {
+        assert_eq!(events.recv().await, Some(event));
     }
 }
 
@@ -148,8 +148,11 @@ async fn a_login_goes_through_consent_exchange_and_integrations() {
 async fn the_registered_app_needs_no_secret_to_be_read() {
     let postiz = stand_in();
     let url = format!("{}/oauth/authorize?response_type=code&client_id=", postiz.api_url());
-    let told: Value = browser().get(format!("{url}pca_demo")).send().await.unwrap().json().await.unwrap();
-    assert_eq!((&told["app"]["name"], &told["app"]["redirectUrl"]), (&json!("postiz-auth-server"), &json!(CALLBACK)));
+    let answer: Value = browser().get(format!("{url}pca_demo")).send().await.unwrap().json().await.unwrap();
+    assert_eq!(
+        (&answer["app"]["name"], &answer["app"]["redirectUrl"]),
+        (&json!("postiz-auth-server"), &json!(CALLBACK))
+    );
     let unknown = browser().get(format!("{url}pca_other")).send().await.unwrap();
     assert_eq!(unknown.status(), 400);
     assert_eq!(unknown.json::<Value>().await.unwrap(), json!({ "statusCode": 400, "message": "Invalid client_id" }));

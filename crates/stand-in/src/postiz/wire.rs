@@ -37,7 +37,7 @@ impl Wire {
     /// Ends without an answer: the body fails before the head is sent.
     pub(super) async fn break_off(&self, how: Break) -> HttpResponse {
         match how {
-            Break::Silence => pending().await,
+            Break::NoAnswer => pending().await,
             Break::Close => {}
             Break::Reset => {
                 // With a linger time of zero, close sends a reset.
