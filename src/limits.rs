@@ -18,12 +18,15 @@ use refusals::Refusals;
 
 /// Polls with a device code that was never issued, or is long gone. A terminal that meets one stops.
 const UNKNOWN_POLLS: NonZeroU32 = NonZeroU32::new(120).unwrap();
+/// For each login that a client may open: people go back and press *Continue* again.
+const CONFIRMATIONS: u32 = 2;
 /// Networks that are counted apart. Past that, larger networks share a count, so that memory is bounded.
 const MAX_CLIENTS: usize = 50_000;
 
 #[derive(Debug)]
 pub struct Limits {
     openings: Option<PerMinute>,
+    confirmations: Option<PerMinute>,
     unknown_polls: PerMinute,
     refusals: Refusals,
 }
@@ -50,6 +53,7 @@ impl Limits {
     pub fn new(openings: u32) -> Self {
         Self {
             openings: NonZeroU32::new(openings).map(PerMinute::new),
+            confirmations: NonZeroU32::new(openings.saturating_mul(CONFIRMATIONS)).map(PerMinute::new),
             unknown_polls: PerMinute::new(UNKNOWN_POLLS),
             refusals: Refusals::default(),
         }
@@ -57,6 +61,11 @@ impl Limits {
 
     pub fn opening(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
         self.openings.as_ref().map_or(Ok(()), |limit| limit.count(client))
+    }
+
+    /// Before a confirmation that asks Postiz about a client.
+    pub fn confirmation(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
+        self.confirmations.as_ref().map_or(Ok(()), |limit| limit.count(client))
     }
 
     /// For a poll whose device code is unknown.
@@ -81,7 +90,7 @@ impl Limits {
 
     /// Frees the memory of clients that are under their limits again; to be called every few seconds.
     pub fn prune(&self) {
-        for limit in self.openings.iter().chain([&self.unknown_polls]) {
+        for limit in self.openings.iter().chain(&self.confirmations).chain([&self.unknown_polls]) {
             limit.limiter.retain_recent();
             limit.limiter.shrink_to_fit();
         }

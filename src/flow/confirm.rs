@@ -134,6 +134,15 @@ impl DeviceFlow {
         let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
         let entered = self.fairly(viewer.address, view).await;
         let view = self.outcome(entered, |view| view).found()?;
+        // One code could be confirmed again and again. Each time costs Postiz a request.
+        if let Err(limited) = self.limits.confirmation(viewer.address) {
+            self.limited(Limit::Registrations);
+            return Err(CodeOutcome::RateLimited { retry_after: limited.retry_after });
+        }
+        let Some(_place) = self.registrations.enter(viewer.address).await else {
+            self.limited(Limit::Registrations);
+            return Err(CodeOutcome::Busy(view.id));
+        };
         if let Some(client) = &view.postiz_client
             && self.postiz.still_knows(client).await
         {

@@ -44,7 +44,7 @@ use crate::db::DatabaseError;
 use crate::grant::{Decision, GrantId};
 use crate::limits::Limits;
 use crate::metrics::{GrantEvent, GrantMetrics, Limit, LimitMetrics};
-use crate::postiz::Postiz;
+use crate::postiz::{MAX_REGISTRATIONS, Postiz};
 use crate::store::Store;
 
 pub use budget::Usage;
@@ -64,6 +64,7 @@ pub struct DeviceFlow {
     postiz: Arc<Postiz>,
     registry: Arc<Registry>,
     shares: Arc<Shares>,
+    registrations: Arc<Shares>,
     limits: Arc<Limits>,
     metrics: GrantMetrics,
     limit_metrics: LimitMetrics,
@@ -100,6 +101,7 @@ impl DeviceFlow {
             postiz: Arc::new(postiz),
             registry: Arc::new(Registry::new(sockets)),
             shares: Arc::new(Shares::new(config.database_pool_size)),
+            registrations: Arc::new(Shares::new(MAX_REGISTRATIONS)),
             limits: Arc::new(Limits::new(config.rate_limit_codes)),
             metrics: GrantMetrics::default(),
             limit_metrics: LimitMetrics::default(),

@@ -1,7 +1,6 @@
-//! One network's share of the database connections: its statements wait for each other, and other networks' don't wait for
-//! them.
+//! One network's share of something that all need: its requests wait for each other, and other networks' don't wait for them.
 //!
-//! For statements that one request causes alone. Look-ups and openings are grouped, so a flood of them costs few statements.
+//! Of the registrations at Postiz, and of the database connections for statements that one request causes alone. Look-ups and openings are grouped, so a flood of them costs few statements.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::{IpAddr, Ipv4Addr};
@@ -15,7 +14,7 @@ use crate::grant::surroundings;
 /// Networks are spread over this number of shares by a hash that no client knows. The memory is fixed, and two networks meet in
 /// one share by chance only.
 const SHARES: usize = 1024;
-/// A statement of a network that has its share in use is refused after this time. A flood that is refused slowly is a
+/// A request of a network that has its share in use is refused after this time. A flood that is refused slowly is a
 /// smaller flood.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -26,9 +25,9 @@ pub(super) struct Shares {
 }
 
 impl Shares {
-    /// Each share is half of `connections`.
-    pub(super) fn new(connections: usize) -> Self {
-        let share = (connections / 2).max(1);
+    /// Each share is half of `total`.
+    pub(super) fn new(total: usize) -> Self {
+        let share = (total / 2).max(1);
         Self { shares: (0..SHARES).map(|_| Semaphore::new(share)).collect(), hasher: RandomState::new() }
     }
 
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_network_has_half_of_the_connections() {
+    fn one_network_has_half() {
         let shares = Shares::new(8);
         let host = |n| format!("2001:db8:1:{n}::1").parse().ok();
         let places: Vec<_> = (0..4).map(|n| shares.of(host(n)).try_acquire().unwrap()).collect();

@@ -26,7 +26,7 @@ pub enum Limit {
     NetworkStatements,
     /// Statements that may wait for a database connection: one was refused.
     Statements,
-    /// Clients that this replica registers at Postiz at the same time.
+    /// Confirmations that ask Postiz about a client: at the same time, and of one network.
     Registrations,
 }
 

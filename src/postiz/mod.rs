@@ -50,7 +50,7 @@ type PostizClient = Client<
 >;
 
 /// Registrations under way in this process: a Postiz that stalls holds no more requests than these.
-const MAX_REGISTRATIONS: usize = 32;
+pub const MAX_REGISTRATIONS: usize = 32;
 
 pub struct Postiz {
     transport: Transport,

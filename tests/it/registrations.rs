@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use stand_in::{Fault, Metadata, RegisteredApp, StandIn};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::support::{Browser, CLIENT_SECRET, Login, Page, Poll, Replica, Stage, free_port, in_time};
@@ -167,27 +168,67 @@ async fn a_forgotten_client_is_registered_anew() {
     assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
 }
 
+/// One code is enough to ask Postiz again and again, while Postiz is slow.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_leaves_registrations_to_other_networks() {
+    const SHARE: usize = 16;
+    let stage = Stage::registering(1, &[("RATE_LIMIT_CODES", "0")]).await;
+    let login = stage.cli().open_at("198.51.100.1").await;
+    let release = Arc::new(Notify::new());
+    stage.postiz.next_registrations((0..SHARE).map(|_| Fault::Hold(Arc::clone(&release))));
+    let mut flood: JoinSet<u16> = (0..40)
+        .map(|_| {
+            let login = login.clone();
+            async move { Browser::at("198.51.100.1").confirm(&login).await.status }
+        })
+        .collect();
+    for _ in SHARE..40 {
+        assert_eq!(flood.join_next().await.unwrap().unwrap(), 503);
+    }
+    assert_eq!(stage.postiz.registrations_begun(), SHARE);
+    let consent = Browser::at("203.0.113.7").confirm(&stage.cli().open_at("203.0.113.7").await).await;
+    assert_eq!(consent.status, 200, "{}", consent.text);
+    release.notify_waiters();
+    assert!(flood.join_all().await.iter().all(|status| *status == 200));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_confirms_again_and_again_stops_asking_postiz() {
+    let stage = Stage::registering(1, &[("RATE_LIMIT_CODES", "2")]).await;
+    let (login, browser) = (stage.cli().open_at("198.51.100.1").await, Browser::at("198.51.100.1"));
+    for _ in 0..4 {
+        assert_eq!(browser.confirm(&login).await.status, 200);
+    }
+    let page = browser.confirm(&login).await;
+    assert_eq!(page.status, 429, "{}", page.text);
+    assert!(page.headers.contains_key("retry-after"));
+    let neighbour = Browser::at("203.0.113.7");
+    let consent = neighbour.confirm(&stage.cli().open_at("203.0.113.7").await).await;
+    assert_eq!(consent.status, 200, "{}", consent.text);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn registrations_that_stall_are_bounded_and_slow_nothing_else_down() {
     const UNDER_WAY: usize = 32;
     let stage = Stage::registering(1, &[("RATE_LIMIT_CODES", "0")]).await;
     let cli = stage.cli();
-    let logins = join_all((0..=UNDER_WAY).map(|_| cli.open())).await;
+    let addresses: Vec<_> = (0..=UNDER_WAY).map(|network| format!("198.51.{network}.1")).collect();
+    let logins = join_all(addresses.iter().map(|address| cli.open_at(address))).await;
     let release = Arc::new(Notify::new());
     stage.postiz.next_registrations((0..UNDER_WAY).map(|_| Fault::Hold(Arc::clone(&release))));
     let stalled: Vec<_> = logins[..UNDER_WAY]
         .iter()
-        .map(|login| {
-            tokio::spawn({
-                let login = login.clone();
-                async move { Browser::new().confirm(&login).await.status }
-            })
+        .zip(&addresses)
+        .map(|(login, address)| {
+            let (login, browser) = (login.clone(), Browser::at(address));
+            tokio::spawn(async move { browser.confirm(&login).await.status })
         })
         .collect();
     in_time("the registrations", stage.postiz.registration_begun(UNDER_WAY)).await;
 
     let begun = Instant::now();
-    let page = Browser::new().confirm(&logins[UNDER_WAY]).await;
+    let browser = Browser::at(&addresses[UNDER_WAY]);
+    let page = browser.confirm(&logins[UNDER_WAY]).await;
     assert!(page.status == 503 && page.says("busy"), "{}", page.text);
     assert_eq!(logins[0].poll_form().await, Poll::error("authorization_pending"));
     assert_eq!(stage.replicas[0].health().await, 200);
@@ -198,7 +239,7 @@ async fn registrations_that_stall_are_bounded_and_slow_nothing_else_down() {
     for answer in stalled {
         assert_eq!(answer.await.unwrap(), 502, "given up in time");
     }
-    let consent = Browser::new().confirm(&logins[UNDER_WAY]).await;
+    let consent = browser.confirm(&logins[UNDER_WAY]).await;
     assert_eq!(consent.status, 200, "{}", consent.text);
 }
 
