@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tracing::{info, warn};
 
 use crate::db::DatabaseError;
@@ -18,15 +18,16 @@ use crate::secret::Digest;
 use crate::store::{Abandonment, LeaseHolder};
 
 impl DeviceFlow {
-    /// Ends the grant, and makes the code worthless in the background.
+    /// Ends the grant, and makes the code worthless in the background. Has to run to its end even if the tab is closed: a
+    /// repetition finds that the code was brought already.
     pub(super) async fn abandon(
         &self,
         state: State,
         code: SecretString,
-        digest: &Digest,
         client: Option<IpAddr>,
     ) -> Result<Abandonment, DatabaseError> {
-        let abandonment = self.fairly(client, self.store.abandon(&state, digest, &LeaseHolder::random())).await?;
+        let digest = Digest::of(code.expose_secret().as_bytes());
+        let abandonment = self.fairly(client, self.store.abandon(&state, &digest, &LeaseHolder::random())).await?;
         if let Abandonment::Ended(grant) = abandonment {
             drop(self.decided(grant, Decision::Denied, Origin::WrongBrowser));
         }

@@ -230,8 +230,9 @@ impl DeviceFlow {
     }
 
     async fn abandoned(&self, state: State, code: SecretString, client: Option<IpAddr>) -> CallbackOutcome {
-        let digest = Digest::of(code.expose_secret().as_bytes());
-        match self.abandon(state, code, &digest, client).await {
+        let flow = self.clone();
+        let abandoning = self.finish(async move { flow.abandon(state, code, client).await });
+        match abandoning.await.unwrap_or(Err(DatabaseError::Unavailable)) {
             Ok(Abandonment::Ended(grant) | Abandonment::AlreadyOver(grant) | Abandonment::Repeated(grant)) => {
                 CallbackOutcome::Abandoned(grant)
             }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use url::Url;
 
-use crate::support::{Browser, Login, Page, Poll, Stage, eventually, held_on};
+use crate::support::{Browser, Login, Page, Poll, Stage, connect, eventually, held_on};
 
 /// The same address in eight tabs at once.
 async fn in_eight_tabs(browser: &Browser, url: &str) -> Vec<Page> {
@@ -317,6 +317,25 @@ async fn closing_the_tab_in_mid_exchange_loses_nothing() {
     tab.abort();
     release.notify_one();
     assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+}
+
+/// Otherwise the code would stay good: a reload finds that it was brought already.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_tab_of_another_browser_uses_its_code_up_all_the_same() {
+    let stage = Stage::new().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    let callback = browser.approve_only(&consent).await;
+    let lock = connect(&stage.database.url()).await;
+    lock.batch_execute("BEGIN; SELECT 1 FROM device_requests FOR UPDATE").await.unwrap();
+    let tab = tokio::spawn(async move { Browser::new().visit_only(&callback).await });
+    let blocked = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    eventually("the statement", async || stage.database.count(blocked).await == 1).await;
+    tab.abort();
+    // It arrives after the end of the other connection has been noticed.
+    stage.cli().open().await;
+    lock.batch_execute("COMMIT").await.unwrap();
+    stage.exchange_begun(1).await;
+    assert_eq!(login.decided().await, Poll::error("access_denied"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
