@@ -45,6 +45,7 @@ use crate::grant::{Decision, GrantId};
 use crate::limits::Limits;
 use crate::metrics::{GrantEvent, GrantMetrics, Limit, LimitMetrics};
 use crate::postiz::{MAX_REGISTRATIONS, Postiz};
+use crate::secret::Secret;
 use crate::store::Store;
 
 pub use budget::Usage;
@@ -157,6 +158,11 @@ impl DeviceFlow {
             self.limited(Limit::Statements);
         }
         answer
+    }
+
+    /// The key by which `check` recognises this server, read within the client's share: any client can cause it.
+    pub async fn self_check_key(&self, client: Option<IpAddr>) -> Option<Secret> {
+        self.fairly(client, self.store.database().self_check_key()).await.ok()?
     }
 
     fn limited(&self, limit: Limit) {

@@ -6,28 +6,30 @@
 //!
 //! Path and header are part of the protocol between versions: do not rename them.
 
-use actix_web::http::header::CACHE_CONTROL;
+use std::net::IpAddr;
+
+use actix_web::http::header::{CACHE_CONTROL, HeaderName};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 
 use crate::http::Deps;
+use crate::http::client_ip::CLIENT_IP_HEADERS;
 use crate::http::errors::ClientError;
 use crate::http::self_check_key::{Challenge, ObservedRequest, SelfCheckKey};
 
 pub const PATH: &str = "/health/mirror";
 pub const HEADER: &str = "X-Postiz-Auth-Check";
-/// Headers in which proxies name the client.
-const FORWARDED: [&str; 6] =
-    ["x-forwarded-for", "x-real-ip", "cf-connecting-ip", "fly-client-ip", "forwarded", "x-forwarded-proto"];
+/// Further headers in which proxies name the client or its connection.
+const FORWARDED: [HeaderName; 2] = [HeaderName::from_static("forwarded"), HeaderName::from_static("x-forwarded-proto")];
 
 pub async fn self_check(request: HttpRequest, deps: Data<Deps>) -> HttpResponse {
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let Some((key, challenge)) = recognise(&deps, header(HEADER)).await else {
+    let Some((key, challenge)) = recognise(&deps, header(HEADER), deps.client_ip.of(&request)).await else {
         return ClientError::NotFound.error_response();
     };
-    let forwarded = FORWARDED.into_iter().filter_map(|name| {
-        let lines: Vec<_> = request.headers().get_all(name).filter_map(|line| line.to_str().ok()).collect();
-        (!lines.is_empty()).then(|| (name.to_owned(), lines.join(", ")))
+    let forwarded = CLIENT_IP_HEADERS.into_iter().chain(FORWARDED).filter_map(|name| {
+        let lines: Vec<_> = request.headers().get_all(&name).filter_map(|line| line.to_str().ok()).collect();
+        (!lines.is_empty()).then(|| (name.to_string(), lines.join(", ")))
     });
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ObservedRequest {
         proof: key.proof(&challenge),
@@ -37,9 +39,9 @@ pub async fn self_check(request: HttpRequest, deps: Data<Deps>) -> HttpResponse 
     })
 }
 
-async fn recognise(deps: &Deps, header: Option<&str>) -> Option<(SelfCheckKey, Challenge)> {
+async fn recognise(deps: &Deps, header: Option<&str>, client: Option<IpAddr>) -> Option<(SelfCheckKey, Challenge)> {
     let header = header?;
-    let key = SelfCheckKey::new(deps.flow.store().database().self_check_key().await.ok()??);
+    let key = SelfCheckKey::new(deps.flow.self_check_key(client).await?);
     let challenge = key.read(header)?;
     Some((key, challenge))
 }

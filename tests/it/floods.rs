@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::metrics::scrape;
-use crate::support::{Login, Poll, Stage, eventually, get, in_time};
+use crate::support::{Login, Poll, Stage, connect, eventually, get, in_time};
 
 const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_PORT", "0")];
 
@@ -188,4 +188,31 @@ async fn a_poll_with_a_large_head_is_refused() {
     assert!(head.starts_with("HTTP/1.1 431 ") && head.contains("no-store"), "{answer}");
     assert_eq!(serde_json::from_str::<Value>(body).unwrap()["error"], "invalid_request");
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "the login goes on");
+}
+
+/// Its answer takes a statement, also for a question that nobody should ask.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_self_checks_of_one_network_delays_no_other_network() {
+    let stage = Stage::with(1, &[("DATABASE_POOL_SIZE", "8"), ("METRICS_PORT", "0")]).await;
+    let lock = connect(&stage.database.url()).await;
+    lock.batch_execute("BEGIN; LOCK TABLE server_keys").await.unwrap();
+    let url = format!("{}/health/mirror", stage.replicas[0].url());
+    let http = crate::support::http().build().unwrap();
+    let mut flood: JoinSet<u16> = (0..50)
+        .map(|host| {
+            let request = http.get(&url).header("X-Postiz-Auth-Check", "made up");
+            let request = request.header("X-Forwarded-For", format!("198.51.100.{host}"));
+            async move { request.send().await.unwrap().status().as_u16() }
+        })
+        .collect();
+    let blocked = "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    eventually("the flood", async || stage.database.count(blocked).await >= 4).await;
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
+    lock.batch_execute("COMMIT").await.unwrap();
+    while let Some(status) = flood.join_next().await {
+        assert_eq!(status.unwrap(), 404);
+    }
+    assert!(scrape(&stage.replicas[0]).await["postiz_auth_limits_met_total{limit=\"network_statements\"}"] > 0.0);
 }
