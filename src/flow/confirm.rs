@@ -29,11 +29,9 @@ pub enum Entry {
     Typed,
 }
 
-/// What an entered code turned out to be.
+/// Why a verb did nothing for an entered code.
 #[derive(Debug)]
-pub enum CodeOutcome<T> {
-    /// An undecided grant's, for which the verb did what it was asked for.
-    Found(T),
+pub enum CodeRefused {
     Denied(GrantId),
     /// Its grant is approved or delivered.
     Used(GrantId),
@@ -85,38 +83,30 @@ pub struct ToPostiz {
 
 impl DeviceFlow {
     /// Shows a login; changes nothing of it.
-    pub async fn view(&self, code: UserCode, viewer: &Viewer, entry: Entry) -> CodeOutcome<Confirmation> {
-        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
-        let entered = self.fairly(viewer.address, view).await;
-        self.outcome(entered, |view| confirmation(code, &view, viewer, entry, self.postiz.registers()))
+    pub async fn view(&self, code: UserCode, viewer: &Viewer, entry: Entry) -> Result<Confirmation, CodeRefused> {
+        let view = self.viewed(code, viewer).await?;
+        Ok(confirmation(code, &view, viewer, entry, self.postiz.registers()))
     }
 
     /// Begins the authorization in this browser. May be repeated; the last browser counts.
-    pub async fn confirm(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<ToPostiz> {
+    pub async fn confirm(&self, code: UserCode, viewer: &Viewer) -> Result<ToPostiz, CodeRefused> {
         let Some(endpoints) = self.postiz.endpoints() else {
-            return CodeOutcome::PostizUnavailable(None, Reason::Unreachable);
+            return Err(CodeRefused::PostizUnavailable(None, Reason::Unreachable));
         };
-        let (client, seen) = match self.own_client(code, viewer, &endpoints).await {
-            Ok(clients) => clients,
-            Err(outcome) => return outcome,
-        };
+        let (client, seen) = self.own_client(code, viewer, &endpoints).await?;
         let browser = viewer.browser.clone().unwrap_or_else(BrowserKey::random);
         let statement = self.store.begin(code, viewer.address, &browser, client.as_ref(), seen.as_ref());
-        let entered = self.fairly(viewer.address, statement).await;
-        let begun = match self.outcome(entered, |begun| begun).found() {
-            Ok(begun) => begun,
-            Err(outcome) => return outcome,
-        };
+        let begun = self.found(self.fairly(viewer.address, statement).await?)?;
         // With an app, the column counts for nothing: the browser is never sent to a client that the database names.
         let client = begun.postiz_client.as_ref().filter(|_| self.postiz.registers());
         let state = browser.state(code);
         let Some(url) = self.postiz.authorization_url(&endpoints, client, &browser, &state) else {
             // A callback has found the client forgotten in this moment.
-            return CodeOutcome::PostizUnavailable(Some(begun.grant), Reason::ClientForgotten);
+            return Err(CodeRefused::PostizUnavailable(Some(begun.grant), Reason::ClientForgotten));
         };
         self.metrics.count(GrantEvent::Confirmed);
         info!(grant = begun.grant.reference(), "grant begun: the browser is sent to Postiz");
-        CodeOutcome::Found(ToPostiz { url, browser })
+        Ok(ToPostiz { url, browser })
     }
 
     /// The client at Postiz for this grant, and the one that its row had. Registered at the first confirmation, and again if
@@ -126,22 +116,20 @@ impl DeviceFlow {
         code: UserCode,
         viewer: &Viewer,
         endpoints: &Endpoints,
-    ) -> Result<(Option<PostizClientId>, Option<PostizClientId>), CodeOutcome<ToPostiz>> {
+    ) -> Result<(Option<PostizClientId>, Option<PostizClientId>), CodeRefused> {
         if !self.postiz.registers() {
             return Ok((None, None));
         }
         // A wrong code registers nothing.
-        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
-        let entered = self.fairly(viewer.address, view).await;
-        let view = self.outcome(entered, |view| view).found()?;
+        let view = self.viewed(code, viewer).await?;
         // One code could be confirmed again and again. Each time costs Postiz a request.
         if let Err(limited) = self.limits.confirmation(viewer.address) {
             self.limited(Limit::Registrations);
-            return Err(CodeOutcome::RateLimited { retry_after: limited.retry_after });
+            return Err(CodeRefused::RateLimited { retry_after: limited.retry_after });
         }
         let Some(_place) = self.registrations.enter(viewer.address).await else {
             self.limited(Limit::Registrations);
-            return Err(CodeOutcome::Busy(view.id));
+            return Err(CodeRefused::Busy(view.id));
         };
         if let Some(client) = &view.postiz_client
             && self.postiz.still_knows(client).await
@@ -156,79 +144,59 @@ impl DeviceFlow {
             }
             Err(RegistrationError::Busy) => {
                 self.limited(Limit::Registrations);
-                Err(CodeOutcome::Busy(view.id))
+                Err(CodeRefused::Busy(view.id))
             }
             Err(RegistrationError::Failed(reason)) => {
                 warn!(grant, %reason, "no client could be registered at Postiz");
-                Err(CodeOutcome::PostizUnavailable(Some(view.id), reason))
+                Err(CodeRefused::PostizUnavailable(Some(view.id), reason))
             }
         }
     }
 
     /// Repeats [`Self::confirm`] for the browser that confirmed the code, by a link. Of another browser's codes it tells nothing.
-    pub async fn resume(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<ToPostiz> {
-        let Some(browser) = &viewer.browser else { return CodeOutcome::Unknown };
-        match self.fairly(viewer.address, self.store.began(&browser.state(code))).await {
-            Ok(Some(grant)) => {
-                warn!(
-                    grant = grant.reference(),
-                    "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
-                );
-                self.confirm(code, viewer).await
-            }
-            Ok(None) => CodeOutcome::Unknown,
-            Err(error) => error.into(),
-        }
+    pub async fn resume(&self, code: UserCode, viewer: &Viewer) -> Result<ToPostiz, CodeRefused> {
+        let browser = viewer.browser.as_ref().ok_or(CodeRefused::Unknown)?;
+        let began = self.fairly(viewer.address, self.store.began(&browser.state(code))).await?;
+        warn!(
+            grant = began.ok_or(CodeRefused::Unknown)?.reference(),
+            "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
+        );
+        self.confirm(code, viewer).await
     }
 
     /// Ends the grant because the person declined.
-    pub async fn deny(&self, code: UserCode, viewer: &Viewer) -> CodeOutcome<GrantId> {
-        let entered = self.fairly(viewer.address, self.store.deny(code, viewer.address)).await;
-        self.outcome(entered, |grant| {
-            drop(self.decided(grant, Decision::Denied, Origin::OurPage));
-            grant
-        })
+    pub async fn deny(&self, code: UserCode, viewer: &Viewer) -> Result<GrantId, CodeRefused> {
+        let grant = self.found(self.fairly(viewer.address, self.store.deny(code, viewer.address)).await?)?;
+        drop(self.decided(grant, Decision::Denied, Origin::OurPage));
+        Ok(grant)
     }
 
-    fn outcome<T, U>(&self, entered: Result<Entered<T>, DatabaseError>, found: impl FnOnce(T) -> U) -> CodeOutcome<U> {
-        match entered {
-            Ok(Entered::Found(grant)) => CodeOutcome::Found(found(grant)),
-            Ok(Entered::Denied(grant)) => CodeOutcome::Denied(grant),
-            Ok(Entered::Used(grant)) => CodeOutcome::Used(grant),
-            Ok(Entered::Expired(grant)) => CodeOutcome::Expired(grant),
-            Ok(Entered::Unknown) => CodeOutcome::Unknown,
-            Ok(Entered::RateLimited { retry_after }) => {
+    async fn viewed(&self, code: UserCode, viewer: &Viewer) -> Result<GrantView, CodeRefused> {
+        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
+        self.found(self.fairly(viewer.address, view).await?)
+    }
+
+    fn found<T>(&self, entered: Entered<T>) -> Result<T, CodeRefused> {
+        Err(match entered {
+            Entered::Found(found) => return Ok(found),
+            Entered::Denied(grant) => CodeRefused::Denied(grant),
+            Entered::Used(grant) => CodeRefused::Used(grant),
+            Entered::Expired(grant) => CodeRefused::Expired(grant),
+            Entered::Unknown => CodeRefused::Unknown,
+            Entered::RateLimited { retry_after } => {
                 self.limited(Limit::Guesses);
-                CodeOutcome::RateLimited { retry_after }
+                CodeRefused::RateLimited { retry_after }
             }
-            Err(error) => error.into(),
-        }
+        })
     }
 }
 
-impl<T> From<DatabaseError> for CodeOutcome<T> {
+impl From<DatabaseError> for CodeRefused {
     fn from(error: DatabaseError) -> Self {
         match error {
             DatabaseError::Overloaded => Self::Overloaded,
             DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
         }
-    }
-}
-
-impl<T> CodeOutcome<T> {
-    fn found<U>(self) -> Result<T, CodeOutcome<U>> {
-        Err(match self {
-            Self::Found(found) => return Ok(found),
-            Self::Denied(grant) => CodeOutcome::Denied(grant),
-            Self::Used(grant) => CodeOutcome::Used(grant),
-            Self::Expired(grant) => CodeOutcome::Expired(grant),
-            Self::Unknown => CodeOutcome::Unknown,
-            Self::RateLimited { retry_after } => CodeOutcome::RateLimited { retry_after },
-            Self::Overloaded => CodeOutcome::Overloaded,
-            Self::Unavailable => CodeOutcome::Unavailable,
-            Self::PostizUnavailable(grant, reason) => CodeOutcome::PostizUnavailable(grant, reason),
-            Self::Busy(grant) => CodeOutcome::Busy(grant),
-        })
     }
 }
 

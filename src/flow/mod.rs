@@ -1,7 +1,7 @@
 //! The device flow: one verb for each thing that can happen to a grant.
 //!
 //! A verb takes parsed values, makes every decision that its request needs, and answers with one enum that carries its
-//! data. HTTP parses, calls one verb and renders the answer.
+//! data, or with a result of it and one enum of refusals. HTTP parses, calls one verb and renders the answer.
 //!
 //! | verb | caller |
 //! |---|---|
@@ -50,7 +50,7 @@ use crate::store::Store;
 
 pub use budget::Usage;
 pub use callback::{AuthorizationResponse, CallbackOutcome};
-pub use confirm::{CodeOutcome, Confirmation, Entry, ToPostiz, Viewer};
+pub use confirm::{CodeRefused, Confirmation, Entry, ToPostiz, Viewer};
 pub use open::{OpenOutcome, Opened};
 pub use poll::{PollOptions, PollOutcome};
 pub use revoke::RevokeOutcome;

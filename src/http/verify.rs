@@ -5,7 +5,7 @@
 use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 
-use crate::flow::{CodeOutcome, Confirmation, ToPostiz};
+use crate::flow::{CodeRefused, Confirmation, ToPostiz};
 use crate::http::browser_cookie;
 use crate::http::entered_code::{Action, CodeForm, EnteredCode, LinkedCode};
 use crate::http::pages::{CodeProblem, Page, Retry};
@@ -27,17 +27,18 @@ pub async fn page(visitor: Visitor, code: LinkedCode) -> HttpResponse {
 /// Shows the login of a typed code, or carries out the person's choice.
 pub async fn decide(visitor: Visitor, form: CodeForm) -> HttpResponse {
     let (retry, code) = (form.retry(), form.code);
-    let (flow, viewer) = (visitor.flow().clone(), visitor.viewer().clone());
     match form.action {
-        Action::View => answer(visitor, &code, flow.view(code.user_code, &viewer, code.entry).await, retry, confirm),
+        Action::View => {
+            let outcome = visitor.flow().view(code.user_code, visitor.viewer(), code.entry).await;
+            answer(visitor, &code, outcome, retry, confirm)
+        }
         Action::Continue => {
-            answer(visitor, &code, flow.confirm(code.user_code, &viewer).await, retry, |visitor, to| {
-                to_postiz(&visitor, to)
-            })
+            let outcome = visitor.flow().confirm(code.user_code, visitor.viewer()).await;
+            answer(visitor, &code, outcome, retry, |visitor, to| to_postiz(&visitor, to))
         }
         Action::Deny => {
-            let denied = |visitor: Visitor, grant| visitor.about(grant).show(&Page::Denied);
-            answer(visitor, &code, flow.deny(code.user_code, &viewer).await, retry, denied)
+            let outcome = visitor.flow().deny(code.user_code, visitor.viewer()).await;
+            answer(visitor, &code, outcome, retry, |visitor, grant| visitor.about(grant).show(&Page::Denied))
         }
     }
 }
@@ -54,24 +55,26 @@ pub async fn resume(visitor: Visitor, code: LinkedCode) -> HttpResponse {
 fn answer<T>(
     visitor: Visitor,
     code: &EnteredCode,
-    outcome: CodeOutcome<T>,
+    outcome: Result<T, CodeRefused>,
     retry: Retry,
     found: impl FnOnce(Visitor, T) -> HttpResponse,
 ) -> HttpResponse {
     let problem = |problem, typed: &str| Page::EnterCode { problem: Some(problem), typed: typed.to_owned() };
     match outcome {
-        CodeOutcome::Found(it) => found(visitor, it),
-        CodeOutcome::Denied(grant) => visitor.about(grant).show(&Page::Denied),
-        CodeOutcome::Used(grant) => visitor.about(grant).show(&problem(CodeProblem::Used, "")),
-        CodeOutcome::Expired(grant) => visitor.about(grant).show(&problem(CodeProblem::Expired, "")),
-        CodeOutcome::Unknown => visitor.show(&problem(CodeProblem::Unknown, &code.typed)),
-        CodeOutcome::RateLimited { retry_after } => {
+        Ok(it) => found(visitor, it),
+        Err(CodeRefused::Denied(grant)) => visitor.about(grant).show(&Page::Denied),
+        Err(CodeRefused::Used(grant)) => visitor.about(grant).show(&problem(CodeProblem::Used, "")),
+        Err(CodeRefused::Expired(grant)) => visitor.about(grant).show(&problem(CodeProblem::Expired, "")),
+        Err(CodeRefused::Unknown) => visitor.show(&problem(CodeProblem::Unknown, &code.typed)),
+        Err(CodeRefused::RateLimited { retry_after }) => {
             visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(retry_after).max(1) })
         }
-        CodeOutcome::Overloaded => visitor.overloaded(retry),
-        CodeOutcome::Unavailable => visitor.show(&Page::OneMoment { retry }),
-        CodeOutcome::PostizUnavailable(grant, reason) => visitor.about(grant).show(&Page::TryAgain { reason, retry }),
-        CodeOutcome::Busy(grant) => {
+        Err(CodeRefused::Overloaded) => visitor.overloaded(retry),
+        Err(CodeRefused::Unavailable) => visitor.show(&Page::OneMoment { retry }),
+        Err(CodeRefused::PostizUnavailable(grant, reason)) => {
+            visitor.about(grant).show(&Page::TryAgain { reason, retry })
+        }
+        Err(CodeRefused::Busy(grant)) => {
             visitor.about(grant).show(&Page::Overloaded { retry, retry_after_seconds: BUSY_RETRY_SECONDS })
         }
     }
