@@ -13,7 +13,7 @@ use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 
-use crate::grant::{network, surroundings};
+use crate::grant::{network, or_unspecified, surroundings};
 use refusals::Refusals;
 
 /// Polls with a device code that was never issued, or is long gone. A terminal that meets one stops.
@@ -96,11 +96,6 @@ impl Limits {
         }
         self.refusals.prune();
     }
-}
-
-/// Clients without an address count as one.
-fn or_unspecified(client: Option<IpAddr>) -> IpAddr {
-    client.unwrap_or(IpAddr::from([0; 4]))
 }
 
 impl PerMinute {

@@ -8,6 +8,7 @@ use std::fmt;
 use data_encoding::BASE64URL_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::zeroize::Zeroize;
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 /// Bytes in a [`Secret`] and in its [`Digest`].
@@ -91,6 +92,10 @@ impl Digest {
     /// The digest of a secret of any length, such as an authorization code.
     pub fn of(secret: &[u8]) -> Self {
         Self(Sha256::digest(secret).into())
+    }
+
+    pub fn of_text(secret: &SecretString) -> Self {
+        Self::of(secret.expose_secret().as_bytes())
     }
 
     pub fn from_bytes(bytes: [u8; LENGTH]) -> Self {

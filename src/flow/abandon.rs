@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tracing::{info, warn};
 
 use crate::db::DatabaseError;
@@ -26,7 +26,7 @@ impl DeviceFlow {
         code: SecretString,
         client: Option<IpAddr>,
     ) -> Result<Abandonment, DatabaseError> {
-        let digest = Digest::of(code.expose_secret().as_bytes());
+        let digest = Digest::of_text(&code);
         let abandonment = self.fairly(client, self.store.abandon(&state, &digest, &LeaseHolder::random())).await?;
         if let Abandonment::Ended(grant) = abandonment {
             drop(self.decided(grant, Decision::Denied, Origin::WrongBrowser));

@@ -1,11 +1,11 @@
 //! How many polls are held, and the memory that they take: for the replica, and for each network.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::grant::network;
+use crate::grant::{network, or_unspecified};
 use crate::metrics::Limit;
 
 /// Held polls of a replica.
@@ -50,7 +50,8 @@ impl Budget {
 
     /// Takes a place, or returns the limit that leaves none. `request_bytes` is the size of the poll's request.
     pub(super) fn take(&mut self, client: Option<IpAddr>, request_bytes: usize) -> Result<Place, Limit> {
-        let place = Place { network: key(client), bytes: HELD_POLL_BYTES + KEPT_COPIES * request_bytes };
+        let place =
+            Place { network: network(or_unspecified(client)), bytes: HELD_POLL_BYTES + KEPT_COPIES * request_bytes };
         if !self.used.has_room(place.bytes, self.most) {
             return Err(Limit::HeldPolls);
         }
@@ -76,7 +77,7 @@ impl Budget {
 
     /// Whether this client's next polls will probably be held: three quarters of its limits are not used.
     pub(super) fn has_room(&self, client: Option<IpAddr>) -> bool {
-        let own = self.networks.get(&key(client)).copied().unwrap_or_default();
+        let own = self.networks.get(&network(or_unspecified(client))).copied().unwrap_or_default();
         self.used.is_below_three_quarters(self.most) && own.is_below_three_quarters(self.most.share())
     }
 
@@ -108,11 +109,6 @@ impl Usage {
         self.polls -= 1;
         self.bytes -= bytes;
     }
-}
-
-/// Clients without an address count as one.
-fn key(client: Option<IpAddr>) -> IpNet {
-    network(client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::error;
 
@@ -171,7 +171,7 @@ impl DeviceFlow {
         code: &SecretString,
         client: Option<IpAddr>,
     ) -> Result<Claim, DatabaseError> {
-        let (digest, holder) = (Digest::of(code.expose_secret().as_bytes()), LeaseHolder::random());
+        let (digest, holder) = (Digest::of_text(code), LeaseHolder::random());
         let deadline = Instant::now() + CLAIM_WAIT;
         loop {
             match self.fairly(client, self.store.claim(state, browser, &digest, &holder)).await? {

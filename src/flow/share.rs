@@ -3,13 +3,13 @@
 //! Of the registrations at Postiz, and of the database connections for statements that one request causes alone. Look-ups and openings are grouped, so a flood of them costs few statements.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::grant::surroundings;
+use crate::grant::{or_unspecified, surroundings};
 
 /// Networks are spread over this number of shares by a hash that no client knows. The memory is fixed, and two networks meet in
 /// one share by chance only.
@@ -38,7 +38,7 @@ impl Shares {
 
     #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash will do")]
     fn of(&self, client: Option<IpAddr>) -> &Semaphore {
-        let network = surroundings(client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        let network = surroundings(or_unspecified(client));
         &self.shares[self.hasher.hash_one(network) as usize % SHARES]
     }
 }

@@ -17,7 +17,7 @@ pub mod status;
 pub use browser::{BrowserKey, State};
 pub use client_id::ClientId;
 pub use codes::{DeviceCode, GrantId, UserCode};
-pub use network::{Proximity, network, networks, surroundings};
+pub use network::{GROWTH, Proximity, network, networks, or_unspecified, surroundings};
 pub use postiz_client::PostizClientId;
 pub use row_key::{FixedColumns, RowKey};
 pub use sealing::{Credentials, SealedToken, SealingKey};

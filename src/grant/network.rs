@@ -9,8 +9,16 @@ use ipnet::IpNet;
 const IPV4_PREFIXES: &[u8] = &[32, 24];
 const IPV6_PREFIXES: &[u8] = &[64, 56, 48];
 
+/// The limit of each of a client's [`networks`], as a multiple of the client's own.
+pub const GROWTH: [u32; 3] = [1, 4, 16];
+
+/// Clients without an address count as one.
+pub fn or_unspecified(client: Option<IpAddr>) -> IpAddr {
+    client.unwrap_or(IpAddr::from([0; 4]))
+}
+
 /// The networks around an address, the client's own first.
-pub fn networks(address: IpAddr) -> impl ExactSizeIterator<Item = IpNet> {
+pub fn networks(address: IpAddr) -> impl Iterator<Item = IpNet> {
     let address = address.to_canonical();
     let prefixes = if address.is_ipv6() { IPV6_PREFIXES } else { IPV4_PREFIXES };
     prefixes.iter().map(move |length| IpNet::new(address, *length).unwrap_or_else(|_| address.into()).trunc())

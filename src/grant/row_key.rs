@@ -1,6 +1,6 @@
 //! Detects that somebody with write access to the database changed a grant's row.
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 
 use crate::grant::{GrantId, SealingKey, UserCode};
 use crate::secret::{Digest, LENGTH, Secret};
@@ -21,7 +21,7 @@ pub struct FixedColumns<'a> {
 
 impl RowKey {
     pub fn of(client_secret: &SecretString) -> Self {
-        let digest = Digest::of(client_secret.expose_secret().as_bytes());
+        let digest = Digest::of_text(client_secret);
         Self(Secret::from_bytes(*digest.as_bytes()).derive("row key", b""))
     }
 

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::flow::{AuthorizationResponse, CallbackOutcome};
 use crate::grant::GrantId;
 use crate::http::done::Done;
+use crate::http::fetch_metadata::Arrival;
 use crate::http::pages::{Page, Retry};
 use crate::http::visitor::Visitor;
 use crate::limits::whole_seconds;
@@ -21,7 +22,8 @@ enum Answer {
 
 /// Exchanges the code, exactly once, and tells the person what became of it.
 pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
-    if !is_navigation(&request) {
+    // Another site's image or prefetch could otherwise use up its visitor's budget of refused codes.
+    if Arrival::of(&request, visitor.server_url()) == Arrival::NotFollowed {
         return visitor.show(&Page::CrossSite);
     }
     let Some(response) = AuthorizationResponse::from_query(request.query_string()) else {
@@ -60,11 +62,4 @@ fn answer(outcome: &CallbackOutcome) -> (Option<GrantId>, Answer) {
         CallbackOutcome::Unavailable => (None, Answer::Page(one_moment)),
         CallbackOutcome::Failed(grant) => (Some(grant), Answer::Page(Page::Internal)),
     }
-}
-
-/// Whether a person is looking at the answer. Another site's image or prefetch could otherwise use up its visitor's budget of
-/// refused codes. Old browsers send none of the headers.
-fn is_navigation(request: &HttpRequest) -> bool {
-    let headers = request.headers();
-    headers.get("sec-fetch-dest").is_none_or(|dest| dest == "document") && !headers.contains_key("sec-purpose")
 }

@@ -15,7 +15,7 @@ use crate::http::params::{Body, client_id, rejection};
 use crate::limits::whole_seconds;
 
 /// Seconds, if the database is unavailable.
-const RETRY_AFTER: u32 = 5;
+const RETRY_AFTER: u64 = 5;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

@@ -46,7 +46,7 @@ pub enum ClientError {
     ServerError(GrantId),
     /// With the seconds until the next attempt.
     #[error("The server can't do this right now. Try again in a moment.")]
-    TemporarilyUnavailable(u32),
+    TemporarilyUnavailable(u64),
     /// This client has opened too many grants; with the seconds until it may again.
     #[error("Too many logins were started from your network. Try again in {0} s.")]
     TooManyLogins(u64),
@@ -105,10 +105,7 @@ impl ResponseError for ClientError {
         let mut response = HttpResponse::build(status);
         response.insert_header((CACHE_CONTROL, "no-store"));
         match self {
-            Self::TemporarilyUnavailable(seconds) => {
-                response.insert_header((RETRY_AFTER, seconds.to_string()));
-            }
-            Self::TooManyLogins(seconds) => {
+            Self::TemporarilyUnavailable(seconds) | Self::TooManyLogins(seconds) => {
                 response.insert_header((RETRY_AFTER, seconds.to_string()));
             }
             Self::TooManyUnknown(seconds) => {

@@ -8,13 +8,11 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tokio::time::Instant;
 
-use crate::grant::{networks, surroundings};
+use crate::grant::{GROWTH, networks, surroundings};
 
 /// Of one client in a window.
 const MAX_REFUSALS: u32 = 10;
 const WINDOW: Duration = Duration::from_mins(10);
-/// For each network around a client, its own first, as a multiple of [`MAX_REFUSALS`].
-const GROWTH: [u32; 3] = [1, 4, 16];
 /// Of all clients in [`WINDOW_OF_ALL`]. Past that, a client whose surroundings have a refusal in their window has to wait.
 /// Other clients don't: an attacker who uses this budget up must not stop every login.
 const MAX_REFUSALS_OF_ALL: u32 = 600;

@@ -4,7 +4,7 @@
 //! §5.1). The statement that looks a code up is the one that counts and refuses it: a rate-limited client learns nothing,
 //! at every replica, also with many requests at once.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use strum::EnumString;
@@ -13,15 +13,15 @@ use tokio_postgres::types::{ToSql, Type};
 use tracing::info;
 
 use crate::db::{DatabaseError, RowExt as _, Seconds, Statement};
-use crate::grant::{BrowserKey, GrantId, INACTIVE_AFTER, PostizClientId, Terminal, UserCode, networks};
+use crate::grant::{
+    BrowserKey, GROWTH, GrantId, INACTIVE_AFTER, PostizClientId, Terminal, UserCode, networks, or_unspecified,
+};
 use crate::store::Store;
 use crate::store::codec::word;
 
 const TIMEOUT: Duration = Duration::from_secs(4);
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);
-/// Wrong codes of each network around a client, as a multiple of the client's own limit.
-const GROWTH: [u32; 3] = [1, 4, 16];
 
 /// The parameters are `$1` the code, `$2` the client's networks, its own first, `$3` the limit of each, `$4` the seconds of
 /// a window, `$5` the viewer's browser, `$6` the seconds after which a terminal is inactive. `$change` is what the code is
@@ -242,16 +242,13 @@ impl Store {
     }
 }
 
-/// The client's networks, its own first, and the limit of each. Clients without an address count as one.
+/// The client's networks, its own first, and the limit of each.
 fn budgets(client: Option<IpAddr>, limit: u32) -> (Vec<String>, Vec<i32>) {
     if limit == 0 {
         return (Vec::new(), Vec::new());
     }
-    let client = client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-    let names: Vec<_> = networks(client).map(|network| network.to_string()).collect();
-    let limits = GROWTH.iter().map(|growth| i32::try_from(limit.saturating_mul(*growth)).unwrap_or(i32::MAX));
-    let limits = limits.take(names.len()).collect();
-    (names, limits)
+    let limit = |growth| i32::try_from(limit.saturating_mul(growth)).unwrap_or(i32::MAX);
+    networks(or_unspecified(client)).zip(GROWTH).map(|(network, growth)| (network.to_string(), limit(growth))).unzip()
 }
 
 fn view(row: &Row) -> Result<GrantView, DatabaseError> {

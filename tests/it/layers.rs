@@ -38,7 +38,6 @@ const SHARED_BY_STEPS: &[&str] = &["store/mod.rs", "store/codec.rs", "store/hand
 /// The calls by which a secret turns into something that can be copied, and the files that make them.
 const REVEALING: &[&str] = &["expose", "expose_secret", "to_base64url"];
 const REVEALED: &[&str] = &[
-    "flow/callback.rs",
     "grant/browser.rs",
     "grant/codes.rs",
     "grant/row_key.rs",
@@ -48,6 +47,7 @@ const REVEALED: &[&str] = &[
     "postiz/exchange.rs",
     "postiz/mod.rs",
     "postiz/trial.rs",
+    "secret.rs",
 ];
 
 /// This crate's own.

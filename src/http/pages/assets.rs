@@ -1,8 +1,9 @@
 //! The stylesheet, the script and the icon. Each name contains a digest of the content, so that browsers can cache it for a year and
 //! never combine a new page with an old style.
 
-use std::{fmt::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// Below the path of `SERVER_URL`.
@@ -31,14 +32,8 @@ static ASSETS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
 impl Asset {
     fn new(file: &'static str, content_type: &'static str, body: &'static [u8]) -> Self {
         let (stem, extension) = file.split_once('.').unwrap_or((file, ""));
-        let mut name = format!("{stem}.");
-        for byte in Sha256::digest(body).iter().take(5) {
-            // Writing to a String cannot fail.
-            let _ = write!(name, "{byte:02x}");
-        }
-        name.push('.');
-        name.push_str(extension);
-        Self { file, name, content_type, body }
+        let digest = HEXLOWER.encode(&Sha256::digest(body)[..5]);
+        Self { file, name: format!("{stem}.{digest}.{extension}"), content_type, body }
     }
 }
 
