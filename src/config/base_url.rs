@@ -1,10 +1,12 @@
 //! The address of a server, to which paths are appended.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use url::{Host, Url};
+
+use crate::config::database_url::{is_private_address, is_private_name};
 
 /// An `http` or `https` URL without credentials, query or fragment. Its path is kept, a slash at its end is not.
 #[derive(Clone, PartialEq, Eq)]
@@ -63,18 +65,14 @@ pub enum Audience {
 
 impl BaseUrl {
     pub fn audience(&self) -> Audience {
-        /// Top-level names for private use: RFC 6762, RFC 8375, and the one that ICANN reserved.
-        const PRIVATE: [&str; 3] = [".local", ".home.arpa", ".internal"];
+        let is_private_ip = |address: IpAddr| {
+            let address = address.to_canonical();
+            address.is_unspecified() || is_private_address(address)
+        };
         let is_private = match self.0.host() {
-            Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.');
-                !name.contains('.') || PRIVATE.iter().any(|ending| name.ends_with(ending))
-            }
-            Some(Host::Ipv4(address)) => is_private_v4(address),
-            Some(Host::Ipv6(address)) => match address.to_ipv4_mapped() {
-                Some(address) => is_private_v4(address),
-                None => address.is_unique_local() || address.is_unicast_link_local() || address.is_unspecified(),
-            },
+            Some(Host::Domain(name)) => is_private_name(name),
+            Some(Host::Ipv4(address)) => is_private_ip(address.into()),
+            Some(Host::Ipv6(address)) => is_private_ip(address.into()),
             None => false,
         };
         match (self.is_loopback(), is_private) {
@@ -83,14 +81,6 @@ impl BaseUrl {
             (false, false) => Audience::Everyone,
         }
     }
-}
-
-fn is_private_v4(address: Ipv4Addr) -> bool {
-    /// Shared by carriers and overlay networks (RFC 6598).
-    const SHARED: [u8; 2] = [100, 64];
-    let [first, second, ..] = address.octets();
-    let is_shared = first == SHARED[0] && second & 0xc0 == SHARED[1];
-    address.is_private() || address.is_link_local() || address.is_unspecified() || is_shared
 }
 
 impl FromStr for BaseUrl {
@@ -166,9 +156,15 @@ mod tests {
 
     #[test]
     fn an_address_that_only_a_network_or_a_machine_knows_is_recognised() {
-        for text in
-            ["http://postiz:5000/api", "http://10.0.0.1", "http://100.100.1.2", "http://[fd00::1]", "http://a.internal"]
-        {
+        for text in [
+            "http://postiz:5000/api",
+            "http://10.0.0.1",
+            "http://100.100.1.2",
+            "http://[fd00::1]",
+            "http://a.internal",
+            "http://a.flycast",
+            "http://nas.lan",
+        ] {
             assert_eq!(base(text).audience(), Audience::Network, "{text}");
         }
         for text in ["http://localhost:4007", "http://127.0.0.1", "http://[::1]"] {

@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio_postgres::config::{ChannelBinding, Config, Host, TargetSessionAttrs};
 
 use self::hosts::Hosts;
+pub(super) use self::network::is_private_name;
 pub use self::network::{is_private, is_private_address};
 use self::query::{Query, refusal};
 pub use self::tls::{RootCert, SslMode, Tls};

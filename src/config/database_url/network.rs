@@ -20,7 +20,8 @@ pub fn is_private(config: &Config) -> bool {
     }
 }
 
-fn is_private_name(name: &str) -> bool {
+/// Whether no public DNS server has this name. An address counts as [`is_private_address`] says.
+pub(in crate::config) fn is_private_name(name: &str) -> bool {
     // An IPv6 address may have a zone: fe80::1%eth0.
     let (bare, _) = name.split_once('%').unwrap_or((name, ""));
     if let Ok(address) = bare.parse() {
