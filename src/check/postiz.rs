@@ -4,8 +4,8 @@ use crate::check::report::Finding;
 use crate::config::{Audience, BaseUrl, Config, PostizApp};
 use crate::grant::PostizClientId;
 use crate::postiz::{
-    DiscoveryError, Endpoints, ExchangeError, FrontEnd, NoAnswer, Postiz, Reason, Registered, RegistrationError,
-    SecretVerdict, Unusable,
+    DiscoveryError, Endpoints, FrontEnd, NoAnswer, Postiz, Reason, Registered, RegistrationError, SecretVerdict,
+    Unusable,
 };
 
 const API: &str = "postiz.api";
@@ -43,7 +43,7 @@ enum ClientAnswers {
     App {
         client_id: String,
         registered: Result<Registered, NoAnswer>,
-        accepts_secret: Result<SecretVerdict, ExchangeError>,
+        accepts_secret: Result<SecretVerdict, Reason>,
     },
     /// `probe` is the registered client; `None` if none was to be registered.
     Own {
@@ -236,7 +236,7 @@ fn callback(config: &Config, id: &str, registered: &Registered) -> Finding {
     )
 }
 
-fn secret(registered: &Registered, accepts_secret: Result<SecretVerdict, ExchangeError>) -> Finding {
+fn secret(registered: &Registered, accepts_secret: Result<SecretVerdict, Reason>) -> Finding {
     if *registered == Registered::NoApp {
         return Finding::skipped(SECRET, "The client ID has to be right first.");
     }

@@ -56,7 +56,7 @@ impl DeviceFlow {
         let work = async move {
             match flow.postiz.spend(&code, &state).await {
                 Ok(()) => info!(grant, "a code from another browser was used up, and its token dropped"),
-                Err(failure) if failure.reason == Reason::CodeRefused => {
+                Err(Reason::CodeRefused) => {
                     info!(grant, "a code from another browser is worthless: Postiz refused it");
                 }
                 Err(failure) => warn!(grant, reason = %failure, "a code from another browser may still be valid"),

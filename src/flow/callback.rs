@@ -198,13 +198,13 @@ impl DeviceFlow {
             Exchanged::Stored(Approval::Denied, ..) => CallbackOutcome::Denied(grant),
             Exchanged::Stored(Approval::Superseded, ..) => CallbackOutcome::LinkExpired(Some(grant)),
             Exchanged::NotStored => CallbackOutcome::InProgress(grant),
-            Exchanged::Failed(failure) if failure.spent && lease.is_last_code => {
+            Exchanged::Failed(failure) if failure.spends_code() && lease.is_last_code => {
                 CallbackOutcome::LinkExpired(Some(grant))
             }
-            Exchanged::Failed(failure) if failure.spent => {
-                CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason: failure.reason }
+            Exchanged::Failed(failure) if failure.spends_code() => {
+                CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason: failure }
             }
-            Exchanged::Failed(failure) => CallbackOutcome::TryAgain(grant, failure.reason),
+            Exchanged::Failed(failure) => CallbackOutcome::TryAgain(grant, failure),
         }
     }
 

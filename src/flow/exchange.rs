@@ -11,7 +11,7 @@ use crate::db::DatabaseError;
 use crate::flow::registry::WokenPolls;
 use crate::flow::{DeviceFlow, Origin};
 use crate::grant::{BrowserKey, Decision, GrantId, SealedToken, State};
-use crate::postiz::{ExchangeError, Reason};
+use crate::postiz::Reason;
 use crate::store::{Approval, Lease};
 
 /// How long the callback tries to store the token before its page says "one moment".
@@ -25,7 +25,7 @@ pub(super) enum Exchanged {
     Stored(Approval, Option<WokenPolls>, Trial),
     /// Postiz granted a token, and storing it is retried in the background.
     NotStored,
-    Failed(ExchangeError),
+    Failed(Reason),
 }
 
 /// Whether Postiz refuses the new token.
@@ -46,14 +46,14 @@ impl DeviceFlow {
         let credentials = match self.postiz.exchange(lease.postiz_client.as_ref(), code, browser, state).await {
             Ok(credentials) => credentials,
             Err(failure) => {
-                self.exchange_failed(lease, &failure, client).await;
+                self.exchange_failed(lease, failure, client).await;
                 return Exchanged::Failed(failure);
             }
         };
         let trial = self.try_token(lease.grant, credentials.access_token.clone());
         let Ok(token) = lease.sealing_key.seal(&lease.grant, &credentials) else {
             error!(grant, "the token can't be sealed: the grant's key is broken");
-            return Exchanged::Failed(ExchangeError { reason: Reason::Unreadable, spent: true });
+            return Exchanged::Failed(Reason::Unreadable);
         };
         drop(credentials);
         match self.store_token(lease, &token, FIRST_STORE_TIMEOUT).await {
@@ -67,21 +67,21 @@ impl DeviceFlow {
         }
     }
 
-    async fn exchange_failed(&self, lease: &Lease, failure: &ExchangeError, client: Option<IpAddr>) {
+    async fn exchange_failed(&self, lease: &Lease, failure: Reason, client: Option<IpAddr>) {
         let grant = lease.grant.reference();
-        if failure.reason == Reason::ClientRefused {
+        if failure == Reason::ClientRefused {
             error!(grant, reason = %failure, "the exchange failed");
         } else {
-            warn!(grant, reason = %failure, spent = failure.spent, "the exchange failed");
+            warn!(grant, reason = %failure, spent = failure.spends_code(), "the exchange failed");
         }
-        if failure.reason == Reason::CodeRefused {
+        if failure == Reason::CodeRefused {
             self.limits.exchange_refused(client);
         }
         // If this fails too, the lease runs out by itself.
-        let _ = if failure.reason == Reason::ClientForgotten {
+        let _ = if failure == Reason::ClientForgotten {
             self.store.release_without_client(lease).await
         } else {
-            self.store.release(lease, failure.spent).await
+            self.store.release(lease, failure.spends_code()).await
         };
     }
 

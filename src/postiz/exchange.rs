@@ -12,8 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{Instrument as _, trace_span};
 
 use crate::grant::{BrowserKey, Credentials, PostizClientId, State};
-use crate::postiz::failure::{ExchangeError, GRANTED, Reason};
-use crate::postiz::transport::TransportError;
+use crate::postiz::failure::{GRANTED, Reason};
 use crate::postiz::{Postiz, PostizClient};
 
 /// All attempts together. The person sees a page soon after.
@@ -29,18 +28,18 @@ impl Postiz {
         code: &SecretString,
         browser: &BrowserKey,
         state: &State,
-    ) -> Result<Credentials, ExchangeError> {
+    ) -> Result<Credentials, Reason> {
         let begun = Instant::now();
         let span = trace_span!("exchange", otel.kind = "client");
         let answer = self.try_exchange(client, code.expose_secret(), browser, state).instrument(span).await;
-        let outcome = answer.as_ref().map_or_else(|failure| failure.reason.into(), |_| GRANTED);
+        let outcome = answer.as_ref().map_or_else(|failure| (*failure).into(), |_| GRANTED);
         self.exchanges.ended(outcome, begun.elapsed());
         answer
     }
 
     /// Uses up a code that somebody else may know, and drops its token. Postiz checks no verifier for apps that were created
     /// by hand. For others the code is worthless without its browser, and this exchange is refused.
-    pub async fn spend(&self, code: &SecretString, state: &State) -> Result<(), ExchangeError> {
+    pub async fn spend(&self, code: &SecretString, state: &State) -> Result<(), Reason> {
         self.try_exchange(None, code.expose_secret(), &BrowserKey::random(), state).await.map(drop)
     }
 
@@ -51,19 +50,19 @@ impl Postiz {
         code: &str,
         browser: &BrowserKey,
         state: &State,
-    ) -> Result<Credentials, ExchangeError> {
+    ) -> Result<Credentials, Reason> {
         // The app was taken out of the configuration while this grant was at Postiz.
-        let client = self.client(registered).ok_or(ExchangeError { reason: Reason::CodeRefused, spent: true })?;
+        let client = self.client(registered).ok_or(Reason::CodeRefused)?;
         let deadline = Instant::now() + TIMEOUT;
         loop {
             let attempt = timeout_at(deadline, self.exchange_once(&client, code, browser, state)).await;
-            match attempt.unwrap_or(Err(ExchangeError { reason: Reason::Slow, spent: false })) {
-                Err(ExchangeError { reason: Reason::Unreachable, .. }) if Instant::now() + RETRY_DELAY < deadline => {
+            match attempt.unwrap_or(Err(Reason::Slow)) {
+                Err(Reason::Unreachable) if Instant::now() + RETRY_DELAY < deadline => {
                     sleep(RETRY_DELAY).await;
                 }
                 // A client that Postiz has forgotten takes its codes along.
-                Err(ExchangeError { reason: Reason::ClientRefused, .. }) if registered.is_some() => {
-                    return Err(ExchangeError { reason: Reason::ClientForgotten, spent: true });
+                Err(Reason::ClientRefused) if registered.is_some() => {
+                    return Err(Reason::ClientForgotten);
                 }
                 outcome => return outcome,
             }
@@ -76,40 +75,25 @@ impl Postiz {
         code: &str,
         browser: &BrowserKey,
         state: &State,
-    ) -> Result<Credentials, ExchangeError> {
+    ) -> Result<Credentials, Reason> {
         let answer = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(browser.code_verifier(state).to_base64url()))
             .request_async(&self.transport)
             .await;
         match answer {
-            Ok(token) => token.into_credentials().ok_or(UNREADABLE),
+            // After a 2xx the code is used up, even if the body is unreadable.
+            Ok(token) => token.into_credentials().ok_or(Reason::Unreadable),
             Err(RequestTokenError::Request(error)) => Err(error.into()),
             Err(RequestTokenError::ServerResponse(error)) => Err(match error.error() {
-                BasicErrorResponseType::InvalidGrant => ExchangeError { reason: Reason::CodeRefused, spent: true },
+                BasicErrorResponseType::InvalidGrant => Reason::CodeRefused,
                 BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
-                    ExchangeError { reason: Reason::ClientRefused, spent: false }
+                    Reason::ClientRefused
                 }
-                _ => ExchangeError { reason: Reason::Failed, spent: false },
+                _ => Reason::Failed,
             }),
             // Only a success is parsed, and its body may hold the token: it is not looked at again.
-            Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Err(UNREADABLE),
-        }
-    }
-}
-
-/// After a 2xx the code is used up, even if the body is unreadable.
-const UNREADABLE: ExchangeError = ExchangeError { reason: Reason::Unreadable, spent: true };
-
-impl From<TransportError> for ExchangeError {
-    fn from(error: TransportError) -> Self {
-        match error {
-            TransportError::NotSent => Self { reason: Reason::Unreachable, spent: false },
-            TransportError::Timeout => Self { reason: Reason::Slow, spent: false },
-            TransportError::Incomplete(status) if status.is_success() => UNREADABLE,
-            TransportError::Broken | TransportError::Incomplete(_) | TransportError::Status(_) => {
-                Self { reason: Reason::Failed, spent: false }
-            }
+            Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => Err(Reason::Unreadable),
         }
     }
 }

@@ -2,14 +2,7 @@
 
 use strum::IntoStaticStr;
 
-/// An exchange that brought no token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct ExchangeError {
-    pub reason: Reason,
-    /// Whether Postiz rejects the code from now on; otherwise it may still be good.
-    pub spent: bool,
-}
+use crate::postiz::transport::TransportError;
 
 /// A registration that brought no client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +43,11 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether Postiz rejects the code from now on; otherwise it may still be good.
+    pub fn spends_code(self) -> bool {
+        matches!(self, Self::CodeRefused | Self::ClientForgotten | Self::Unreadable)
+    }
+
     /// How an exchange can fail.
     pub(super) const OF_EXCHANGES: [Self; 7] = [
         Self::Unreachable,
@@ -71,3 +69,14 @@ pub(super) const GRANTED: &str = "granted";
 pub(super) const REGISTERED: &str = "registered";
 /// The label of a registration that was not tried because too many were under way.
 pub(super) const BUSY: &str = "busy";
+
+impl From<TransportError> for Reason {
+    fn from(error: TransportError) -> Self {
+        match error {
+            TransportError::NotSent => Self::Unreachable,
+            TransportError::Timeout => Self::Slow,
+            TransportError::Incomplete(status) if status.is_success() => Self::Unreadable,
+            TransportError::Broken | TransportError::Incomplete(_) | TransportError::Status(_) => Self::Failed,
+        }
+    }
+}

@@ -11,7 +11,7 @@ use crate::config::BaseUrl;
 use crate::grant::{BrowserKey, UserCode};
 use crate::outbound;
 use crate::postiz::no_answer::NoAnswer;
-use crate::postiz::{Endpoints, ExchangeError, Postiz, Reason};
+use crate::postiz::{Endpoints, Postiz, Reason};
 
 /// The authorization code with which the client secret is tested. Postiz issues no such code, and verifies the secret first.
 pub const MADE_UP_CODE: &str = "made-up-by-postiz-auth-server-check";
@@ -67,18 +67,16 @@ impl Postiz {
     }
 
     /// Tries the client secret, and a made-up one if that may be right as well. Exchanges nothing.
-    pub async fn judge_secret(&self) -> Result<SecretVerdict, ExchangeError> {
+    pub async fn judge_secret(&self) -> Result<SecretVerdict, Reason> {
         let browser = BrowserKey::random();
         let state = browser.state(UserCode::random());
         match self.try_exchange(None, MADE_UP_CODE, &browser, &state).await {
-            Err(ExchangeError { reason: Reason::CodeRefused, .. }) if self.takes_any_secret().await => {
-                Ok(SecretVerdict::Ignored)
-            }
-            Err(ExchangeError { reason: Reason::CodeRefused, .. }) => Ok(SecretVerdict::Right),
-            Err(ExchangeError { reason: Reason::ClientRefused, .. }) => Ok(SecretVerdict::Wrong),
+            Err(Reason::CodeRefused) if self.takes_any_secret().await => Ok(SecretVerdict::Ignored),
+            Err(Reason::CodeRefused) => Ok(SecretVerdict::Right),
+            Err(Reason::ClientRefused) => Ok(SecretVerdict::Wrong),
             Err(other) => Err(other),
             // Only a Postiz that takes any code would say so.
-            Ok(_) => Err(ExchangeError { reason: Reason::Unreadable, spent: true }),
+            Ok(_) => Err(Reason::Unreadable),
         }
     }
 
@@ -115,6 +113,8 @@ impl Postiz {
 
     /// Where Postiz is in a browser, as its metadata has it; `None` for a Postiz without the document.
     pub async fn own_front_end(&self) -> Option<BaseUrl> {
+        // Without POSTIZ_FRONTEND_URL, the endpoints come from the same document.
+        self.needs.front_end.as_ref()?;
         self.published().await?.strip_suffix("/oauth/authorize")?.parse().ok()
     }
 }

@@ -30,7 +30,7 @@ use metadata::{Knowledge, Needs};
 use token_response::PostizToken;
 use transport::Transport;
 
-pub use failure::{ExchangeError, Reason, RegistrationError};
+pub use failure::{Reason, RegistrationError};
 pub use inspect::{FrontEnd, MADE_UP_CODE, Registered, SecretVerdict};
 pub use metadata::{DiscoveryError, Endpoints, Unusable};
 pub use no_answer::NoAnswer;

@@ -93,14 +93,11 @@ impl Postiz {
 
     fn failed(&self, error: TransportError) -> Reason {
         match error {
-            TransportError::NotSent => Reason::Unreachable,
-            TransportError::Timeout => Reason::Slow,
-            TransportError::Incomplete(status) if status.is_success() => Reason::Unreadable,
             TransportError::Status(status) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
                 error!(%status, fix = self.app_by_hand(), "Postiz refused to register a client");
                 Reason::RegistrationRefused
             }
-            TransportError::Broken | TransportError::Incomplete(_) | TransportError::Status(_) => Reason::Failed,
+            other => other.into(),
         }
     }
 
