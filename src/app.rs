@@ -43,8 +43,10 @@ pub enum StartError {
     Tls(#[from] TlsError),
     #[error(transparent)]
     Outbound(#[from] SetupError),
-    #[error("can't listen")]
+    #[error("can't listen on PORT")]
     Listen(#[from] io::Error),
+    #[error("can't serve metrics on METRICS_PORT")]
+    Metrics(#[source] io::Error),
 }
 
 #[derive(Debug)]
@@ -65,8 +67,9 @@ impl App {
         let handle = server.handle();
         let exporter = match config.metrics_port {
             Some(port) => {
+                let listener = listen_at(config.metrics_address, port).map_err(StartError::Metrics)?;
                 let (address, exporter) =
-                    exporter::start(&deps.flow, listen_at(config.metrics_address, port)?, &runtime)?;
+                    exporter::start(&deps.flow, listener, &runtime).map_err(StartError::Metrics)?;
                 info!(%address, "metrics are served");
                 Some(exporter)
             }

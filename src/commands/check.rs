@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::check::{self, Report, Verdict};
 use crate::commands::output::{complain, say};
 use crate::config::{Config, Problems};
+use crate::error_chain::error_chain;
 
 pub(super) const HELP: &str = "\
 Reads the same variables as the server, changes nothing and prints no secret.
@@ -20,7 +21,7 @@ pub(super) async fn run(json: bool) -> ExitCode {
                 (report, code)
             }
             Err(error) => {
-                complain(&format!("{error}\n"));
+                complain(&format!("{}\n", error_chain(&error)));
                 return ExitCode::FAILURE;
             }
         },

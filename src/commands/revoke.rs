@@ -6,6 +6,7 @@ use tokio::runtime::Handle;
 
 use crate::app;
 use crate::commands::output::{complain, configuration, say};
+use crate::error_chain::error_chain;
 use crate::flow::RevokeOutcome;
 use crate::grant::{GrantId, UserCode};
 use crate::store::Which;
@@ -40,7 +41,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
     let flow = match app::flow(&config, &Handle::current()) {
         Ok(flow) => flow,
         Err(error) => {
-            complain(&format!("{error}\n"));
+            complain(&format!("{}\n", error_chain(&error)));
             return ExitCode::FAILURE;
         }
     };

@@ -1,16 +1,16 @@
 //! `serve`: the server, until SIGTERM or SIGINT.
 
-use std::io;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use crate::app::{App, listen};
+use crate::app::{App, StartError, listen};
 use crate::commands::output::configuration;
 use crate::commands::signals;
 use crate::config::{Config, PostizApp, Problems, ServerUrlSource};
+use crate::error_chain::error_chain;
 use crate::telemetry;
 
 pub(super) async fn run() -> ExitCode {
@@ -19,11 +19,12 @@ pub(super) async fn run() -> ExitCode {
         Err(code) => return code,
     };
     let _telemetry = telemetry::init(&config);
-    let started = listen(config.port).and_then(|listener| App::start(&config, listener).map_err(io::Error::other));
+    let started = listen(config.port).map_err(StartError::Listen);
+    let started = started.and_then(|listener| App::start(&config, listener));
     let running = match started {
         Ok(running) => running,
         Err(error) => {
-            error!(%error, port = config.port, "the server can't start");
+            error!(error = error_chain(&error), "the server can't start");
             return ExitCode::FAILURE;
         }
     };

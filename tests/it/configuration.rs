@@ -143,6 +143,23 @@ fn text_logs_in_a_pipe_have_no_colour_codes() {
     assert!(!text.contains('\u{1b}'), "{text:?}");
 }
 
+#[test]
+fn a_start_that_fails_names_its_cause() {
+    let taken = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let no_file = "postgres://x@localhost/x?sslmode=verify-full&sslrootcert=/nowhere/root.pem";
+    for (variable, value, words) in [
+        ("PORT", port.as_str(), ["can't listen on PORT: ", "in use"]),
+        ("METRICS_PORT", &port, ["METRICS_PORT: ", "in use"]),
+        ("DATABASE_URL", no_file, ["/nowhere/root.pem", "No such file"]),
+    ] {
+        let output = run(&[], &[&REQUIRED[..], &[("PORT", "0"), (variable, value)]].concat());
+        let text = String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{variable}: {text}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_says_what_an_operator_wants_to_know() {
     let stage = Stage::new().await;

@@ -3,6 +3,7 @@
 use crate::check::report::Finding;
 use crate::config::{Config, DatabaseUrl};
 use crate::db::InspectError;
+use crate::error_chain::error_chain;
 
 pub(super) const REACH: &str = "postgres.reach";
 pub(super) const TLS: &str = "postgres.tls";
@@ -12,9 +13,12 @@ const WHY: &str = "All logins are kept there: without it, none can be started.";
 pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
     let at = &config.database;
     match error {
-        InspectError::Settings(error) => {
-            Finding::fail(TLS, format!("{error}."), WHY, "Put the file there, in PEM, readable for the server.")
-        }
+        InspectError::Settings(error) => Finding::fail(
+            TLS,
+            format!("{}.", error_chain(error)),
+            WHY,
+            "Put the file there, in PEM, readable for the server.",
+        ),
         InspectError::Certificate(fault) => Finding::fail(
             TLS,
             format!("The certificate of {at} is refused: {fault}."),
