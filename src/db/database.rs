@@ -78,7 +78,7 @@ pub struct Load {
 impl Database {
     /// Makes the pool; connects to nothing yet. Connections live on `runtime`, which must outlive every request.
     pub fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
-        let connector = Connector::new(config, runtime)?;
+        let connector = Connector::new(&config.database, runtime)?;
         Ok(Self(Arc::new(Inner {
             pool: pool::new(config, connector.clone()),
             probe: Probe::new(connector),

@@ -13,8 +13,8 @@ use tokio_postgres::{Client, Error, Row};
 use crate::config::DatabaseUrl;
 use crate::db::clear_text::ClearTextRefused;
 use crate::db::migrations::SELF_CHECK_KEY;
-use crate::db::pool;
-use crate::db::tls::{self, TlsError};
+use crate::db::pool::Connector;
+use crate::db::tls::TlsError;
 use crate::error_chain::error_chain;
 use crate::secret::Secret;
 
@@ -105,9 +105,8 @@ pub async fn inspect(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspecti
 }
 
 async fn look(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, InspectError> {
-    let connector = tls::connector(&database.tls)?.map(std::sync::Arc::new);
-    let connect = || pool::open_first(database.hosts.clone(), connector.clone(), Handle::current());
-    let (client, _connection) = connect().await?;
+    let connector = Connector::new(database, &Handle::current())?;
+    let (client, _connection) = connector.open().await?;
 
     let before = SystemTime::now();
     let facts = one(&client, FACTS).await?;
@@ -117,7 +116,7 @@ async fn look(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, Ins
     let ours = (before + round_trip / 2).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
 
     let lacking = client.query_typed(LACKING, &[(&tables, Type::TEXT_ARRAY)]).await?;
-    let pooled = match connect().await {
+    let pooled = match connector.open().await {
         Ok((other, _connection)) => share_a_backend(&client, &other).await,
         Err(_) => false,
     };

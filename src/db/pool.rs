@@ -14,7 +14,7 @@ use tokio_postgres::config::{LoadBalanceHosts, SslMode as NegotiatedTls};
 use tokio_postgres::{Client, Config as PostgresConfig, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::config::Config;
+use crate::config::{Config, DatabaseUrl};
 use crate::db::clear_text;
 use crate::db::tls::{self, TlsError};
 
@@ -55,11 +55,11 @@ pub(super) struct Connector {
 type Connected = Result<(Client, JoinHandle<()>), Error>;
 
 impl Connector {
-    pub(super) fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
+    pub(super) fn new(database: &DatabaseUrl, runtime: &Handle) -> Result<Self, TlsError> {
         Ok(Self {
             runtime: runtime.clone(),
-            tls: tls::connector(&config.database.tls)?.map(Arc::new),
-            hosts: config.database.hosts.clone(),
+            tls: tls::connector(&database.tls)?.map(Arc::new),
+            hosts: database.hosts.clone(),
         })
     }
 
@@ -82,11 +82,7 @@ impl Connect for Connector {
 ///
 /// A machine that is down neither answers nor refuses. With libpq's sequential order it would use up the timeout of
 /// each statement, and the next host would never be tried.
-pub(super) async fn open_first(
-    mut hosts: Vec<PostgresConfig>,
-    tls: Option<Arc<MakeRustlsConnect>>,
-    runtime: Handle,
-) -> Connected {
+async fn open_first(mut hosts: Vec<PostgresConfig>, tls: Option<Arc<MakeRustlsConnect>>, runtime: Handle) -> Connected {
     if hosts.first().is_some_and(|host| host.get_load_balance_hosts() == LoadBalanceHosts::Random) {
         let first = rand::random_range(0..hosts.len());
         hosts.rotate_left(first);

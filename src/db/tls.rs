@@ -78,11 +78,11 @@ impl Verification {
                 let roots = certificates(path)?;
                 let mut store = RootCertStore::empty();
                 store.add_parsable_certificates(roots.iter().cloned());
-                (store, roots)
+                (Arc::new(store), roots)
             }
             Some(RootCert::System) | None => (public_roots(), Vec::new()),
         };
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(provider))
+        let verifier = WebPkiServerVerifier::builder_with_provider(store, Arc::clone(provider))
             .build()
             .map_err(TlsError::Verifier)?;
         Ok(Self::Authority { verifier, roots, name })
