@@ -10,15 +10,16 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
 use tracing::{Instrument as _, debug, info, trace_span, warn};
 
 use crate::config::Config;
 use crate::db::error::{AttemptError, DatabaseError};
 use crate::db::fields::RowExt as _;
+use crate::db::named::Named;
 use crate::db::pool::Connector;
 use crate::db::probe::{Pinged, Probe};
 use crate::db::repeats::Repeats;
+use crate::db::statement::{Parameters, Statement};
 use crate::db::tls::TlsError;
 use crate::db::{migrations, pool};
 use crate::error_chain::error_chain;
@@ -36,22 +37,13 @@ const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 const UNAVAILABLE: &str = "database unavailable, retrying";
 
-/// A statement with its name in logs and metrics.
-#[derive(Debug, Clone, Copy)]
-pub struct Statement {
-    pub name: &'static str,
-    pub sql: &'static str,
-}
-
-/// Values with their types: an unnamed statement has no server-side types, so any pooler may stand in between.
-pub type Parameters<'a> = &'a [(&'a (dyn ToSql + Sync), Type)];
-
 /// The way to Postgres. Cheap to clone.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
 pub(super) struct Inner {
     pub(super) pool: Pool,
+    named: Arc<Named>,
     probe: Probe,
     available: AtomicBool,
     /// When work was refused last.
@@ -79,8 +71,10 @@ impl Database {
     /// Makes the pool; connects to nothing yet. Connections live on `runtime`, which must outlive every request.
     pub fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
         let connector = Connector::new(&config.database, runtime)?;
+        let named = Arc::new(Named::new());
         Ok(Self(Arc::new(Inner {
-            pool: pool::new(config, connector.clone()),
+            pool: pool::new(config, connector.clone(), Arc::clone(&named)),
+            named,
             probe: Probe::new(connector),
             available: AtomicBool::new(true),
             overloaded_at: Mutex::new(None),
@@ -134,7 +128,7 @@ impl Database {
         let timeouts = Timeouts { wait: Some(limit / 2), create: Some(limit), ..self.0.pool.timeouts() };
         let connection = self.0.pool.timeout_get(&timeouts).await.map_err(AttemptError::Pool)?;
         let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, connection.query_typed(statement.sql, parameters)).await {
+        match timeout(left, self.0.named.query(&connection, statement, parameters)).await {
             Ok(Ok(rows)) => {
                 if self.0.generation.load(Ordering::SeqCst) != generation {
                     drop(Object::take(connection));

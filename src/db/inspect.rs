@@ -12,6 +12,7 @@ use tokio_postgres::{Client, Error, Row};
 
 use crate::config::DatabaseUrl;
 use crate::db::clear_text::ClearTextRefused;
+use crate::db::direct::is_direct;
 use crate::db::migrations::SELF_CHECK_KEY;
 use crate::db::pool::Connector;
 use crate::db::tls::TlsError;
@@ -22,8 +23,6 @@ use crate::secret::Secret;
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// Round trips, of which the median counts.
 const PINGS: usize = 5;
-/// Attempts to see two connections on one backend.
-const POOLER_ATTEMPTS: usize = 5;
 
 const FACTS: &str = "SELECT current_setting('server_version') AS version,
         current_setting('server_version_num')::int4 AS version_number,
@@ -43,7 +42,6 @@ const LACKING: &str = "SELECT 'CREATE on schema ' || quote_ident(current_schema(
     WHERE relnamespace = current_schema()::regnamespace AND relname = ANY($1)
       AND NOT has_table_privilege(pg_class.oid, privilege)";
 
-const BACKEND: &str = "SELECT pg_backend_pid() AS backend";
 const TLS_VERSION: &str = "SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
 
 /// A database as it was found.
@@ -66,7 +64,7 @@ pub struct Inspection {
     pub clock_ahead: f64,
     /// One round trip.
     pub latency: Duration,
-    /// Whether two connections share one backend: a pooler in transaction mode.
+    /// Whether a pooler stands before it.
     pub pooled: bool,
     /// `max_connections`.
     pub max_connections: i64,
@@ -116,10 +114,7 @@ async fn look(database: &DatabaseUrl, tables: &[&str]) -> Result<Inspection, Ins
     let ours = (before + round_trip / 2).duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
 
     let lacking = client.query_typed(LACKING, &[(&tables, Type::TEXT_ARRAY)]).await?;
-    let pooled = match connector.open().await {
-        Ok((other, _connection)) => share_a_backend(&client, &other).await,
-        Err(_) => false,
-    };
+    let pooled = !is_direct(&client).await?;
     Ok(Inspection {
         version: facts.try_get("version")?,
         version_number: facts.try_get("version_number")?,
@@ -145,19 +140,6 @@ fn key(row: &Row) -> Option<Secret> {
 
 async fn one(client: &Client, sql: &str) -> Result<Option<Row>, Error> {
     Ok(client.query_typed(sql, &[]).await?.into_iter().next())
-}
-
-/// Whether two open connections share one backend, which happens only behind a pooler. Other clients may use the backend
-/// in between, so it is tried a few times.
-async fn share_a_backend(one_client: &Client, other: &Client) -> bool {
-    let backend = async |client| one(client, BACKEND).await.ok().flatten()?.try_get::<_, i32>("backend").ok();
-    for _ in 0..POOLER_ATTEMPTS {
-        let (one, other) = (backend(one_client).await, backend(other).await);
-        if one.is_some() && one == other {
-            return true;
-        }
-    }
-    false
 }
 
 async fn latency(client: &Client) -> Result<Duration, Error> {

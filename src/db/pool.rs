@@ -16,6 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{Config, DatabaseUrl};
 use crate::db::clear_text;
+use crate::db::named::Named;
 use crate::db::tls::{self, TlsError};
 
 const CREATE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -23,10 +24,10 @@ const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait for one host before trying the next in parallel.
 const NEXT_HOST_DELAY: Duration = Duration::from_millis(500);
 
-pub(super) fn new(config: &Config, connector: Connector) -> Pool {
+pub(super) fn new(config: &Config, connector: Connector, named: Arc<Named>) -> Pool {
     let manager = Manager::from_connect(
         config.database.config.clone(),
-        connector,
+        Pooled { connector, named },
         // A round trip to test each connection would double the cost of each statement. A broken connection shows by
         // its error, and the retry uses another one.
         ManagerConfig { recycling_method: RecyclingMethod::Fast },
@@ -72,9 +73,19 @@ impl Connector {
     }
 }
 
-impl Connect for Connector {
+/// Opens the pool's connections.
+struct Pooled {
+    connector: Connector,
+    named: Arc<Named>,
+}
+
+impl Connect for Pooled {
     fn connect(&self, _: &PostgresConfig) -> BoxFuture<'_, Connected> {
-        Box::pin(self.open())
+        Box::pin(async {
+            let (client, driver) = self.connector.open().await?;
+            self.named.connected(&client).await?;
+            Ok((client, driver))
+        })
     }
 }
 

@@ -27,6 +27,7 @@ mod logs;
 mod metrics;
 mod model;
 mod monitoring;
+mod named_statements;
 mod outages;
 mod people;
 mod platforms;

@@ -159,7 +159,10 @@ fn connections(config: &Config, found: &Inspection) -> Finding {
     let wanted = i64::try_from(config.database_pool_size + 1).unwrap_or(i64::MAX);
     let most = found.max_connections;
     if found.pooled {
-        return Finding::ok(CHECK, "A pooler in transaction mode is in between, which is fine.");
+        return Finding::ok(
+            CHECK,
+            "A pooler is in between, which is fine. PostgreSQL plans each statement anew there.",
+        );
     }
     if wanted <= most - RESERVED {
         return Finding::ok(CHECK, format!("Each replica uses at most {wanted} of its {most} connections."));

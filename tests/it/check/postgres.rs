@@ -105,7 +105,7 @@ fn standby(postgres: &Postgres) {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs pgbouncer"]
-async fn a_pooler_in_transaction_mode_is_recognised() {
+async fn a_pooler_is_recognised() {
     let pooler = PgBouncer::start().await;
     let mut stage = Stage::empty(Database::behind(&pooler).await, &[]);
     let mut direct = Stage::empty(Database::new().await, &[]);
