@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::capacity::{Capacity, Resources};
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
@@ -22,7 +23,7 @@ use crate::http::{Deps, headers, routes, trace};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::Store;
-use crate::{check, cleanup, exporter, sockets};
+use crate::{check, cleanup, exporter};
 
 /// Requests under way at a stop are finished within this time.
 pub const GRACE: Duration = Duration::from_secs(10);
@@ -31,9 +32,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// After held polls are answered and before the listener closes: the answers are sent, and `/health` is 503 meanwhile.
 const LINGER: Duration = Duration::from_millis(500);
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of all workers: the held polls, and room beside them.
-const MAX_CONNECTIONS: usize = 15_000;
-/// Connections that wait to be accepted, as after a restart while many terminals poll.
+/// Connections that wait to be accepted, as after a restart while many terminals poll. Linux allows no more by default.
 const BACKLOG: u32 = 4096;
 
 /// The server could not be started.
@@ -59,7 +58,8 @@ impl App {
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let runtime = Handle::current();
         let address = listener.local_addr()?;
-        let flow = flow(config, &runtime)?;
+        let resources = Resources::of_this_process(config.held_polls_memory_mb);
+        let flow = flow(config, Capacity::of(resources), &runtime)?;
         background(config, &flow, &runtime)?;
         let deps = Data::new(Deps::new(config, flow));
         let closing = CancellationToken::new();
@@ -75,15 +75,16 @@ impl App {
             }
             None => None,
         };
-        Ok(Running { address, deps, drain: config.drain, closing, handle, exporter, server: runtime.spawn(server) })
+        let (server, drain) = (runtime.spawn(server), config.drain);
+        Ok(Running { address, resources, deps, drain, closing, handle, exporter, server })
     }
 }
 
 /// The device flow with its database and Postiz; connects to nothing yet.
-pub fn flow(config: &Config, runtime: &Handle) -> Result<DeviceFlow, StartError> {
+pub fn flow(config: &Config, capacity: Capacity, runtime: &Handle) -> Result<DeviceFlow, StartError> {
     let store = Store::new(config, Database::new(config, runtime)?, runtime);
     let postiz = Postiz::new(config, outbound::client()?);
-    Ok(DeviceFlow::new(config, store, postiz, sockets::raise_limit(), runtime))
+    Ok(DeviceFlow::new(config, store, postiz, capacity, runtime))
 }
 
 /// What runs beside the requests until the server stops.
@@ -117,6 +118,7 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
 }
 
 fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
+    let connections = deps.flow.capacity().connections;
     let app = move || {
         actix_web::App::new()
             .app_data(Data::clone(&deps))
@@ -133,7 +135,7 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .backlog(BACKLOG)
-        .max_connections(MAX_CONNECTIONS.div_ceil(workers))
+        .max_connections(connections.div_ceil(workers))
         .workers(workers)
         // A client that disconnects while its poll is held frees everything at once.
         .h1_allow_half_closed(false)
@@ -147,6 +149,7 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    resources: Resources,
     deps: Data<Deps>,
     drain: Duration,
     closing: CancellationToken,
@@ -158,6 +161,16 @@ pub struct Running {
 impl Running {
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What it may use.
+    pub fn resources(&self) -> Resources {
+        self.resources
+    }
+
+    /// How many polls it may hold with that.
+    pub fn capacity(&self) -> Capacity {
+        self.deps.flow.capacity()
     }
 
     /// Returns if Postiz turns out not to offer what the configuration needs, before it was ever usable. The log says what

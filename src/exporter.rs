@@ -63,10 +63,12 @@ struct Gauges(DeviceFlow);
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let (load, held) = (self.0.store().database().load(), self.0.held_polls());
+        let (load, held, capacity) = (self.0.store().database().load(), self.0.held_polls(), self.0.capacity());
         for (name, help, value) in [
             ("polls_held", "Held polls", held.polls),
             ("polls_held_bytes", "Memory that held polls are accounted with", held.bytes),
+            ("polls_held_limit", "Polls that may be held", capacity.held_polls),
+            ("polls_held_limit_bytes", "Memory for held polls", capacity.held_bytes),
             ("database_connections", "Open connections to the database", load.connections),
             ("database_connections_idle", "Open connections that are not in use", load.idle),
             ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.max),

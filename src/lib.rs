@@ -7,9 +7,10 @@
 //! command line.
 //!
 //! Imports go only downwards: `commands → app → check, exporter → http, cleanup → flow → store, postiz, limits → db →
-//! grant, config, metrics → secret`.
+//! grant, config, metrics, capacity → secret`.
 
 pub mod app;
+pub mod capacity;
 pub mod check;
 pub mod cleanup;
 pub mod commands;
@@ -25,7 +26,6 @@ pub mod metrics;
 pub mod outbound;
 pub mod postiz;
 pub mod secret;
-mod sockets;
 pub mod store;
 pub mod telemetry;
 mod tls_roots;

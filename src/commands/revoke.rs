@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use tokio::runtime::Handle;
 
 use crate::app;
+use crate::capacity::Capacity;
 use crate::commands::output::{complain, configuration, say};
 use crate::error_chain::error_chain;
 use crate::flow::RevokeOutcome;
@@ -38,7 +39,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let flow = match app::flow(&config, &Handle::current()) {
+    let flow = match app::flow(&config, Capacity::default(), &Handle::current()) {
         Ok(flow) => flow,
         Err(error) => {
             complain(&format!("{}\n", error_chain(&error)));

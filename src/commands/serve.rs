@@ -1,12 +1,11 @@
 //! `serve`: the server, until SIGTERM or SIGINT.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use tracing::field::display;
 use tracing::{error, info, warn};
 
-use crate::app::{App, StartError, listen};
+use crate::app::{App, Running, StartError, listen};
 use crate::commands::output::configuration;
 use crate::commands::signals;
 use crate::config::{Config, PostizApp, Problems, ServerUrlSource};
@@ -28,7 +27,7 @@ pub(super) async fn run() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    introduce(&config, running.address());
+    introduce(&config, &running);
     let code = tokio::select! {
         () = signals::stop_signal() => ExitCode::SUCCESS,
         () = running.postiz_unusable() => ExitCode::from(Problems::EXIT_CODE),
@@ -37,8 +36,8 @@ pub(super) async fn run() -> ExitCode {
     code
 }
 
-fn introduce(config: &Config, address: SocketAddr) {
-    info!(version = env!("CARGO_PKG_VERSION"), %address, "listening");
+fn introduce(config: &Config, running: &Running) {
+    info!(version = env!("CARGO_PKG_VERSION"), address = %running.address(), "listening");
     let chosen = match config.server_url_source {
         ServerUrlSource::Set => "SERVER_URL".to_owned(),
         ServerUrlSource::Platform(platform) => format!("announced by {platform}"),
@@ -56,6 +55,14 @@ fn introduce(config: &Config, address: SocketAddr) {
     let frontend_url = config.frontend_url.as_ref().map(display);
     info!(frontend_url, api_url = %config.api_url, "addresses of Postiz");
     info!(database = %config.database, tls = %config.database.tls.mode, "database");
+    let (resources, capacity) = (running.resources(), running.capacity());
+    info!(
+        held_polls = capacity.held_polls,
+        held_megabytes = capacity.held_bytes / 1_000_000,
+        memory = %resources.memory,
+        open_files = resources.sockets,
+        "terminals that may wait here"
+    );
     for warning in &config.warnings {
         warn!("{warning}");
     }

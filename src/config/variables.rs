@@ -123,6 +123,16 @@ variables! {
         allowed: "0 to 55; 0 answers every poll at once",
         example: "20",
     }
+    HELD_POLLS_MEMORY_MB {
+        field: held_polls_memory_mb: Option<u64>,
+        presence: Optional,
+        parse: number::<u64>(1..=1_000_000),
+        secret: false,
+        description: "The memory for terminals that wait, about 17 kB each; by default most of a container's memory, or half of \
+                      the machine's.",
+        allowed: "megabytes, 1 to 1000000",
+        example: "200",
+    }
     DEVICE_CODE_TTL {
         field: device_code_ttl: Duration,
         presence: Default("900"),

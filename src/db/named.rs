@@ -83,6 +83,7 @@ impl Named {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "only on connections with a server process of their own")]
 async fn query(
     connection: &ClientWrapper,
     sql: &str,

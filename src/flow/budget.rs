@@ -5,15 +5,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::capacity::{Capacity, HELD_POLL_BYTES};
 use crate::grant::{network, or_unspecified};
 use crate::metrics::Limit;
 
-/// Held polls of a replica.
-const MAX_HELD_POLLS: usize = 12_000;
-/// Of the 256 MB that have to be enough for a replica.
-const MAX_HELD_BYTES: usize = 216_000_000;
-/// A held poll with its connection, without its request.
-const HELD_POLL_BYTES: usize = 16_000;
 /// The request's bytes count twice: for the headers that are kept, and for the connection's buffer, which grew with them.
 const KEPT_COPIES: usize = 2;
 /// The part of both limits that one network may have, which may be a whole company or the customers of a carrier.
@@ -42,10 +37,9 @@ pub(super) struct Place {
 }
 
 impl Budget {
-    /// For a process that may have this many sockets. A quarter of them is for requests that are not held.
-    pub(super) fn new(sockets: u64) -> Self {
-        let polls = usize::try_from(sockets / 4 * 3).unwrap_or(MAX_HELD_POLLS).min(MAX_HELD_POLLS);
-        Self { most: Usage { polls, bytes: MAX_HELD_BYTES }, used: Usage::default(), networks: HashMap::new() }
+    pub(super) fn new(capacity: Capacity) -> Self {
+        let most = Usage { polls: capacity.held_polls, bytes: capacity.held_bytes };
+        Self { most, used: Usage::default(), networks: HashMap::new() }
     }
 
     /// Takes a place, or returns the limit that leaves none. `request_bytes` is the size of the poll's request.
@@ -115,14 +109,20 @@ impl Usage {
 mod tests {
     use super::*;
 
+    const HELD_BYTES: usize = 200_000_000;
+
     #[expect(clippy::unnecessary_wraps, reason = "a request may have no address")]
     fn address(client: u8) -> Option<IpAddr> {
         Some(IpAddr::from([192, 0, 2, client]))
     }
 
+    fn budget(held_polls: usize) -> Budget {
+        Budget::new(Capacity { held_polls, held_bytes: HELD_BYTES, grants: 0, connections: 0 })
+    }
+
     #[test]
-    fn polls_are_held_while_there_are_sockets_for_them() {
-        let mut budget = Budget::new(16);
+    fn polls_are_held_up_to_the_capacity() {
+        let mut budget = budget(12);
         let places: Vec<_> = (0..12).map(|n| budget.take(address(n), 500).unwrap()).collect();
         assert_eq!(budget.take(address(12), 500).unwrap_err(), Limit::HeldPolls);
         assert!(!budget.has_room(address(12)));
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn one_network_holds_a_quarter_of_the_polls_at_most() {
-        let mut budget = Budget::new(16);
+        let mut budget = budget(12);
         for _ in 0..3 {
             budget.take(address(1), 500).unwrap();
         }
@@ -145,18 +145,18 @@ mod tests {
 
     #[test]
     fn large_requests_use_up_a_networks_bytes_before_its_polls() {
-        let mut budget = Budget::new(u64::MAX);
+        let mut budget = budget(usize::MAX / 4);
         let mut held = 0;
         while budget.take(address(1), 12_000).is_ok() {
             held += 1;
         }
-        assert_eq!(held, MAX_HELD_BYTES / 4 / (16_000 + 24_000));
-        assert!(held < MAX_HELD_POLLS / 4 && budget.take(address(2), 12_000).is_ok());
+        assert_eq!(held, HELD_BYTES / 4 / (16_000 + 24_000));
+        assert!(budget.take(address(2), 12_000).is_ok());
     }
 
     #[test]
     fn a_budget_is_empty_after_all_places_are_given_back() {
-        let mut budget = Budget::new(1_000);
+        let mut budget = budget(1_000);
         let places: Vec<_> = (0..100).map(|n| budget.take(address(n % 7), usize::from(n)).unwrap()).collect();
         assert_eq!(budget.used().polls, 100);
         for place in places {

@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info};
 
+use crate::capacity::Capacity;
 use crate::config::Config;
 use crate::db::DatabaseError;
 use crate::grant::{Decision, GrantId};
@@ -64,6 +65,7 @@ pub struct DeviceFlow {
     store: Store,
     postiz: Arc<Postiz>,
     registry: Arc<Registry>,
+    capacity: Capacity,
     shares: Arc<Shares>,
     registrations: Arc<Shares>,
     limits: Arc<Limits>,
@@ -95,12 +97,12 @@ enum Origin {
 }
 
 impl DeviceFlow {
-    /// `sockets` is the number that this process may have.
-    pub fn new(config: &Config, store: Store, postiz: Postiz, sockets: u64, runtime: &Handle) -> Self {
+    pub fn new(config: &Config, store: Store, postiz: Postiz, capacity: Capacity, runtime: &Handle) -> Self {
         Self {
             store,
             postiz: Arc::new(postiz),
-            registry: Arc::new(Registry::new(sockets)),
+            registry: Arc::new(Registry::new(capacity)),
+            capacity,
             shares: Arc::new(Shares::new(config.database_pool_size)),
             registrations: Arc::new(Shares::new(MAX_REGISTRATIONS)),
             limits: Arc::new(Limits::new(config.rate_limit_codes)),
@@ -203,6 +205,11 @@ impl DeviceFlow {
 
     pub fn limit_metrics(&self) -> &LimitMetrics {
         &self.limit_metrics
+    }
+
+    /// How many polls may be held.
+    pub fn capacity(&self) -> Capacity {
+        self.capacity
     }
 
     /// Polls held now, and the memory that they are accounted with.

@@ -14,14 +14,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::capacity::Capacity;
 use crate::flow::budget::{Budget, Place, Usage};
 use crate::grant::{Decision, GrantId};
 use crate::metrics::Limit;
 
 /// Held polls of one grant. A terminal has one; more come only after a reply that was lost.
 const MAX_HELD_POLLS_PER_GRANT: usize = 4;
-/// Grants with an entry, 10 MB at most. The polls of others are looked up each time.
-pub(super) const MAX_GRANTS: usize = 50_000;
 /// How long a look-up counts. If the feed missed a decision, it is found after this time.
 const CACHE_TTL: Duration = Duration::from_mins(1);
 /// The feed is read every 100 ms. If the last read is older than this, the cache is not used.
@@ -40,6 +39,8 @@ pub(super) struct Registry {
 #[derive(Debug)]
 struct Grants {
     entries: HashMap<GrantId, GrantEntry>,
+    /// Entries that there may be, of some 200 bytes each. The polls of other grants are looked up each time.
+    most: usize,
     budget: Budget,
     next_number: u64,
     feed_read_at: Option<Instant>,
@@ -105,11 +106,11 @@ pub(super) struct Arrival {
 }
 
 impl Registry {
-    /// For a process that may have this many sockets.
-    pub(super) fn new(sockets: u64) -> Self {
+    pub(super) fn new(capacity: Capacity) -> Self {
         let grants = Grants {
             entries: HashMap::new(),
-            budget: Budget::new(sockets),
+            budget: Budget::new(capacity),
+            most: capacity.grants,
             next_number: 0,
             feed_read_at: None,
             tidied_at: None,
@@ -121,8 +122,8 @@ impl Registry {
     pub(super) fn arrive(&self, grant: GrantId, poll: &Arriving) -> Arrival {
         let now = Instant::now();
         let mut grants = self.lock();
-        let Grants { entries, budget, next_number, feed_read_at, .. } = &mut *grants;
-        let (is_first, is_full) = (entries.is_empty(), entries.len() >= MAX_GRANTS);
+        let Grants { entries, most, budget, next_number, feed_read_at, .. } = &mut *grants;
+        let (is_first, is_full) = (entries.is_empty(), entries.len() >= *most);
         let number = *next_number;
         *next_number += 1;
         let entry = match entries.entry(grant) {

@@ -5,13 +5,16 @@ use tokio::time::Instant;
 
 use super::budget::Usage;
 use super::held_poll::HeldPoll;
-use super::registry::{Arriving, FEED_CURRENT, MAX_GRANTS, NEXT_POLL_WITHIN, Registry};
+use super::registry::{Arriving, FEED_CURRENT, NEXT_POLL_WITHIN, Registry};
+use crate::capacity::Capacity;
 use crate::grant::{Decision, DeviceCode, GrantId};
 
 const TTL: Duration = Duration::from_mins(15);
 
+const CAPACITY: Capacity = Capacity { held_polls: 1_000, held_bytes: 100_000_000, grants: 4_000, connections: 2_000 };
+
 fn registry() -> Arc<Registry> {
-    Arc::new(Registry::new(1_000))
+    Arc::new(Registry::new(CAPACITY))
 }
 
 fn grant() -> GrantId {
@@ -201,9 +204,9 @@ fn a_terminal_that_stops_polling_is_forgotten() {
 #[test]
 fn grants_past_the_bound_are_looked_up_each_time() {
     let registry = registry();
-    let grants: Vec<_> = (0..=MAX_GRANTS).map(|_| grant()).collect();
-    let polls: Vec<_> = grants[..MAX_GRANTS].iter().map(|grant| plain(&registry, *grant)).collect();
-    let poll = held(&registry, grants[MAX_GRANTS]);
+    let grants: Vec<_> = (0..=CAPACITY.grants).map(|_| grant()).collect();
+    let polls: Vec<_> = grants[..CAPACITY.grants].iter().map(|grant| plain(&registry, *grant)).collect();
+    let poll = held(&registry, grants[CAPACITY.grants]);
     poll.found_pending(TTL, None);
     assert!(!poll.is_held());
     poll.keep();

@@ -28,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["db", "telemetry"],
     &["outbound"],
     &["tls_roots"],
-    &["grant", "config", "metrics", "sockets"],
+    &["grant", "config", "metrics", "capacity"],
     &["secret", "error_chain"],
 ];
 
