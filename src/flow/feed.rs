@@ -1,16 +1,19 @@
 //! Brings the decisions of other replicas to the polls that are held here.
 //!
-//! One statement every 100 ms, and none while no terminal polls: its cost does not grow with the number of held polls.
+//! One statement every 100 ms, more while a person is at Postiz for a grant whose poll is held here, and none while no
+//! terminal polls: its cost does not grow with the number of held polls.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use crate::flow::{DeviceFlow, Origin};
-use crate::store::DecisionFeed;
+use crate::store::{Change, DecisionFeed};
 
-/// A decision at another replica is known here after at most this time and one statement.
+/// Between two reads, so a decision at another replica is known here after at most this time and one statement.
 const PERIOD: Duration = Duration::from_millis(100);
+/// While a decision is near.
+const SHORT_PERIOD: Duration = Duration::from_millis(15);
 
 impl DeviceFlow {
     /// Reads the decision feed until the server stops.
@@ -30,13 +33,17 @@ impl DeviceFlow {
             }
             let begun = Instant::now();
             // If the database is unavailable, the next read covers the time since the last one.
-            if let Ok(decided) = feed.next().await {
-                for (grant, decision) in decided {
-                    drop(self.decided(grant, decision, Origin::OtherReplica));
+            let mut decision_is_near = false;
+            if let Ok(changed) = feed.next().await {
+                for (grant, change) in changed {
+                    match change {
+                        Change::Confirmed => self.registry.confirmed(grant, begun),
+                        Change::Decided(decision) => drop(self.decided(grant, decision, Origin::OtherReplica)),
+                    }
                 }
-                self.registry.feed_read(begun);
+                decision_is_near = self.registry.feed_read(begun);
             }
-            sleep(PERIOD).await;
+            sleep(if decision_is_near { SHORT_PERIOD } else { PERIOD }).await;
         }
     }
 }

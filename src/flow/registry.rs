@@ -27,6 +27,8 @@ const CACHE_TTL: Duration = Duration::from_mins(1);
 pub(super) const FEED_CURRENT: Duration = Duration::from_secs(1);
 /// A terminal that was answered "pending" and does not poll again within this time has stopped.
 pub(super) const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
+/// Most people press *Authorize* within this time after they have confirmed their code.
+const AT_POSTIZ: Duration = Duration::from_mins(1);
 const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -43,6 +45,8 @@ struct Grants {
     most: usize,
     budget: Budget,
     next_number: u64,
+    /// Grants with an entry whose person was sent to Postiz, since then.
+    confirmed: HashMap<GrantId, Instant>,
     feed_read_at: Option<Instant>,
     tidied_at: Option<Instant>,
 }
@@ -112,6 +116,7 @@ impl Registry {
             budget: Budget::new(capacity),
             most: capacity.grants,
             next_number: 0,
+            confirmed: HashMap::new(),
             feed_read_at: None,
             tidied_at: None,
         };
@@ -162,6 +167,7 @@ impl Registry {
         let (sender, woken) = WokenPolls::new();
         let mut grants = self.lock();
         let Some(entry) = grants.entries.remove(&grant) else { return woken };
+        grants.confirmed.remove(&grant);
         drop(grants);
         for (_, poll) in entry.held {
             let _ = poll.send((decision, sender.clone()));
@@ -169,14 +175,27 @@ impl Registry {
         woken
     }
 
-    /// The feed has brought all decisions made before `moment`. Also forgets terminals that have stopped.
-    pub(super) fn feed_read(&self, moment: Instant) {
+    /// A person has confirmed a grant's code, at any replica. The feed brings this more than once.
+    pub(super) fn confirmed(&self, grant: GrantId, moment: Instant) {
+        let mut grants = self.lock();
+        let Grants { entries, confirmed, .. } = &mut *grants;
+        if entries.contains_key(&grant) {
+            confirmed.entry(grant).or_insert(moment);
+        }
+    }
+
+    /// The feed has brought all decisions made before `moment`. Also forgets terminals that have stopped. Returns whether a
+    /// decision is near.
+    pub(super) fn feed_read(&self, moment: Instant) -> bool {
         let mut grants = self.lock();
         grants.feed_read_at = Some(moment);
         if grants.tidied_at.is_none_or(|at| moment.duration_since(at) >= TIDY_EVERY) {
             grants.tidied_at = Some(moment);
-            grants.entries.retain(|_, entry| entry.polls > 0 || entry.kept_until.is_some_and(|until| until > moment));
+            let Grants { entries, confirmed, .. } = &mut *grants;
+            entries.retain(|_, entry| entry.polls > 0 || entry.kept_until.is_some_and(|until| until > moment));
+            confirmed.retain(|grant, _| entries.contains_key(grant));
         }
+        grants.confirmed.values().any(|at| moment.duration_since(*at) < AT_POSTIZ)
     }
 
     /// Held polls, and the memory that they are accounted with.

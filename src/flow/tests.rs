@@ -202,6 +202,32 @@ fn a_terminal_that_stops_polling_is_forgotten() {
 }
 
 #[test]
+fn a_decision_is_near_while_the_person_of_a_grant_here_is_at_postiz() {
+    let registry = registry();
+    let (here, elsewhere) = (grant(), grant());
+    let poll = held(&registry, here);
+    let now = Instant::now();
+    registry.confirmed(elsewhere, now);
+    assert!(!registry.feed_read(now), "its poll is held at another replica");
+    registry.confirmed(here, now);
+    registry.confirmed(here, now + Duration::from_secs(50));
+    assert!(registry.feed_read(now + Duration::from_secs(59)));
+    assert!(!registry.feed_read(now + Duration::from_mins(1)), "the person takes long");
+    registry.wake(here, Decision::Approved);
+    assert!(!registry.feed_read(now), "it is decided");
+    drop(poll);
+}
+
+#[test]
+fn a_confirmed_grant_is_forgotten_with_its_terminal() {
+    let registry = registry();
+    let (poll, now) = (held(&registry, grant()), Instant::now());
+    registry.confirmed(poll.grant(), now);
+    drop(poll);
+    assert!(!registry.feed_read(now));
+}
+
+#[test]
 fn grants_past_the_bound_are_looked_up_each_time() {
     let registry = registry();
     let grants: Vec<_> = (0..=CAPACITY.grants).map(|_| grant()).collect();

@@ -88,12 +88,12 @@ const VIEW: Statement = Statement {
 };
 
 /// The last browser to confirm the code is the one whose callback counts. Of two that register a client for it at the same
-/// time, the first one's client stays.
+/// time, the first one's client stays. `confirmed_at` tells the replica that holds its poll that a decision is near.
 const BEGIN: Statement = Statement {
     name: "begin",
     sql: enter!(
         "UPDATE device_requests
-         SET status = 'authorizing', browser = $5, state = $7,
+         SET status = 'authorizing', confirmed_at = now(), browser = $5, state = $7,
              postiz_client_id = CASE WHEN $8 IS NULL OR device_requests.postiz_client_id IS NOT DISTINCT FROM $9 THEN $8
                                      ELSE device_requests.postiz_client_id END,
              browsers = CASE WHEN device_requests.browser = $5 THEN device_requests.browsers

@@ -34,7 +34,7 @@ pub use cleanup::DeletedBecause;
 pub use deliver::Delivery;
 pub use deny::Denial;
 pub use enter::{Begun, Entered, GrantView};
-pub use feed::DecisionFeed;
+pub use feed::{Change, DecisionFeed};
 pub use handle::Store;
 pub use lookup::Paced;
 pub use revoke::Which;

@@ -1,7 +1,10 @@
 //! What waiting costs: nothing but a poll's way here and back.
 
+use postiz_auth_server::grant::{BrowserKey, Decision};
+use postiz_auth_server::store::{Change, DecisionFeed};
+
 use crate::metrics::scrape;
-use crate::support::{Browser, Login, Poll, Replica, Stage, eventually};
+use crate::support::{Browser, Database, Login, Poll, Replica, Stage, eventually};
 
 /// Polls are answered at once, and what they cost can be seen.
 const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0")];
@@ -39,6 +42,20 @@ async fn a_pending_login_is_not_looked_up_again_and_learns_of_another_replicas_d
     let page = Browser::new().visit(&format!("{}?code={}", denied.verification_uri, denied.user_code)).await;
     assert!(browser.press(&page, ("action", "deny"), &[]).await.says("Login denied"));
     assert_eq!(denied_at_a.decided().await, Poll::error("access_denied"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_decision_feed_tells_of_a_confirmation_before_its_decision() {
+    let store = Database::new().await.store();
+    store.database().migrate().await.unwrap();
+    let mut feed = DecisionFeed::new(store.clone());
+    let (device_code, user_code) = store.open(None, None).await.unwrap();
+    let grant = device_code.grant_id();
+    assert_eq!(feed.next().await, Ok(Vec::new()));
+    store.begin(user_code, None, &BrowserKey::random(), None, None).await.unwrap();
+    assert_eq!(feed.next().await, Ok(vec![(grant, Change::Confirmed)]));
+    store.deny(user_code, None).await.unwrap();
+    assert_eq!(feed.next().await, Ok(vec![(grant, Change::Decided(Decision::Denied))]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,6 +157,6 @@ impl Stage {
 
 /// Returns when this number of replicas read the decision feed: then polls are held there.
 pub async fn held_on(stage: &Stage, replicas: i64) {
-    let looked = "pg_stat_activity WHERE query LIKE '%grants.settled_at%' AND datname = current_database()";
+    let looked = "pg_stat_activity WHERE query LIKE '%clock.read_only%' AND datname = current_database()";
     eventually("a held poll", async || stage.database.count(looked).await >= replicas).await;
 }

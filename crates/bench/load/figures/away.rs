@@ -27,7 +27,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     }
     until(|| machine::descriptors(server.pid()) >= idle + logins.len()).await;
     // The decision feed queries only while polls are held.
-    let feed_calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%grants.settled_at%'";
+    let feed_calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%clock.read_only%'";
     while database.number(feed_calls).await == 0.0 {}
     let gone = Instant::now();
     drop(held);

@@ -59,7 +59,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
 }
 
 /// A part that only the statement of the decision feed has.
-const FEED: &str = "grants.settled_at";
+const FEED: &str = "clock.read_only";
 
 /// Bytes of write-ahead log since the cluster was created.
 async fn written(database: &Database) -> f64 {

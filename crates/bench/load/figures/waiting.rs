@@ -116,7 +116,7 @@ async fn quiet(scale: &Scale, database: &Database, server: &Process, polls: &Ato
     Quiet {
         cores,
         polls: (polls.load(Ordering::Relaxed) - sent) as f64 / seconds,
-        feed: calls("grants.settled_at").await,
+        feed: calls("clock.read_only").await,
         look_ups: calls("heard_at").await,
         poll_times: calls("SET polled_at").await,
         // Two replicas, and this program's own connection.
