@@ -14,6 +14,10 @@ use crate::grant::{ClientId, Credentials, Decision, DeviceCode};
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::{Delivery, Standing};
 
+/// Of the time for which a poll may be held. Terminals that began to poll together, as after a restart, come apart: held for
+/// the same time, they would all come back together.
+const SHORTEST_HOLD: f64 = 0.8;
+
 /// What the client asked for, and where it is.
 #[derive(Debug, Clone)]
 pub struct PollOptions {
@@ -75,7 +79,7 @@ impl DeviceFlow {
         options: &PollOptions,
         poll: &mut HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
-        let until = Instant::now() + hold;
+        let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
         let (mut standing, early) = self.standing(poll, options).await?;
         loop {
             let remaining = match standing {
