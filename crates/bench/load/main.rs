@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "its output is a table")]
 #![allow(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 
+mod chart;
 mod figures;
 mod load;
 mod login;
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::figures::{approvals, away, churn, cli, cost, fairness, faults, logins, opens, polls, start, waiting};
+use crate::figures::{approvals, away, churn, cli, cost, fairness, faults, logins, opens, polls, soak, start, waiting};
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::table::Line;
@@ -34,8 +35,8 @@ use crate::table::Line;
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
 const NAMES: [&str; 11] =
     ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "fairness", "faults"];
-/// Takes a quarter of an hour, so it runs only if it is named.
-const LONG: &str = "churn";
+/// These take a quarter of an hour, and an hour: they run only if they are named.
+const LONG: [&str; 2] = ["churn", "soak"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -55,8 +56,8 @@ async fn main() -> ExitCode {
     let scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
     // cargo itself adds `--bench`.
     let named: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
-    let is_wanted = |name: &&str| named.iter().any(|named| named == name) || (named.is_empty() && *name != LONG);
-    let wanted: Vec<&str> = NAMES.into_iter().chain([LONG]).filter(is_wanted).collect();
+    let is_wanted = |name: &&str| named.iter().any(|named| named == name) || (named.is_empty() && !LONG.contains(name));
+    let wanted: Vec<&str> = NAMES.into_iter().chain(LONG).filter(is_wanted).collect();
     if wanted.is_empty() {
         return ExitCode::SUCCESS; // the name of another bench
     }
@@ -90,7 +91,8 @@ async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
         "waiting" => waiting::measure(stage, scale).await,
         "fairness" => fairness::measure(stage, scale).await,
         "away" => away::measure(stage, scale).await,
-        LONG => churn::measure(stage, scale).await,
+        "churn" => churn::measure(stage, scale).await,
+        "soak" => soak::measure(stage, scale).await,
         _ => faults::measure(stage, scale).await,
     }
 }

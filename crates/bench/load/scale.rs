@@ -20,6 +20,8 @@ pub struct Scale {
     pub flood: usize,
     /// Logins that go through all steps, for the size of the table.
     pub churned: usize,
+    /// Duration of the steady load.
+    pub soak: Duration,
     /// Starts of the server, and runs of the real CLI.
     pub runs: usize,
 }
@@ -34,6 +36,7 @@ impl Scale {
         failing: 1_000,
         flood: 3_000,
         churned: 10_000_000,
+        soak: Duration::from_hours(1),
         runs: 9,
     };
     pub const QUICK: Self = Self {
@@ -45,6 +48,7 @@ impl Scale {
         failing: 20,
         flood: 50,
         churned: 10_000,
+        soak: Duration::from_secs(9),
         runs: 1,
     };
 }

@@ -10,5 +10,6 @@ pub mod faults;
 pub mod logins;
 pub mod opens;
 pub mod polls;
+pub mod soak;
 pub mod start;
 pub mod waiting;
