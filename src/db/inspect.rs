@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use rustls::Error as TlsFault;
+use rustls::{CertificateError, Error as TlsFault, OtherError};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::types::Type;
@@ -16,6 +16,7 @@ use crate::db::direct::is_direct;
 use crate::db::migrations::SELF_CHECK_KEY;
 use crate::db::pool::Connector;
 use crate::db::tls::TlsError;
+use crate::db::x509_v1::NamesNoHost;
 use crate::error_chain::error_chain;
 use crate::secret::Secret;
 
@@ -81,6 +82,8 @@ pub enum InspectError {
     Settings(#[from] TlsError),
     #[error("the certificate is refused: {0}")]
     Certificate(TlsFault),
+    #[error("the certificate is refused: {NamesNoHost}")]
+    CertificateV1,
     #[error("the server has no TLS")]
     NoTls,
     #[error("it asks for the password in clear text")]
@@ -159,8 +162,11 @@ impl From<Error> for InspectError {
             let (code, message) = (refusal.code().code().to_owned(), refusal.message().to_owned());
             return Self::Refused { code, message };
         }
-        if let Some(fault @ TlsFault::InvalidCertificate(_)) = cause(&error) {
-            return Self::Certificate(fault.clone());
+        if let Some(fault @ TlsFault::InvalidCertificate(problem)) = cause(&error) {
+            return match problem {
+                CertificateError::Other(OtherError(other)) if other.is::<NamesNoHost>() => Self::CertificateV1,
+                _ => Self::Certificate(fault.clone()),
+            };
         }
         if cause::<ClearTextRefused>(&error).is_some() {
             return Self::ClearText;

@@ -17,6 +17,7 @@ mod probe;
 mod repeats;
 mod statement;
 mod tls;
+mod x509_v1;
 
 pub use batcher::Batcher;
 pub use database::{Database, Load};

@@ -6,17 +6,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::{WantsClientCert, WebPkiServerVerifier};
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, OtherError, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, OtherError, RootCertStore,
+    SignatureScheme,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{RootCert, SslMode, Tls};
+use crate::db::x509_v1::{CertificateV1, NamesNoHost};
 use crate::tls_roots::public_roots;
 
 /// The TLS settings in `DATABASE_URL` can't be used.
@@ -43,16 +46,30 @@ pub(super) fn connector(tls: &Tls) -> Result<Option<MakeRustlsConnect>, TlsError
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Certificates)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(LibpqVerifier { verification, provider }));
+        .with_custom_certificate_verifier(Arc::new(LibpqVerifier { verification, provider: Arc::clone(&provider) }));
     let config = match &tls.client_cert {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             let chain = certificates(certificate)?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
-            builder.with_client_auth_cert(chain, key).map_err(TlsError::Certificates)?
+            client_auth(builder, &provider, chain, key).map_err(TlsError::Certificates)?
         }
     };
     Ok(Some(MakeRustlsConnect::new(config)))
+}
+
+/// A client certificate of X.509 version 1 can't be compared with its key here: PostgreSQL does it.
+fn client_auth(
+    builder: ConfigBuilder<ClientConfig, WantsClientCert>,
+    provider: &CryptoProvider,
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<ClientConfig, Error> {
+    if chain.first().and_then(CertificateV1::parse).is_none() {
+        return builder.with_client_auth_cert(chain, key);
+    }
+    let key = provider.key_provider.load_private_key(key)?;
+    Ok(builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::new(chain, key)))))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
@@ -95,6 +112,12 @@ struct LibpqVerifier {
     provider: Arc<CryptoProvider>,
 }
 
+impl LibpqVerifier {
+    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
+        &self.provider.signature_verification_algorithms
+    }
+}
+
 impl ServerCertVerifier for LibpqVerifier {
     fn verify_server_cert(
         &self,
@@ -107,6 +130,13 @@ impl ServerCertVerifier for LibpqVerifier {
         let Verification::Authority { verifier, roots, name } = &self.verification else {
             return Ok(ServerCertVerified::assertion());
         };
+        if let Some(certificate) = CertificateV1::parse(end_entity) {
+            if *name {
+                return Err(CertificateError::Other(OtherError(Arc::new(NamesNoHost))).into());
+            }
+            certificate.verify_authority(roots, now, self.algorithms())?;
+            return Ok(ServerCertVerified::assertion());
+        }
         match verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
@@ -129,7 +159,10 @@ impl ServerCertVerifier for LibpqVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        match CertificateV1::parse(cert) {
+            Some(certificate) => certificate.verify_tls12_signature(message, dss, self.algorithms()),
+            None => verify_tls12_signature(message, cert, dss, self.algorithms()),
+        }
     }
 
     fn verify_tls13_signature(
@@ -138,10 +171,13 @@ impl ServerCertVerifier for LibpqVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+        match CertificateV1::parse(cert) {
+            Some(certificate) => certificate.verify_tls13_signature(message, dss, self.algorithms()),
+            None => verify_tls13_signature(message, cert, dss, self.algorithms()),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.algorithms().supported_schemes()
     }
 }

@@ -52,20 +52,20 @@ pub fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 pub const PUBLIC: &str = "0.0.0.0";
 
 /// Whether the server can use its database with this URL.
-async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
+pub async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
     let mut url = Url::parse(&postgres.url("postgres")).unwrap();
     url.set_host(Some(host)).unwrap();
     url.set_query(Some(query));
     connects(url.as_str()).await
 }
 
-async fn connects(url: &str) -> bool {
+pub async fn connects(url: &str) -> bool {
     let variables = [("DATABASE_URL", url), ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"), ("POSTIZ_OAUTH_CLIENT_SECRET", "x")];
     let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
     Database::new(&config, &Handle::current()).unwrap().migrate().await.is_ok()
 }
 
-fn root(directory: &Path, name: &str, pem: &str) -> String {
+pub fn root(directory: &Path, name: &str, pem: &str) -> String {
     let path = directory.join(name);
     fs::write(&path, pem).unwrap();
     path.display().to_string()
@@ -130,6 +130,11 @@ pub struct FalseServer {
 }
 
 impl FalseServer {
+    /// What clients have sent since the last call, decrypted.
+    pub fn received(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.received.lock().unwrap())
+    }
+
     /// Offers TLS with this certificate, or none.
     pub async fn start(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -147,7 +152,7 @@ impl FalseServer {
     async fn gets_the_password(&self, host: &str, query: &str) -> bool {
         let port = self.port;
         assert!(!connects(&format!("postgres://auth:hunter2@{host}:{port}/auth?{query}")).await, "{host} {query}");
-        let received = std::mem::take(&mut *self.received.lock().unwrap());
+        let received = self.received();
         assert!(received.windows(5).any(|part| part == b"auth\0"), "{host} {query}: it was asked");
         received.windows(7).any(|part| part == b"hunter2")
     }

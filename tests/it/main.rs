@@ -44,3 +44,4 @@ mod trials;
 mod troubles;
 mod upgrades;
 mod waiting;
+mod x509_v1;

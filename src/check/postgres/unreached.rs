@@ -26,6 +26,14 @@ pub(super) fn finding(config: &Config, error: &InspectError) -> Finding {
             "Add sslrootcert=FILE with the authority's certificate, as your provider shows it, and use the host name that \
              the certificate is for. sslmode=require encrypts without verifying.",
         ),
+        InspectError::CertificateV1 => Finding::fail(
+            TLS,
+            format!("The certificate of {at} is of X.509 version 1, which can't name a host."),
+            "sslmode=verify-full requires a certificate for the host name in DATABASE_URL.",
+            "Issue it again with that name: openssl x509 -req .. -extfile FILE, where FILE says \
+             subjectAltName=DNS:HOST. Or use sslmode=verify-ca with the authority's certificate in sslrootcert, which accepts \
+             it for any host.",
+        ),
         InspectError::NoTls => Finding::fail(
             TLS,
             format!("{at} offers no TLS, but sslmode requires it."),

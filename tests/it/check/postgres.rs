@@ -6,6 +6,7 @@ use stand_in::Postgres;
 use super::{check, free_port};
 use crate::encryption;
 use crate::support::{Database, PgBouncer, Stage};
+use crate::x509_v1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_can_not_be_used_fails_with_its_cause() {
@@ -91,6 +92,30 @@ async fn a_certificate_of_an_unknown_authority_and_a_standby_fail() {
 
     standby(&postgres);
     check(&mut stage, &[]).await.blames("postgres.writable", &["It is a standby", "target_session_attrs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_says_what_to_do_about_a_version_1_certificate() {
+    let (ours, directory) = (encryption::issuer("ours"), x509_v1::directory());
+    let key = KeyPair::generate().unwrap();
+    let postgres = encryption::postgres(&x509_v1::V1::signed_by(&key, &ours).pem(), &key.serialize_pem()).await;
+    let good = encryption::root(&directory, "good.pem", &ours.pem());
+    let other = encryption::root(&directory, "other.pem", &encryption::issuer("other").pem());
+    let url = postgres.url("postgres").replace("127.0.0.1", "localhost");
+    let mut stage = Stage::empty(Database::at(url.clone()), &[]);
+    for (query, words) in [
+        (format!("sslmode=verify-full&sslrootcert={good}"), ["X.509 version 1", "subjectAltName"]),
+        (format!("sslmode=verify-ca&sslrootcert={other}"), ["is refused", "UnknownIssuer"]),
+    ] {
+        let report = check(&mut stage, &[("DATABASE_URL", &format!("{url}?{query}"))]).await;
+        report.blames("postgres.tls", &words);
+    }
+    // Both hints name these two as ways out, and they are.
+    for query in ["sslmode=require".to_owned(), format!("sslmode=verify-ca&sslrootcert={good}")] {
+        let report = check(&mut stage, &[("DATABASE_URL", &format!("{url}?{query}"))]).await;
+        assert!(report.of("postgres.tls")[0].1.contains("TLSv1.3"), "{}", report.text);
+    }
+    std::fs::remove_dir_all(directory).unwrap();
 }
 
 /// Turns it into a standby without a primary.
