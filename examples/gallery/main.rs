@@ -6,7 +6,7 @@ use std::{env, fs, io, path::PathBuf};
 
 use postiz_auth_server::http::pages::{self, ASSETS_PATH, Language, PageContext, assets, render};
 use postiz_auth_server::{flow, grant, postiz};
-use samples::samples;
+use samples::{LOGIN, samples};
 
 fn main() -> io::Result<()> {
     let directory = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "target/gallery".to_owned()));
@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
         fs::write(asset_directory.join(&asset.name), asset.body)?;
     }
     for language in Language::ALL {
-        let context = PageContext { base_path: "", language, reference: Some("7f3a9c12") };
+        let context = PageContext { base_path: "", language, login_command: LOGIN, reference: Some("7f3a9c12") };
         for (name, page) in samples() {
             let file = format!("{name}.{}.html", language.tag());
             fs::write(directory.join(file), render(&page, &context))?;

@@ -9,6 +9,7 @@ use super::pages::{CodeProblem, Page, Retry};
 use super::postiz::Reason;
 
 const CODE: &str = "BCDF-GHJK";
+pub(super) const LOGIN: &str = "postiz auth:login --auth-server https://auth.example.com";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 23));
 const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 0x5678, 0x8a2e, 0x1370, 0x7334));
@@ -22,10 +23,7 @@ fn code() -> UserCode {
 type Sample = (&'static str, Page);
 
 pub(super) fn samples() -> Vec<Sample> {
-    let mut all = vec![(
-        "home",
-        Page::Home { cli_command: "POSTIZ_AUTH_SERVER=https://auth.example.com postiz auth:login".to_owned() },
-    )];
+    let mut all = vec![("home", Page::Home)];
     all.extend(codes());
     all.extend(confirmations());
     all.extend(outcomes());

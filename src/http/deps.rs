@@ -3,6 +3,7 @@
 use crate::config::{BaseUrl, Config};
 use crate::flow::DeviceFlow;
 use crate::http::client_ip::ClientIp;
+use crate::http::dialect::login_command;
 use crate::http::readiness::Readiness;
 
 /// Shared by all workers.
@@ -14,6 +15,8 @@ pub struct Deps {
     pub server_url: BaseUrl,
     /// What the terminal uses its token with.
     pub api_url: BaseUrl,
+    /// What a person types to start a login at this server.
+    pub login_command: String,
 }
 
 impl Deps {
@@ -22,6 +25,7 @@ impl Deps {
             readiness: Readiness::new(flow.store().database().clone(), flow.stopping().clone()),
             client_ip: ClientIp::new(config),
             server_url: config.server_url.clone(),
+            login_command: login_command(&config.server_url),
             api_url: config.public_api_url().clone(),
             flow,
         }

@@ -4,10 +4,12 @@
 //! without a timeout. RFC 8628 clients send a form, know `slow_down`, and expect an answer at once unless they ask for more
 //! (RFC 7240).
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
 
+use crate::config::BaseUrl;
 use crate::http::params::BodyForm;
 
 /// Between two polls of an RFC 8628 client, and of the CLI if its polls are not held.
@@ -15,11 +17,23 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 /// Before each poll of the CLI if its polls are held, so that one is held when the person approves. The CLI reads 0 as 5.
 pub const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
 /// The CLI ends the login at an unknown error and prints `error`, not its description. A sentence of these characters may
-/// stand there (RFC 6749 §5.2).
+/// stand there (RFC 6749 §5.2). The command follows.
 const NOT_SAVED: &str = "this terminal keeps fetching its token, so it can't save it. Make sure that the folder ~/.postiz can be \
-                         written and that the disk is not full. Then run: postiz auth:login";
+                         written and that the disk is not full. Then run: ";
+/// The server of a CLI that is told none.
+const CLI_DEFAULT_SERVER: &str = "https://cli-auth.postiz.com";
 /// A client's clock may run a little fast, and a request may overtake another.
 const SLACK: Duration = Duration::from_secs(1);
+
+/// The command that starts a login with the CLI at this server. The option works in every shell; a variable before the command
+/// does not.
+pub fn login_command(server_url: &BaseUrl) -> String {
+    const LOGIN: &str = "postiz auth:login";
+    match server_url.as_str() {
+        CLI_DEFAULT_SERVER => LOGIN.to_owned(),
+        url => format!("{LOGIN} --auth-server {url}"),
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
@@ -52,10 +66,10 @@ impl Dialect {
     }
 
     /// The `error` for a terminal that can't save its token.
-    pub fn not_saved(self) -> &'static str {
+    pub fn not_saved(self, login_command: &str) -> Cow<'static, str> {
         match self {
-            Self::Cli => NOT_SAVED,
-            Self::Rfc8628 => "invalid_grant",
+            Self::Cli => Cow::Owned(format!("{NOT_SAVED}{login_command}")),
+            Self::Rfc8628 => Cow::Borrowed("invalid_grant"),
         }
     }
 
@@ -95,8 +109,23 @@ mod tests {
     #[test]
     fn a_sentence_in_error_has_only_the_characters_that_an_error_may_have() {
         let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
-        assert!(Dialect::Cli.not_saved().bytes().all(allowed));
-        assert!(Dialect::Rfc8628.not_saved().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'));
+        for url in ["https://auth.example.com", r#"https://münchen.example/a"\ä"#, "http://[::1]:3111"] {
+            let sentence = Dialect::Cli.not_saved(&login_command(&url.parse().unwrap()));
+            assert!(sentence.bytes().all(allowed), "{sentence}");
+        }
+        assert_eq!(Dialect::Rfc8628.not_saved("postiz auth:login"), "invalid_grant");
+    }
+
+    #[test]
+    fn the_login_command_names_every_server_but_the_default_one_of_the_cli() {
+        for (url, command) in [
+            ("https://auth.example.com/", "postiz auth:login --auth-server https://auth.example.com"),
+            ("http://localhost:3111/auth", "postiz auth:login --auth-server http://localhost:3111/auth"),
+            ("http://cli-auth.postiz.com", "postiz auth:login --auth-server http://cli-auth.postiz.com"),
+            ("https://cli-auth.postiz.com/", "postiz auth:login"),
+        ] {
+            assert_eq!(login_command(&url.parse().unwrap()), command);
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! Every error description about a grant ends with its reference, which is also in the log.
 
+use std::borrow::Cow;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, CACHE_CONTROL, RETRY_AFTER};
 use actix_web::{HttpResponse, ResponseError};
@@ -40,7 +42,7 @@ pub enum ClientError {
     ExpiredToken(GrantId),
     /// The terminal can't save its token; with the `error` that its client understands.
     #[error("This terminal has fetched its token too often. Save it, and start the login again (reference {}).", .0.reference())]
-    NotSaved(GrantId, &'static str),
+    NotSaved(GrantId, Cow<'static, str>),
     /// The stored token can't be opened.
     #[error("The token of this login can't be read. Start the login again (reference {}).", .0.reference())]
     ServerError(GrantId),
@@ -61,14 +63,14 @@ pub enum ClientError {
 }
 
 #[derive(Serialize)]
-struct ErrorBody {
-    error: &'static str,
+struct ErrorBody<'a> {
+    error: &'a str,
     error_description: String,
 }
 
 impl ClientError {
     /// The table of errors: the word for programs, and the status.
-    fn code(&self) -> (&'static str, StatusCode) {
+    fn code(&self) -> (&str, StatusCode) {
         match self {
             Self::InvalidRequest(_) => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::Body(BodyError::TooLarge) => ("invalid_request", StatusCode::PAYLOAD_TOO_LARGE),

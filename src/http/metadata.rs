@@ -24,7 +24,6 @@ pub async fn authorization_server(deps: Data<Deps>) -> HttpResponse {
 }
 
 /// `/`: what this server is and how to point the CLI at it.
-pub async fn home(visitor: Visitor, deps: Data<Deps>) -> HttpResponse {
-    let cli_command = format!("POSTIZ_AUTH_SERVER={} postiz auth:login", deps.server_url);
-    visitor.show(&Page::Home { cli_command })
+pub async fn home(visitor: Visitor) -> HttpResponse {
+    visitor.show(&Page::Home)
 }

@@ -64,7 +64,7 @@ pub async fn token(
         PollOutcome::Expired => Err(ClientError::ExpiredToken(grant)),
         PollOutcome::Unknown => Err(ClientError::InvalidGrant),
         PollOutcome::RateLimited { retry_after } => Err(ClientError::TooManyUnknown(whole_seconds(retry_after))),
-        PollOutcome::NotSaved => Err(ClientError::NotSaved(grant, dialect.not_saved())),
+        PollOutcome::NotSaved => Err(ClientError::NotSaved(grant, dialect.not_saved(&deps.login_command))),
         PollOutcome::Unreadable => Err(ClientError::ServerError(grant)),
     }
 }

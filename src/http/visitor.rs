@@ -69,6 +69,7 @@ impl Visitor {
         let context = PageContext {
             base_path: self.deps.server_url.base_path(),
             language: self.language,
+            login_command: &self.deps.login_command,
             reference: self.reference.as_deref(),
         };
         let mut response = HttpResponse::build(status(page));
@@ -102,7 +103,7 @@ impl Visitor {
 
 fn status(page: &Page) -> StatusCode {
     match page {
-        Page::Home { .. }
+        Page::Home
         | Page::EnterCode { problem: None, .. }
         | Page::Confirm(_)
         | Page::Done { .. }

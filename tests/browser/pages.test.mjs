@@ -174,11 +174,21 @@ test('a pasted code is sent at once only if the page has nothing else to read', 
   });
 });
 
+const command = 'postiz auth:login --auth-server https://auth.example.com';
+
+// The page breaks the command between words. The copy has to be one line.
+test('a click selects the whole command, as one line', async () => {
+  await visit({ name: 'home', javaScriptEnabled: false }, async (page) => {
+    await page.click('.command code');
+    assert.equal(await page.evaluate(() => getSelection().toString()), command);
+  });
+});
+
 test('the button copies the whole command and confirms it', async () => {
   await visit({ name: 'home', permissions: ['clipboard-read', 'clipboard-write'] }, async (page) => {
     await page.click('.command button');
     await page.getByRole('status').filter({ hasText: 'Copied' }).waitFor();
-    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'POSTIZ_AUTH_SERVER=https://auth.example.com postiz auth:login');
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), command);
   });
 });
 

@@ -243,7 +243,7 @@ async fn the_server_describes_itself() {
     assert_eq!(metadata["device_authorization_endpoint"], format!("{base}/device/code"));
     assert_eq!(metadata["token_endpoint"], format!("{base}/device/token"));
     let home = Browser::new().visit(&base).await;
-    assert!(home.text.contains(&format!("POSTIZ_AUTH_SERVER={base}")), "{}", home.text);
+    assert_eq!(home.command(), Some(format!("postiz auth:login --auth-server {base}")));
 }
 
 /// Schemathesis makes hundreds of requests from the description that the server serves, good and bad ones,

@@ -22,14 +22,15 @@ impl RealCli {
         Self { home, server: server.to_owned() }
     }
 
-    fn run(&self, command: &str) -> Child {
+    /// Runs `postiz` with these arguments, separated by spaces.
+    fn run(&self, arguments: &str) -> Child {
         #[expect(clippy::disallowed_methods, reason = "the test's own setting")]
         let cli = std::env::var("POSTIZ_CLI").expect("the CLI's file in POSTIZ_CLI");
         #[expect(clippy::disallowed_methods, reason = "where node is")]
         let path = std::env::var_os("PATH").unwrap();
         Command::new("node")
             .arg(cli)
-            .arg(command)
+            .args(arguments.split(' '))
             .env_clear()
             .env("PATH", path)
             .env("HOME", &self.home)
@@ -47,9 +48,13 @@ impl RealCli {
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
     }
 
-    /// Starts `auth:login` and returns it with its output so far, once it has printed the user code.
     async fn log_in(&self) -> (Child, String, Arc<Mutex<String>>) {
-        let mut child = self.run("auth:login");
+        self.log_in_with("auth:login").await
+    }
+
+    /// Starts a login and returns it with its output so far, once it has printed the user code.
+    async fn log_in_with(&self, arguments: &str) -> (Child, String, Arc<Mutex<String>>) {
+        let mut child = self.run(arguments);
         let printed = Arc::new(Mutex::new(String::new()));
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let kept = Arc::clone(&printed);
@@ -127,7 +132,32 @@ async fn the_cli_says_that_it_can_not_save_its_token() {
     browser.approve(&page).await;
     let (status, text) = finished(child, &printed).await;
     assert_eq!(status, Some(1), "{text}");
-    assert!(text.contains("can't save it") && text.contains("~/.postiz") && text.contains("auth:login"), "{text}");
+    assert!(text.contains("can't save it") && text.contains("~/.postiz"), "{text}");
+    let command = format!("Then run: postiz auth:login --auth-server {}\n", stage.balancer.url());
+    assert!(text.contains(&command), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
+async fn the_command_on_a_page_starts_a_login_at_the_server_of_that_page() {
+    let stage = Stage::new().await;
+    let browser = Browser::new();
+    let command = browser.visit(&stage.balancer.url()).await.command().unwrap();
+    // The variable names another server, at which nothing listens.
+    let cli = RealCli::new("http://localhost:9");
+    let (child, code, printed) = cli.log_in_with(command.strip_prefix("postiz ").unwrap()).await;
+    let page = consent(&stage, &browser, &code).await;
+    browser.approve(&page).await;
+    let (status, text) = finished(child, &printed).await;
+    assert_eq!(status, Some(0), "{text}");
+}
+
+/// Pages of that server show `postiz auth:login` without an address.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs POSTIZ_CLI"]
+async fn the_cli_has_the_default_server_that_pages_leave_out() {
+    let help = RealCli::new("").output("auth:login --help").await;
+    assert!(help.contains("(default: https://cli-auth.postiz.com)"), "{help}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,10 +6,7 @@ use crate::postiz::Reason;
 
 #[derive(Debug, Clone)]
 pub enum Page {
-    Home {
-        /// `POSTIZ_AUTH_SERVER=https://... postiz auth:login`
-        cli_command: String,
-    },
+    Home,
     /// A form for the user code.
     EnterCode {
         /// Why the code entered before was refused.

@@ -19,6 +19,8 @@ pub struct PageContext<'a> {
     /// The path of `SERVER_URL` without its trailing slash; usually empty.
     pub base_path: &'a str,
     pub language: Language,
+    /// The command that starts a new login at this server.
+    pub login_command: &'a str,
     /// The grant's reference, which is also in the log.
     pub reference: Option<&'a str>,
 }
@@ -29,7 +31,8 @@ pub fn render(page: &Page, context: &PageContext<'_>) -> String {
         tracing::error!(language = context.language.tag(), "texts unreadable");
         return LAST_RESORT.to_owned();
     };
-    let frame = Frame { texts, base_path: context.base_path, language: context.language, reference: context.reference };
+    let PageContext { base_path, language, login_command, reference } = *context;
+    let frame = Frame { texts, base_path, language, login_command, reference };
     document(page, frame).unwrap_or_else(|error| {
         tracing::error!(%error, "page not rendered");
         LAST_RESORT.to_owned()
@@ -43,7 +46,7 @@ fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
     let home_page = || Next::Visit { path: "/", label: &common.home_page };
     let enter_code = || Next::Visit { path: "/device/verify", label: &common.enter_code };
     match page {
-        Page::Home { cli_command } => HomeTemplate { frame, command: cli_command }.render(),
+        Page::Home => HomeTemplate { frame }.render(),
         Page::EnterCode { problem, typed } => EnterCodeTemplate::new(frame, problem.as_ref(), typed).render(),
         Page::Confirm(confirm) => ConfirmTemplate::new(frame, confirm).render(),
         Page::Done { terminal: Terminal::SignedIn } => say(Message::new(Tone::Good, &done.signed_in, Next::Nothing)),

@@ -13,15 +13,13 @@ use super::{
     texts::Texts,
 };
 
-/// The command that starts a new login.
-const LOGIN: &str = "postiz auth:login";
-
 /// The data of `base.html`.
 #[derive(Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub(super) texts: &'a Texts,
     pub(super) base_path: &'a str,
     pub(super) language: Language,
+    pub(super) login_command: &'a str,
     pub(super) reference: Option<&'a str>,
 }
 
@@ -35,7 +33,6 @@ impl Frame<'_> {
 #[template(path = "home.html")]
 pub(super) struct HomeTemplate<'a> {
     pub(super) frame: Frame<'a>,
-    pub(super) command: &'a str,
 }
 
 #[derive(Template)]

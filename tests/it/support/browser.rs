@@ -146,6 +146,13 @@ impl Page {
         (self.url.join(form.value().attr("action").unwrap_or_default()).unwrap(), fields)
     }
 
+    /// The command to copy, if the page shows one.
+    pub fn command(&self) -> Option<String> {
+        let html = Html::parse_document(&self.text);
+        let command = html.select(&Selector::parse(".command code").unwrap()).next()?;
+        Some(command.text().collect())
+    }
+
     /// The words on the page, for a human reader.
     pub fn says(&self, words: &str) -> bool {
         let body = Selector::parse("body").unwrap();

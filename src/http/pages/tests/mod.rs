@@ -5,7 +5,7 @@ mod samples;
 
 use scraper::{ElementRef, Html, Selector};
 
-use samples::samples;
+use samples::{LOGIN, samples};
 
 use super::{Language, Page, PageContext, render};
 use crate::flow::Confirmation;
@@ -17,7 +17,7 @@ fn english(page: &Page) -> Html {
 }
 
 fn parse(page: &Page, language: Language) -> Html {
-    let context = PageContext { base_path: "/auth", language, reference: Some("7f3a9c12") };
+    let context = PageContext { base_path: "/auth", language, login_command: LOGIN, reference: Some("7f3a9c12") };
     Html::parse_document(&render(page, &context))
 }
 

@@ -108,7 +108,7 @@ fn a_login_ended_by_the_wrong_browser_warns_of_sent_links_and_starts_anew() {
     let html = english(&Page::WrongBrowserEnded);
     let text = text(&html);
     assert!(text.contains("a link that somebody sent you") && text.contains("Nothing was shared"), "{text}");
-    assert_eq!(select(&html, ".command code")[0].text().collect::<String>(), "postiz auth:login");
+    assert_eq!(select(&html, ".command code")[0].text().collect::<String>(), LOGIN);
     assert!(select(&html, "main a, main form").is_empty(), "nothing on the page goes on with this login");
 }
 
