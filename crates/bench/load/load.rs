@@ -115,7 +115,7 @@ impl Shares {
 fn used(stage: &Stage, server: &Process) -> [f64; 5] {
     let known = [
         machine::cpu_seconds(server.pid()),
-        machine::cpu_seconds_with_children(stage.postgres_pid),
+        stage.postgres_seconds(),
         machine::cpu_seconds(std::process::id()),
         machine::cpu_seconds(stage.postiz.pid()),
     ];

@@ -19,6 +19,7 @@ mod proxy;
 mod scale;
 mod setup;
 mod stage;
+mod statements;
 mod stats;
 mod table;
 mod wire;

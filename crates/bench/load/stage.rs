@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use stand_in::{Postgres, RegisteredApp, StandIn};
 use tokio_postgres::{Client, NoTls};
 
+use crate::machine;
 use crate::wire::{self, Connection};
 
 /// The argument that makes this program the stand-in.
@@ -20,10 +21,11 @@ const SERVER_URL: &str = "http://localhost:3111";
 const CLIENT_SECRET: &str = "client-secret-of-the-bench";
 /// How long a replica can take to become healthy.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Database connections that a replica uses for logins: the default of `DATABASE_POOL_SIZE`.
+pub const POOL_SIZE: usize = 8;
 
 pub struct Stage {
     pub postgres: Arc<Postgres>,
-    pub postgres_pid: u32,
     pub postiz: Process,
     server: PathBuf,
     directory: PathBuf,
@@ -40,11 +42,15 @@ impl Stage {
     pub fn start(server: PathBuf) -> Self {
         let settings = [("max_connections", "300"), ("shared_preload_libraries", "pg_stat_statements")];
         let postgres = Arc::new(Postgres::start(&settings).expect("a PostgreSQL"));
-        let pid_file = std::fs::read_to_string(postgres.data_dir().join("postmaster.pid")).unwrap();
-        let postgres_pid = pid_file.lines().next().unwrap().parse().unwrap();
         let directory = std::env::temp_dir().join(format!("postiz-auth-bench-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&directory).unwrap();
-        Self { postgres, postgres_pid, postiz: stand_in_process(), server, directory }
+        Self { postgres, postiz: stand_in_process(), server, directory }
+    }
+
+    /// Processor time of PostgreSQL. It starts anew with a restart.
+    pub fn postgres_seconds(&self) -> f64 {
+        let pid_file = std::fs::read_to_string(self.postgres.data_dir().join("postmaster.pid")).unwrap();
+        machine::cpu_seconds_with_children(pid_file.lines().next().unwrap().parse().unwrap())
     }
 
     /// A fresh database.
@@ -65,7 +71,7 @@ impl Stage {
     }
 
     pub fn start_replica(&self, database_url: &str, variables: &[(&str, &str)]) -> Process {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let postiz = format!("http://localhost:{}", self.postiz.port);
         let log = File::create(self.directory.join(format!("{port}.log"))).unwrap();
         let child = Command::new(&self.server)
@@ -145,6 +151,10 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs this program again as the stand-in, so that its processor time is measured apart from the load's.

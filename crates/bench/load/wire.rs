@@ -133,6 +133,11 @@ pub fn from_address(address: &str, request: &[u8]) -> Vec<u8> {
     [line, format!("X-Forwarded-For: {address}\r\n").as_bytes(), rest].concat()
 }
 
+/// The same request from one of a hundred networks: one network may have a quarter of a replica's held polls.
+pub fn from_network(number: usize, request: &[u8]) -> Vec<u8> {
+    from_address(&format!("198.51.{}.1", number % 100), request)
+}
+
 fn post(path: &str, headers: &str, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("POST {path} HTTP/1.1\r\n{headers}Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}")

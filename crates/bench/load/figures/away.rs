@@ -6,6 +6,7 @@ use crate::load::open_logins;
 use crate::machine;
 use crate::scale::Scale;
 use crate::stage::Stage;
+use crate::statements::{self, DECISION_FEED, Executed};
 use crate::stats::number;
 use crate::table::{Goal, Line};
 use crate::wire::Connection;
@@ -18,6 +19,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
     let server = stage.replica(&database.url, &[]).await;
     let idle = machine::descriptors(server.pid());
+    statements::reset(&database).await;
     let logins = open_logins(server.port, scale.failing).await;
     let mut held = Vec::new();
     for login in &logins {
@@ -27,17 +29,17 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     }
     until(|| machine::descriptors(server.pid()) >= idle + logins.len()).await;
     // The decision feed queries only while polls are held.
-    let feed_calls = "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%clock.read_only%'";
-    while database.number(feed_calls).await == 0.0 {}
+    let feed_calls = async || Executed::read(&database).await.calls(DECISION_FEED);
+    while feed_calls().await == 0.0 {}
     let gone = Instant::now();
     drop(held);
     // The connections that the pool has opened meanwhile stay open.
     until(|| machine::descriptors(server.pid()) < idle + 20).await;
     let freed = gone.elapsed().as_secs_f64() * 1000.0;
     tokio::time::sleep(Duration::from_millis(250)).await;
-    let before = database.number(feed_calls).await;
+    let before = feed_calls().await;
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let after = database.number(feed_calls).await;
+    let after = feed_calls().await;
     vec![
         Line::new(
             &format!("{} held polls whose clients disconnect", logins.len()),

@@ -12,7 +12,8 @@ use crate::load::open_logins;
 use crate::login::{self, Login};
 use crate::machine;
 use crate::scale::Scale;
-use crate::stage::{Database, Process, Stage};
+use crate::stage::{Database, POOL_SIZE, Process, Stage};
+use crate::statements::{self, DECISION_FEED, Executed, LOOK_UP, NOTE_POLL};
 use crate::stats::{Times, number};
 use crate::table::{Goal, Line};
 use crate::wire::{self, Connection};
@@ -22,8 +23,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Between two batches of terminals, so that they do not all start at once.
 const BATCH_PAUSE: Duration = Duration::from_millis(10);
 const BATCH: usize = 50;
-/// The default of `DATABASE_POOL_SIZE`, and the health check's own connection.
-const CONNECTIONS: f64 = 8.0 + 1.0;
+/// With the health check's own.
+const CONNECTIONS: usize = POOL_SIZE + 1;
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     let database = stage.database().await;
@@ -74,8 +75,7 @@ async fn gather(server: &Process, logins: Vec<Login>, polls: &Arc<AtomicU64>) ->
     let mut crowd = JoinSet::new();
     for (number, login) in logins.into_iter().enumerate() {
         let (port, polls) = (server.port, Arc::clone(polls));
-        // One network may not have as many held polls.
-        let poll = wire::from_address(&format!("198.51.{}.1", number % 100), &login.poll);
+        let poll = wire::from_network(number, &login.poll);
         crowd.spawn(async move {
             let mut connection = Connection::to(port).await.unwrap();
             loop {
@@ -104,21 +104,19 @@ struct Quiet {
 }
 
 async fn quiet(scale: &Scale, database: &Database, server: &Process, polls: &AtomicU64) -> Quiet {
-    database.run("SELECT pg_stat_statements_reset()").await;
+    statements::reset(database).await;
     let (begun, cpu, sent) = (Instant::now(), machine::cpu_seconds(server.pid()), polls.load(Ordering::Relaxed));
     sleep(scale.quiet).await;
     let seconds = begun.elapsed().as_secs_f64();
     let cores = (machine::cpu_seconds(server.pid()) - cpu) / seconds;
-    let calls = async |part: &str| {
-        let sql = format!("SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%{part}%'");
-        database.number(&sql).await / seconds
-    };
+    let executed = Executed::read(database).await;
+    let calls = |name| executed.calls(name) / seconds;
     Quiet {
         cores,
         polls: (polls.load(Ordering::Relaxed) - sent) as f64 / seconds,
-        feed: calls("clock.read_only").await,
-        look_ups: calls("heard_at").await,
-        poll_times: calls("SET polled_at").await,
+        feed: calls(DECISION_FEED),
+        look_ups: calls(LOOK_UP),
+        poll_times: calls(NOTE_POLL),
         // Two replicas, and this program's own connection.
         connections: database
             .number(
@@ -141,7 +139,7 @@ impl Quiet {
                 .goal(Goal::at_most(self.look_ups / self.polls, 1.0, "")),
             Line::new("the same: connections of both replicas", number(self.connections)).goal(Goal::at_most(
                 self.connections,
-                2.0 * CONNECTIONS,
+                2.0 * CONNECTIONS as f64,
                 "",
             )),
         ]
