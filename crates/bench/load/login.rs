@@ -2,6 +2,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -16,6 +17,20 @@ pub struct Login {
     pub device_code: String,
     /// A poll as the CLI sends it.
     pub poll: Vec<u8>,
+    /// Between two polls.
+    pub interval: Duration,
+}
+
+/// What an answer to a poll does to the CLI.
+#[derive(Debug)]
+pub enum Polled {
+    Token(String),
+    Pending,
+    Expired,
+    /// The CLI prints it and ends the login.
+    Failed(String),
+    /// The body is not JSON: the CLI polls again.
+    Unreadable,
 }
 
 /// A login whose person has pressed Authorize.
@@ -35,7 +50,9 @@ pub async fn open(server: &mut Connection) -> Result<Login> {
     let body: Value = serde_json::from_str(&answer.body)?;
     let text = |name: &str| body[name].as_str().map(str::to_owned).ok_or_else(|| unexpected(&answer));
     let device_code = text("device_code")?;
-    Ok(Login { user_code: text("user_code")?, poll: poll_request(&device_code), device_code })
+    // The CLI reads a missing interval as 5.
+    let interval = Duration::from_secs(body["interval"].as_u64().unwrap_or(5));
+    Ok(Login { user_code: text("user_code")?, poll: poll_request(&device_code), device_code, interval })
 }
 
 /// `POST /device/token` as the CLI sends it.
@@ -45,11 +62,20 @@ pub fn poll_request(device_code: &str) -> Vec<u8> {
 
 /// The token in the answer to a poll; `None` if the login is pending.
 pub fn token(answer: &Answer) -> Result<Option<String>> {
-    let body: Value = serde_json::from_str(&answer.body)?;
+    match polled(answer) {
+        Polled::Token(token) => Ok(Some(token)),
+        Polled::Pending => Ok(None),
+        Polled::Expired | Polled::Failed(_) | Polled::Unreadable => Err(unexpected(answer)),
+    }
+}
+
+pub fn polled(answer: &Answer) -> Polled {
+    let Ok(body) = serde_json::from_str::<Value>(&answer.body) else { return Polled::Unreadable };
     match (body["access_token"].as_str(), body["error"].as_str()) {
-        (Some(token), _) => Ok(Some(token.to_owned())),
-        (None, Some("authorization_pending")) => Ok(None),
-        _ => Err(unexpected(answer)),
+        (Some(token), _) => Polled::Token(token.to_owned()),
+        (None, Some("authorization_pending")) => Polled::Pending,
+        (None, Some("expired_token")) => Polled::Expired,
+        _ => Polled::Failed(format!("{} {}", answer.status, answer.body)),
     }
 }
 

@@ -16,28 +16,33 @@ mod login;
 mod machine;
 mod pgbench;
 mod proxy;
+mod replica;
 mod scale;
 mod setup;
 mod stage;
 mod statements;
 mod stats;
 mod table;
+mod terminals;
 mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use crate::figures::{approvals, away, churn, cli, cost, fairness, faults, logins, opens, polls, soak, start, waiting};
+use crate::figures::{
+    approvals, away, churn, cli, cost, crowd, fairness, faults, herd, logins, opens, polls, soak, start, waiting,
+};
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::table::Line;
+use crate::terminals::TERMINALS;
 
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
 const NAMES: [&str; 11] =
     ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "fairness", "faults"];
-/// These take a quarter of an hour, and an hour: they run only if they are named.
-const LONG: [&str; 2] = ["churn", "soak"];
+/// They take from minutes to an hour, so they run only if they are named. The last one restarts PostgreSQL.
+const LONG: [&str; 4] = ["churn", "soak", "herd", "crowd"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -48,11 +53,17 @@ async fn main() -> ExitCode {
     }
     // Ten thousand sockets.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
-    if let [name, port, connections] = &arguments[..]
-        && name == fairness::FLOOD
-    {
-        fairness::be_the_flood(port.parse().unwrap(), connections.parse().unwrap()).await;
-        return ExitCode::SUCCESS;
+    match &arguments[..] {
+        [name, port, connections] if name == fairness::FLOOD => {
+            fairness::be_the_flood(port.parse().unwrap(), connections.parse().unwrap()).await;
+            return ExitCode::SUCCESS;
+        }
+        [name, first, count, ports, renew] if name == TERMINALS => {
+            let (first, count) = (first.parse().unwrap(), count.parse().unwrap());
+            terminals::be_the_terminals(first, count, ports, renew.parse().unwrap()).await;
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
     // cargo itself adds `--bench`.
@@ -94,6 +105,8 @@ async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
         "away" => away::measure(stage, scale).await,
         "churn" => churn::measure(stage, scale).await,
         "soak" => soak::measure(stage, scale).await,
+        "herd" => herd::measure(stage, scale).await,
+        "crowd" => crowd::measure(stage, scale).await,
         _ => faults::measure(stage, scale).await,
     }
 }

@@ -22,6 +22,17 @@ pub struct Scale {
     pub churned: usize,
     /// Duration of the steady load.
     pub soak: Duration,
+    /// Logins that wait on one replica, and on several.
+    pub crowd_on_one: usize,
+    pub crowd: usize,
+    /// Duration of the measurement with only those.
+    pub crowd_quiet: Duration,
+    /// Of those on several replicas, approved during the failures.
+    pub crowd_approved: usize,
+    /// Held polls of a replica that is killed.
+    pub herd: usize,
+    /// How long look-ups are counted before its end, and after it.
+    pub herd_watched: Duration,
     /// Starts of the server, and runs of the real CLI.
     pub runs: usize,
 }
@@ -37,6 +48,12 @@ impl Scale {
         flood: 3_000,
         churned: 10_000_000,
         soak: Duration::from_hours(1),
+        crowd_on_one: 18_000,
+        crowd: 100_000,
+        crowd_quiet: Duration::from_mins(1),
+        crowd_approved: 3_000,
+        herd: 17_000,
+        herd_watched: Duration::from_mins(1),
         runs: 9,
     };
     pub const QUICK: Self = Self {
@@ -49,6 +66,12 @@ impl Scale {
         flood: 50,
         churned: 10_000,
         soak: Duration::from_secs(9),
+        crowd_on_one: 100,
+        crowd: 300,
+        crowd_quiet: Duration::from_secs(1),
+        crowd_approved: 20,
+        herd: 100,
+        herd_watched: Duration::from_secs(2),
         runs: 1,
     };
 }

@@ -58,6 +58,11 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// `12` or `31,204`
+pub fn count(count: usize) -> String {
+    if count < 1000 { count.to_string() } else { number(count as f64) }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Times(Vec<Duration>);
 

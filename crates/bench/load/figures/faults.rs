@@ -96,7 +96,7 @@ async fn wait_for_token(login: Login, ports: Arc<Vec<u16>>, number: usize) -> (S
 }
 
 /// Reloads the callback like a person, until it succeeds.
-async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
+pub async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
     for turn in number.. {
         if let Ok(mut connection) = Connection::to(ports[turn % ports.len()]).await
             && connection.status_of(&approved.callback).await.is_ok_and(|status| status == 303)
@@ -108,7 +108,7 @@ async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
 }
 
 /// The number of tokens that Postiz accepts.
-async fn live(stage: &Stage, tokens: &HashSet<String>) -> usize {
+pub async fn live(stage: &Stage, tokens: &HashSet<String>) -> usize {
     let mut postiz = Connection::to(stage.postiz.port).await.unwrap();
     let mut live = 0;
     for token in tokens {
