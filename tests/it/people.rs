@@ -309,7 +309,8 @@ async fn links_come_from_the_configuration_and_not_from_a_request() {
         lie(http.get(format!("{base}/.well-known/oauth-authorization-server"))).await.unwrap(),
         lie(http.get(&base).header("Accept", "text/html")).await.unwrap(),
     ] {
-        let text = answer.text().await.unwrap();
+        // On the page, the address may break after a dot.
+        let text = answer.text().await.unwrap().replace("<wbr>", "");
         assert!(text.contains("https://auth.example.com") && !text.contains("evil"), "{text}");
     }
 }
