@@ -31,16 +31,27 @@ macro_rules! standing {
     };
 }
 
-/// `OFFSET 0` keeps the planner from a sequential scan for a large group, which it may choose for `= ANY($1)`: the
-/// statistics of a table that fills and empties are always stale.
+/// One row for each id, also if there is no such grant: `read_only` tells what that means. `OFFSET 0` keeps the planner from
+/// a sequential scan for a large group, which it may choose for `= ANY($1)`: the statistics of a table that fills and empties
+/// are always stale.
 pub(super) const STANDING: Statement = Statement {
     name: "standing",
     sql: concat!(
-        "SELECT grants.* FROM unnest($1) AS asked (id) CROSS JOIN LATERAL (
+        "SELECT current_setting('transaction_read_only') = 'on' AS read_only, grants.*
+         FROM unnest($1) AS asked (id) LEFT JOIN LATERAL (
              SELECT id, extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS inactive,",
         standing!(),
         "    FROM device_requests WHERE device_requests.id = asked.id OFFSET 0
-         ) AS grants"
+         ) AS grants ON true"
+    ),
+};
+
+/// The same, by a statement that only the primary takes.
+const STANDING_ON_PRIMARY: Statement = Statement {
+    name: "standing_on_primary",
+    sql: concat!(
+        "UPDATE device_requests SET polled_at = now() WHERE id = ANY($1) RETURNING id, 0::float8 AS inactive,",
+        standing!(),
     ),
 };
 
@@ -115,11 +126,17 @@ pub(super) fn batcher(database: Database, batches: BatchMetrics, runtime: &Handl
 }
 
 async fn look_up(database: &Database, ids: &[GrantId]) -> Result<Vec<Standing>, DatabaseError> {
-    let rows = database.rows(STANDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+    let mut rows = database.rows(STANDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+    if rows.first().map_or(Ok(false), |row| row.field("read_only"))? {
+        // A standby that lags behind does not know a new grant, and the primary of before may never learn of a decision. The
+        // write reaches the primary through a pooler that sends reads to standbys, and discards connections to any other server.
+        rows = database.rows(STANDING_ON_PRIMARY, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+    }
     let mut found = HashMap::with_capacity(rows.len());
     let mut unnoted = Vec::new();
     for row in &rows {
-        let (id, standing): (GrantId, _) = (row.field("id")?, standing(row)?);
+        let Some(id) = row.field::<Option<GrantId>>("id")? else { continue };
+        let standing = standing(row)?;
         let Seconds(inactive) = row.field("inactive")?;
         if matches!(standing, Standing::Pending { .. }) && inactive > NOTE_AFTER {
             unnoted.push(id);

@@ -20,6 +20,7 @@ mod documents;
 mod encryption;
 mod failover;
 mod floods;
+mod lagging_reads;
 mod layers;
 mod limits;
 mod logins;

@@ -74,6 +74,11 @@ impl Database {
         Self { url_for_replicas: url.clone(), url }
     }
 
+    /// The same, by another way for the replicas.
+    pub fn reached_by(self, url_for_replicas: String) -> Self {
+        Self { url_for_replicas, ..self }
+    }
+
     /// A store on it, as a replica has one; it holds nobody off.
     pub fn store(&self) -> Store {
         let variables = [

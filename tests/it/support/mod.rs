@@ -9,6 +9,7 @@ mod haproxy;
 mod in_time;
 mod pgbouncer;
 mod proxy;
+mod read_splitter;
 mod replica;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ pub(crate) use haproxy::HaProxy;
 pub(crate) use in_time::{eventually, eventually_some, in_time};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use proxy::Proxy;
+pub(crate) use read_splitter::ReadSplitter;
 pub(crate) use replica::Replica;
 
 use balancer::Balancer;
