@@ -28,7 +28,8 @@ const MIGRATIONS: &[(i32, &str)] = &[
 ];
 
 /// The lock's key is `postiz` in ASCII, so it does not collide with another application's.
-const BEGIN: &str = "SET LOCAL lock_timeout = '30s';
+const BEGIN: &str = "
+    SET LOCAL lock_timeout = '30s';
     SELECT pg_advisory_xact_lock(123623980689786);
     CREATE TABLE IF NOT EXISTS schema_migrations (
         version    integer     PRIMARY KEY,
@@ -53,13 +54,13 @@ pub(super) async fn apply(pool: &Pool) -> Result<Vec<i32>, AttemptError> {
 }
 
 async fn apply_missing(transaction: &Transaction<'_>) -> Result<Vec<i32>, tokio_postgres::Error> {
-    transaction.batch_execute(BEGIN).await?;
+    execute(transaction, BEGIN).await?;
     let rows = transaction.query_typed("SELECT version FROM schema_migrations", &[]).await?;
     let present: Vec<i32> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let missing = MIGRATIONS.iter().filter(|(version, _)| !present.contains(version));
     let mut applied = Vec::new();
     for (version, sql) in missing {
-        transaction.batch_execute(sql).await?;
+        execute(transaction, sql).await?;
         let digest = Digest::of(sql.as_bytes());
         transaction
             .query_typed(
@@ -70,4 +71,53 @@ async fn apply_missing(transaction: &Transaction<'_>) -> Result<Vec<i32>, tokio_
         applied.push(*version);
     }
     Ok(applied)
+}
+
+/// One statement after another: Citus takes no definition beside another one.
+async fn execute(transaction: &Transaction<'_>, sql: &str) -> Result<(), tokio_postgres::Error> {
+    for statement in statements(sql) {
+        transaction.batch_execute(statement).await?;
+    }
+    Ok(())
+}
+
+/// A statement ends with a line that ends with `;`, outside of a body in `$$`.
+fn statements(sql: &str) -> impl Iterator<Item = &str> {
+    let mut in_body = false;
+    let mut ends = sql.split_inclusive('\n').scan(0, |end, line| {
+        *end += line.len();
+        Some((*end, line))
+    });
+    let mut begin = 0;
+    std::iter::from_fn(move || {
+        let (end, _) = ends.find(|(end, line)| {
+            in_body ^= line.matches("$$").count() % 2 == 1;
+            *end == sql.len() || (!in_body && line.trim_end().ends_with(';'))
+        })?;
+        let statement = &sql[begin..end];
+        begin = end;
+        Some(statement)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_migration_is_taken_apart_into_its_statements() {
+        let sql = "-- Two; and a body.\nDO $$ BEGIN\n    SELECT 1;\nEND $$;\nSELECT 2;\n\nSELECT\n    3;\n";
+        let expected =
+            ["-- Two; and a body.\nDO $$ BEGIN\n    SELECT 1;\nEND $$;\n", "SELECT 2;\n", "\nSELECT\n    3;\n"];
+        assert_eq!(statements(sql).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn nothing_of_a_migration_is_left_out() {
+        for (version, sql) in MIGRATIONS {
+            assert_eq!(statements(sql).collect::<String>(), *sql);
+            let counted = statements(sql).count();
+            assert_eq!(counted, sql.matches(";\n").count() - if *version == 0 { 3 } else { 0 }, "{version}");
+        }
+    }
 }

@@ -17,19 +17,20 @@ const TIMEOUT: Duration = Duration::from_secs(4);
 /// A code that was brought before changes nothing. The first [`MAX_CODES`] are remembered; there is room for no more.
 ///
 /// A grant without a token to wait for keeps its status. `lease_holder` recognises this callback's own first attempt if the
-/// answer to it was lost. `settled_at = now()` tells whether this attempt ended the grant.
+/// answer to it was lost. `settled_at = clock.now` tells whether this attempt ended the grant.
 const ABANDON: Statement = Statement {
     name: "abandon",
     sql: "WITH changed AS (
               UPDATE device_requests
               SET status = CASE WHEN status IN ('authorizing', 'approved') THEN 'denied' ELSE status END,
-                  settled_at = CASE WHEN status IN ('authorizing', 'approved') THEN now() ELSE settled_at END,
+                  settled_at = CASE WHEN status IN ('authorizing', 'approved') THEN clock.now ELSE settled_at END,
                   sealed_token = CASE status WHEN 'delivered' THEN sealed_token END,
                   codes = CASE WHEN $2 = ANY(codes) OR cardinality(codes) >= $4 THEN codes
                                ELSE array_append(codes, $2) END,
                   lease_holder = $3, leased_until = NULL
+              FROM (SELECT now() AS now) AS clock
               WHERE state = $1 AND ($2 <> ALL(codes) OR lease_holder = $3)
-              RETURNING status = 'denied' AND settled_at = now() AS ended
+              RETURNING status = 'denied' AND settled_at = clock.now AS ended
           )
           SELECT id,
                  CASE

@@ -34,7 +34,7 @@ const CLAIM: Statement = Statement {
               SET status = 'authorizing', sealed_token = NULL, settled_at = NULL,
                   codes = CASE WHEN $3 = ANY(codes) THEN codes ELSE array_append(codes, $3) END,
                   code_spent = false,
-                  lease_holder = $4, leased_until = now() + make_interval(secs => $5)
+                  lease_holder = $4, leased_until = now() + $5 * interval '1 second'
               WHERE state = $1 AND browser = $2 AND expires_at > now()
                 AND (leased_until IS NULL OR leased_until <= now() OR lease_holder = $4)
                 AND ((status = 'authorizing' AND codes[cardinality(codes)] = $3 AND NOT code_spent)
@@ -52,7 +52,7 @@ const CLAIM: Statement = Statement {
                          THEN 'in_progress'
                      WHEN status IN ('approved', 'delivered') AND $3 <> ALL(codes) THEN 'replaced'
                      WHEN status = 'delivered' THEN 'signed_in'
-                     WHEN status = 'approved' AND now() - coalesce(polled_at, opened_at) > make_interval(secs => $7)
+                     WHEN status = 'approved' AND now() - coalesce(polled_at, opened_at) > $7 * interval '1 second'
                          THEN 'inactive'
                      WHEN status = 'approved' THEN 'waiting'
                      WHEN leased_until > now() THEN 'in_progress'

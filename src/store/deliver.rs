@@ -19,29 +19,30 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 /// the minute in either case.
 const MAX_DELIVERIES: i16 = 10;
 
-/// The first delivery starts the minute in which a terminal whose reply was lost can ask again. `now()` is constant within
-/// a statement, so `purge_at` tells the first delivery. `deliveries` stops one above the first refusal.
+/// After the first delivery, a terminal whose reply was lost can ask again for a minute, or for what is left of the minute
+/// after the expiry. `deliveries` stops one above the first refusal. Citus takes no `now()` beside columns here.
 const DELIVER: Statement = Statement {
     name: "deliver",
     sql: "UPDATE device_requests
           SET status = 'delivered',
-              purge_at = CASE status WHEN 'approved' THEN now() + interval '60 seconds' ELSE purge_at END,
+              purge_at = least(purge_at, clock.now + interval '60 seconds'),
               deliveries = least(deliveries + 1, $2 + 2)
-          WHERE id = $1 AND status IN ('approved', 'delivered') AND purge_at > now()
+          FROM (SELECT now() AS now) AS clock
+          WHERE id = $1 AND status IN ('approved', 'delivered') AND purge_at > clock.now
           RETURNING sealed_token,
-                    CASE WHEN deliveries <= $2 AND purge_at = now() + interval '60 seconds' THEN 'first'
+                    CASE WHEN deliveries = 1 THEN 'first'
                          WHEN deliveries <= $2 THEN 'again'
                          WHEN deliveries = $2 + 1 THEN 'first_refusal'
                          ELSE 'refused' END AS outcome,
-                    extract(epoch FROM now() - settled_at)::float8 AS after_approval,
-                    extract(epoch FROM now() - opened_at)::float8 AS after_opening",
+                    extract(epoch FROM clock.now - settled_at)::float8 AS after_approval,
+                    extract(epoch FROM clock.now - opened_at)::float8 AS after_opening",
 };
 
 const TERMINAL: Statement = Statement {
     name: "terminal",
     sql: "SELECT CASE
                      WHEN status = 'delivered' THEN 'signed_in'
-                     WHEN now() - coalesce(polled_at, opened_at) > make_interval(secs => $2) THEN 'inactive'
+                     WHEN now() - coalesce(polled_at, opened_at) > $2 * interval '1 second' THEN 'inactive'
                      ELSE 'waiting'
                  END AS outcome
           FROM device_requests WHERE id = $1",

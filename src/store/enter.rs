@@ -30,6 +30,8 @@ const WINDOW: Duration = Duration::from_mins(15);
 /// A rate-limited client has a second budget of the same size, within which only the grants that its own network opened
 /// are found: one guesser behind an address does not lock out the others.
 ///
+/// A window is over if a new one would end a whole window later: Citus takes no `now()` beside columns there.
+///
 /// Concurrent statements don't see each other's counts. There are at most as many as connections in the pools.
 macro_rules! enter {
     ($change:literal) => {
@@ -47,12 +49,14 @@ macro_rules! enter {
                    AND (wait IS NULL OR second_budget AND requester::inet <<= ($2::text[])[1]::cidr)
              ), counted AS (
                  INSERT INTO guess_counters AS counter (client, wrong, ends_at)
-                 SELECT name, 1, now() + make_interval(secs => $4) FROM network, usage
+                 SELECT name, 1, now() + $4 * interval '1 second' FROM network, usage
                  WHERE second_budget AND NOT EXISTS (SELECT 1 FROM found)
                  ORDER BY number
                  ON CONFLICT (client) DO UPDATE
-                 SET wrong = CASE WHEN counter.ends_at > now() THEN counter.wrong + 1 ELSE 1 END,
-                     ends_at = CASE WHEN counter.ends_at > now() THEN counter.ends_at ELSE excluded.ends_at END
+                 SET wrong = CASE WHEN excluded.ends_at - counter.ends_at < $4 * interval '1 second'
+                                  THEN counter.wrong + 1 ELSE 1 END,
+                     ends_at = CASE WHEN excluded.ends_at - counter.ends_at < $4 * interval '1 second'
+                                    THEN counter.ends_at ELSE excluded.ends_at END
                  RETURNING client, wrong, ends_at
              ), exceeded AS (
                  SELECT max(ends_at) FILTER (WHERE wrong > budget) - now() AS wait, bool_or(wrong = budget) AS reached
@@ -67,7 +71,7 @@ macro_rules! enter {
                     extract(epoch FROM now() - opened_at)::float8 AS age,
                     extract(epoch FROM expires_at - now())::float8 AS remaining,
                     extract(epoch FROM coalesce(usage.wait, exceeded.wait))::float8 AS wait,
-                    CASE WHEN now() - coalesce(polled_at, opened_at) > make_interval(secs => $6)
+                    CASE WHEN now() - coalesce(polled_at, opened_at) > $6 * interval '1 second'
                          THEN 'inactive' ELSE 'waiting' END AS terminal,
                     CASE WHEN id IS NULL AND coalesce(usage.wait, exceeded.wait) IS NOT NULL THEN 'rate_limited'
                          WHEN id IS NULL THEN 'unknown'

@@ -71,7 +71,7 @@ const PACED: Statement = Statement {
              UPDATE device_requests SET polled_at = now()
              WHERE id = $1 AND status IN ('pending', 'authorizing') AND coalesce(client_id = $3, true)
          )
-         SELECT coalesce(now() - polled_at < make_interval(secs => $2), false) AS early,",
+         SELECT coalesce(now() - polled_at < $2 * interval '1 second', false) AS early,",
         standing!(),
         "FROM device_requests WHERE id = $1 AND coalesce(client_id = $3, true)"
     ),

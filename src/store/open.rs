@@ -25,7 +25,7 @@ pub(super) const OPEN: Statement = Statement {
     name: "open",
     sql: "INSERT INTO device_requests (id, user_code, sealing_key, requester, client_id, mac, expires_at, purge_at)
           SELECT id, user_code, sealing_key, requester, client_id, mac,
-                 now() + make_interval(secs => $7), now() + make_interval(secs => $7 + 60)
+                 now() + $7 * interval '1 second', now() + ($7 + 60) * interval '1 second'
           FROM unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::text[], $6::bytea[])
                AS new (id, user_code, sealing_key, requester, client_id, mac)
           ON CONFLICT DO NOTHING
