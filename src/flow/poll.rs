@@ -38,6 +38,8 @@ pub enum PollOutcome {
     Delivered(Credentials),
     /// Undecided, or the database is unavailable: the terminal polls again, and nothing is lost.
     Pending,
+    /// Undecided, and there was no room to hold this poll.
+    NotHeld,
     /// Undecided, and this poll came sooner than the interval after the one before.
     SlowDown,
     Denied,
@@ -66,7 +68,11 @@ impl DeviceFlow {
             self.limited(limit);
         }
         let outcome = self.answer(code, hold, &options, &mut poll).await.unwrap_or(PollOutcome::Pending);
-        if matches!(outcome, PollOutcome::Pending | PollOutcome::SlowDown) {
+        let outcome = match outcome {
+            PollOutcome::Pending if poll.limit().is_some() => PollOutcome::NotHeld,
+            outcome => outcome,
+        };
+        if matches!(outcome, PollOutcome::Pending | PollOutcome::NotHeld | PollOutcome::SlowDown) {
             poll.keep();
         }
         outcome

@@ -34,6 +34,9 @@ pub enum ClientError {
     InvalidGrant,
     #[error("The login waits to be approved in the browser (reference {}).", .0.reference())]
     AuthorizationPending(GrantId),
+    /// The same, and there was no room to hold this poll.
+    #[error("The login waits to be approved in the browser (reference {}).", .0.reference())]
+    NotHeld(GrantId),
     #[error("Keep to the interval between two polls (reference {}).", .0.reference())]
     SlowDown(GrantId),
     #[error("The login was denied in the browser (reference {}).", .0.reference())]
@@ -81,7 +84,7 @@ impl ClientError {
             Self::HeadTooLarge => ("invalid_request", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::UnsupportedGrantType => ("unsupported_grant_type", StatusCode::BAD_REQUEST),
             Self::InvalidGrant => ("invalid_grant", StatusCode::BAD_REQUEST),
-            Self::AuthorizationPending(_) => ("authorization_pending", StatusCode::BAD_REQUEST),
+            Self::AuthorizationPending(_) | Self::NotHeld(_) => ("authorization_pending", StatusCode::BAD_REQUEST),
             Self::SlowDown(_) => ("slow_down", StatusCode::BAD_REQUEST),
             Self::AccessDenied(_) => ("access_denied", StatusCode::BAD_REQUEST),
             Self::ExpiredToken(_) => ("expired_token", StatusCode::BAD_REQUEST),
@@ -113,6 +116,10 @@ impl ResponseError for ClientError {
             Self::TooManyUnknown(seconds) => {
                 // Each further attempt costs the client a connection.
                 response.insert_header((RETRY_AFTER, seconds.to_string())).force_close();
+            }
+            // Its socket is free for the others until the next poll.
+            Self::NotHeld(_) => {
+                response.force_close();
             }
             // Its buffer ends with the connection.
             Self::HeadTooLarge => {

@@ -59,6 +59,7 @@ pub async fn token(
     match deps.flow.poll(&code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
         PollOutcome::Pending => Err(ClientError::AuthorizationPending(grant)),
+        PollOutcome::NotHeld => Err(ClientError::NotHeld(grant)),
         PollOutcome::SlowDown => Err(ClientError::SlowDown(grant)),
         PollOutcome::Denied => Err(ClientError::AccessDenied(grant)),
         PollOutcome::Expired => Err(ClientError::ExpiredToken(grant)),

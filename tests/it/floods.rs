@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::metrics::scrape;
-use crate::support::{Login, Poll, Stage, connect, eventually, get, in_time};
+use crate::support::{Cli, Login, Poll, Stage, connect, eventually, get, in_time};
 
 const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_PORT", "0")];
 
@@ -134,6 +134,32 @@ async fn early_form_polls_are_answered_without_a_write() {
         version().await == before
     };
     eventually("twenty early polls without a write", unwritten).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_can_not_be_held_gives_its_socket_back() {
+    let stage = Stage::with(1, &[("METRICS_PORT", "0"), ("HELD_POLLS_MEMORY_MB", "1")]).await;
+    let replica = &stage.replicas[0];
+    let (cli, mut terminals) = (Cli::new(&replica.url()), JoinSet::new());
+    let poll = async |login: &Login| {
+        let body = json!({ "device_code": login.device_code }).to_string();
+        cli.send("/device/token", "application/json", body).await
+    };
+    // A network may hold a quarter of the megabyte.
+    let mut logins = Vec::new();
+    for _ in 0..20 {
+        logins.push(cli.open().await);
+    }
+    for login in logins.clone() {
+        terminals.spawn(async move { login.poll().await });
+    }
+    let turned_away = "postiz_auth_limits_met_total{limit=\"network_held_polls\"}";
+    eventually("a poll that is not held", async || scrape(replica).await[turned_away] >= 1.0).await;
+    let answer = poll(&logins[19]).await;
+    assert_eq!(answer.headers()["connection"], "close");
+    assert!(answer.text().await.unwrap().contains("authorization_pending"));
+    let held = scrape(replica).await["postiz_auth_polls_held"];
+    assert!((10.0..20.0).contains(&held), "{held}");
 }
 
 /// A poll with as many headers as fit, and a body that is longer than it has to be.
