@@ -1,6 +1,7 @@
 //! PostgreSQL restarts and a replica is killed while logins are pending: no login is lost.
 
 use std::collections::HashSet;
+use std::io::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,12 +33,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     for (number, login) in logins.iter().enumerate() {
         terminals.spawn(wait_for_token(login.clone(), Arc::clone(&ports), number));
     }
-    let mut browser = Connection::to(others[0].port).await.unwrap();
-    let mut postiz = Connection::to(stage.postiz.port).await.unwrap();
-    let mut approved = Vec::new();
-    for login in &logins {
-        approved.push(login::approve(&mut browser, &mut postiz, &login.user_code).await.unwrap());
-    }
+    let codes = logins.iter().map(|login| login.user_code.clone());
+    let approved = Person::for_each(codes, others[0].port, stage.postiz.port).await.unwrap();
 
     let begun = Instant::now();
     let postgres = Arc::clone(&stage.postgres);
@@ -48,8 +45,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
     // All callbacks arrive during the restart.
     let mut people = JoinSet::new();
     let count = approved.len();
-    for (number, approved) in approved.into_iter().enumerate() {
-        people.spawn(come_back(approved, Arc::clone(&ports), number));
+    for (number, person) in approved.into_iter().enumerate() {
+        people.spawn(come_back(person, Arc::clone(&ports)));
         if number % BATCH == 0 {
             sleep(Duration::from_millis(50)).await;
         }
@@ -58,7 +55,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         }
     }
     restart.await.unwrap();
-    timeout(TIMEOUT, people.join_all()).await.expect("every person sees that the login has succeeded");
+    let again = timeout(TIMEOUT, people.join_all()).await.expect("every person sees that the login has succeeded");
     let done = timeout(TIMEOUT, terminals.join_all()).await.expect("every terminal has its token");
     let mut times = Times::default();
     for (_, at) in &done {
@@ -74,6 +71,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
                 number(times.percentile(100) / 1000.0)
             ),
         )
+        .against(format!("{} people had to approve again", again.iter().sum::<usize>()))
         .goal(Goal::at_least(live as f64, count as f64, " tokens")),
     ]
 }
@@ -95,15 +93,51 @@ async fn wait_for_token(login: Login, ports: Arc<Vec<u16>>, number: usize) -> (S
     }
 }
 
-/// Reloads the callback like a person, until it succeeds.
-pub async fn come_back(approved: Approved, ports: Arc<Vec<u16>>, number: usize) {
-    for turn in number.. {
-        if let Ok(mut connection) = Connection::to(ports[turn % ports.len()]).await
-            && connection.status_of(&approved.callback).await.is_ok_and(|status| status == 303)
-        {
-            return;
+/// The page that asks the person to approve again: Postiz has taken the code, and the replica that had it is gone.
+const APPROVE_AGAIN: u16 = 502;
+
+/// Does what the pages say, like a person, until the login has succeeded. Returns how often the person approved again.
+pub async fn come_back(mut person: Person, ports: Arc<Vec<u16>>) -> usize {
+    let mut again = 0;
+    for turn in person.number.. {
+        match person.call_back(ports[turn % ports.len()]).await {
+            Ok(303) => return again,
+            Ok(APPROVE_AGAIN) => again += usize::from(person.approve(ports[turn % ports.len()]).await.is_ok()),
+            Ok(_) | Err(_) => {}
         }
         sleep(INTERVAL).await;
+    }
+    again
+}
+
+/// A person with a login.
+pub struct Person {
+    number: usize,
+    user_code: String,
+    postiz: u16,
+    approved: Approved,
+}
+
+impl Person {
+    /// A person for each code, who has pressed *Authorize*.
+    pub async fn for_each(codes: impl IntoIterator<Item = String>, server: u16, postiz: u16) -> Result<Vec<Self>> {
+        let (mut browser, mut there) = (Connection::to(server).await?, Connection::to(postiz).await?);
+        let mut people = Vec::new();
+        for (number, user_code) in codes.into_iter().enumerate() {
+            let approved = login::approve(&mut browser, &mut there, &user_code).await?;
+            people.push(Self { number, user_code, postiz, approved });
+        }
+        Ok(people)
+    }
+
+    async fn call_back(&self, server: u16) -> Result<u16> {
+        Connection::to(server).await?.status_of(&self.approved.callback).await
+    }
+
+    async fn approve(&mut self, server: u16) -> Result<()> {
+        let (mut browser, mut postiz) = (Connection::to(server).await?, Connection::to(self.postiz).await?);
+        self.approved = login::approve(&mut browser, &mut postiz, &self.user_code).await?;
+        Ok(())
     }
 }
 

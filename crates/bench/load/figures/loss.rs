@@ -7,15 +7,14 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::figures::crowd::{Waiting, errors};
+use crate::figures::faults::Person;
 use crate::figures::{faults, herd};
-use crate::login;
 use crate::replica::{Replica, ports};
 use crate::scale::Scale;
 use crate::stage::Stage;
 use crate::stats::{count, number};
 use crate::table::{Goal, Line};
 use crate::terminals::Count;
-use crate::wire::Connection;
 
 /// For everything that has to happen after the failures.
 const TIMEOUT: Duration = Duration::from_mins(3);
@@ -26,12 +25,8 @@ const BATCH: usize = 50;
 /// them to the replica with the fewest connections.
 pub async fn measure(stage: &Stage, scale: &Scale, waiting: Waiting) -> Vec<Line> {
     let Waiting { database, mut replicas, mut crowd, size, .. } = waiting;
-    let mut browser = Connection::to(replicas[1].port()).await.unwrap();
-    let mut postiz = Connection::to(stage.postiz.port).await.unwrap();
-    let mut approved = Vec::new();
-    for code in crowd.codes(scale.crowd_approved).await {
-        approved.push(login::approve(&mut browser, &mut postiz, &code).await.unwrap());
-    }
+    let codes = crowd.codes(scale.crowd_approved).await;
+    let approved = Person::for_each(codes, replicas[1].port(), stage.postiz.port).await.unwrap();
     let people_count = approved.len();
     let counted = crowd.counts().await;
 
@@ -43,8 +38,8 @@ pub async fn measure(stage: &Stage, scale: &Scale, waiting: Waiting) -> Vec<Line
     });
     let browsers = Arc::new(ports(&replicas));
     let mut people = JoinSet::new();
-    for (number, approved) in approved.into_iter().enumerate() {
-        people.spawn(faults::come_back(approved, Arc::clone(&browsers), number));
+    for (number, person) in approved.into_iter().enumerate() {
+        people.spawn(faults::come_back(person, Arc::clone(&browsers)));
         if number % BATCH == 0 {
             sleep(Duration::from_millis(50)).await;
         }
@@ -56,7 +51,7 @@ pub async fn measure(stage: &Stage, scale: &Scale, waiting: Waiting) -> Vec<Line
     }
     restart.await.unwrap();
     replicas[0].process.healthy().await;
-    timeout(TIMEOUT, people.join_all()).await.expect("every person sees that the login has succeeded");
+    let again = timeout(TIMEOUT, people.join_all()).await.expect("every person sees that the login has succeeded");
     let delivered = timeout(TIMEOUT, async {
         while crowd.counts().await.of(Count::Tokens) < people_count {
             sleep(Duration::from_millis(100)).await;
@@ -79,6 +74,7 @@ pub async fn measure(stage: &Stage, scale: &Scale, waiting: Waiting) -> Vec<Line
             ),
             format!("{} valid tokens; the last one delivered after {} s", count(live), seconds(delivered)),
         )
+        .against(format!("{} people had to approve again", again.iter().sum::<usize>()))
         .goal(Goal::at_least(live as f64, people_count as f64, " tokens")),
         Line::new(
             "the same: the other logins",
