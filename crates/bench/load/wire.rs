@@ -1,6 +1,7 @@
 //! HTTP/1.1 by hand over persistent connections. The load must be cheap: it shares the processors with the server.
 
 use std::io::{Error, ErrorKind, Result};
+use std::net::Ipv4Addr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -28,7 +29,11 @@ pub struct Answer {
 
 impl Connection {
     pub async fn to(port: u16) -> Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+        Self::to_address(Ipv4Addr::LOCALHOST, port).await
+    }
+
+    pub async fn to_address(address: Ipv4Addr, port: u16) -> Result<Self> {
+        let stream = TcpStream::connect((address, port)).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, buffer: Vec::new(), bytes: (0, 0) })
     }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Result, Write as _};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::IN_ONE_PROCESS;
 use super::counts::{Count, Counts};
 use crate::load::open_logins;
 use crate::login::{self, Login, Polled};
@@ -17,6 +19,9 @@ use crate::wire::{self, Connection};
 const HELD_FOR: Duration = Duration::from_secs(5);
 
 struct Terminals {
+    /// The replicas' address for this process. To one address and port, the kernel finds a free local port slowly once
+    /// ten thousand are in use.
+    address: Ipv4Addr,
     /// Whether a terminal opens another login when its own has expired.
     renew: bool,
     state: Mutex<State>,
@@ -34,7 +39,8 @@ struct State {
 
 /// Obeys the lines of the standard input until it is closed.
 pub async fn be_the_terminals(first: usize, count: usize, ports: &str, renew: bool) {
-    let terminals = Arc::new(Terminals { renew, state: Mutex::default() });
+    let process = u8::try_from(1 + first / IN_ONE_PROCESS).unwrap();
+    let terminals = Arc::new(Terminals { address: Ipv4Addr::new(127, 0, 0, process), renew, state: Mutex::default() });
     terminals.route(ports);
     let logins = open_logins(terminals.backend(first), count).await;
     answer("ready");
@@ -156,7 +162,7 @@ impl Terminals {
             *port
         };
         let place = Place { terminals: self, port };
-        Ok((Connection::to(port).await?, place))
+        Ok((Connection::to_address(self.address, port).await?, place))
     }
 
     fn backend(&self, number: usize) -> u16 {
