@@ -54,7 +54,7 @@ impl HeldPoll {
     /// `noted_at` is the time if the database has noted the poll.
     pub(super) fn found_pending(&self, remaining: Duration, noted_at: Option<Instant>) {
         if let Some(ticket) = self.ticket {
-            self.registry.found_pending(self.grant, ticket, remaining, noted_at);
+            self.registry.found_pending(self.grant, ticket.entry, remaining, noted_at);
         }
     }
 

@@ -16,20 +16,16 @@ use tokio::time::Instant;
 
 use crate::capacity::Capacity;
 use crate::flow::budget::{Budget, Place, Usage};
+use crate::flow::entry::{GrantEntry, Pending};
 use crate::grant::{Decision, GrantId};
 use crate::metrics::Limit;
 
-/// Held polls of one grant. A terminal has one; more come only after a reply that was lost.
-const MAX_HELD_POLLS_PER_GRANT: usize = 4;
-/// How long a look-up counts. If the feed missed a decision, it is found after this time.
-const CACHE_TTL: Duration = Duration::from_mins(1);
 /// The feed is read every 100 ms. If the last read is older than this, the cache is not used.
 pub(super) const FEED_CURRENT: Duration = Duration::from_secs(1);
 /// A terminal that was answered "pending" and does not poll again within this time has stopped.
 pub(super) const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
 /// Most people press *Authorize* within this time after they have confirmed their code.
 const AT_POSTIZ: Duration = Duration::from_mins(1);
-const TIDY_EVERY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(super) struct Registry {
@@ -48,28 +44,6 @@ struct Grants {
     /// Grants with an entry whose person was sent to Postiz, since then.
     confirmed: HashMap<GrantId, Instant>,
     feed_read_at: Option<Instant>,
-    tidied_at: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct GrantEntry {
-    /// Tells this entry from an earlier one of the same grant.
-    number: u64,
-    /// Polls under way, held ones included.
-    polls: usize,
-    held: Vec<(u64, oneshot::Sender<Woken>)>,
-    pending: Option<Pending>,
-    /// When the database last noted a poll that has to keep an interval.
-    noted_at: Option<Instant>,
-    /// Keeps the entry between two polls.
-    kept_until: Option<Instant>,
-}
-
-/// A look-up found the grant pending.
-#[derive(Debug, Clone, Copy)]
-struct Pending {
-    found_at: Instant,
-    expires_at: Instant,
 }
 
 /// The decision, and a channel that reports the delivery of its token.
@@ -89,9 +63,16 @@ pub(super) struct Arriving {
 /// A poll's place in an entry, and in the budget if it is held.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ticket {
-    entry: u64,
+    pub(super) entry: u64,
     poll: u64,
     place: Option<Place>,
+}
+
+/// A grant whose look-up is old, and the number of its entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Aged {
+    pub(super) grant: GrantId,
+    pub(super) entry: u64,
 }
 
 /// What a poll gets on arrival.
@@ -118,7 +99,6 @@ impl Registry {
             next_number: 0,
             confirmed: HashMap::new(),
             feed_read_at: None,
-            tidied_at: None,
         };
         Self { grants: Mutex::new(grants), entered: Notify::new() }
     }
@@ -184,18 +164,21 @@ impl Registry {
         }
     }
 
-    /// The feed has brought all decisions made before `moment`. Also forgets terminals that have stopped. Returns whether a
-    /// decision is near.
+    /// The feed has brought all decisions made before `moment`. Returns whether a decision is near.
     pub(super) fn feed_read(&self, moment: Instant) -> bool {
         let mut grants = self.lock();
         grants.feed_read_at = Some(moment);
-        if grants.tidied_at.is_none_or(|at| moment.duration_since(at) >= TIDY_EVERY) {
-            grants.tidied_at = Some(moment);
-            let Grants { entries, confirmed, .. } = &mut *grants;
-            entries.retain(|_, entry| entry.polls > 0 || entry.kept_until.is_some_and(|until| until > moment));
-            confirmed.retain(|grant, _| entries.contains_key(grant));
-        }
         grants.confirmed.values().any(|at| moment.duration_since(*at) < AT_POSTIZ)
+    }
+
+    /// Forgets terminals that have stopped. Returns the grants to look up again.
+    pub(super) fn tidy(&self, moment: Instant) -> Vec<Aged> {
+        let mut grants = self.lock();
+        let Grants { entries, confirmed, .. } = &mut *grants;
+        entries.retain(|_, entry| entry.polls > 0 || entry.kept_until.is_some_and(|until| until > moment));
+        confirmed.retain(|grant, _| entries.contains_key(grant));
+        let aged = entries.iter().filter(|(_, entry)| entry.pending.is_some_and(|pending| pending.is_aged(moment)));
+        aged.map(|(grant, entry)| Aged { grant: *grant, entry: entry.number }).collect()
     }
 
     /// Held polls, and the memory that they are accounted with.
@@ -214,12 +197,13 @@ impl Registry {
         }
     }
 
-    /// A poll's look-up has found its grant pending. `noted_at` is the time if the database has noted the poll.
-    pub(super) fn found_pending(&self, grant: GrantId, ticket: Ticket, remaining: Duration, noted_at: Option<Instant>) {
+    /// A look-up made for this entry has found its grant pending. `noted_at` is the time if the database has noted a poll that
+    /// has to keep an interval.
+    pub(super) fn found_pending(&self, grant: GrantId, entry: u64, remaining: Duration, noted_at: Option<Instant>) {
         let now = Instant::now();
         let mut grants = self.lock();
         // If the entry is gone or another one, the grant was decided after it was read.
-        if let Some(entry) = grants.entries.get_mut(&grant).filter(|entry| entry.number == ticket.entry) {
+        if let Some(entry) = grants.entries.get_mut(&grant).filter(|found| found.number == entry) {
             entry.pending = Some(Pending { found_at: now, expires_at: now + remaining });
             entry.noted_at = entry.noted_at.max(noted_at);
         }
@@ -251,39 +235,6 @@ impl Registry {
     }
 }
 
-impl GrantEntry {
-    fn new(number: u64) -> Self {
-        Self { number, polls: 0, held: Vec::new(), pending: None, noted_at: None, kept_until: None }
-    }
-
-    fn noted_within(&self, interval: Duration, now: Instant) -> bool {
-        self.noted_at.is_some_and(|at| now.duration_since(at) < interval)
-    }
-
-    fn hold(
-        &mut self,
-        number: u64,
-        budget: &mut Budget,
-        poll: &Arriving,
-    ) -> Result<(Place, oneshot::Receiver<Woken>), Limit> {
-        if self.held.len() >= MAX_HELD_POLLS_PER_GRANT {
-            return Err(Limit::HeldPolls);
-        }
-        let place = budget.take(poll.client, poll.request_bytes)?;
-        let (sender, decision) = oneshot::channel();
-        self.held.push((number, sender));
-        Ok((place, decision))
-    }
-}
-
-impl Pending {
-    /// The time until the grant expires; `None` if only a look-up can tell.
-    fn remaining(self, now: Instant) -> Option<Duration> {
-        let is_good = now.duration_since(self.found_at) < CACHE_TTL && now < self.expires_at;
-        is_good.then(|| self.expires_at.duration_since(now))
-    }
-}
-
 /// The held polls that a decision has woken on this replica.
 #[derive(Debug)]
 pub(super) struct WokenPolls(mpsc::UnboundedReceiver<()>);
@@ -307,7 +258,6 @@ impl Registry {
         let mut grants = self.lock();
         let older = |instant: &mut Instant| *instant -= time;
         grants.feed_read_at.iter_mut().for_each(older);
-        grants.tidied_at.iter_mut().for_each(older);
         for entry in grants.entries.values_mut() {
             entry.kept_until.iter_mut().for_each(older);
             entry.noted_at.iter_mut().for_each(older);

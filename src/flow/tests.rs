@@ -197,8 +197,36 @@ fn a_terminal_that_stops_polling_is_forgotten() {
     registry.feed_read(Instant::now());
     assert!(!registry.is_empty());
     registry.age(NEXT_POLL_WITHIN);
-    registry.feed_read(Instant::now());
+    registry.tidy(Instant::now());
     assert!(registry.is_empty());
+}
+
+#[test]
+fn a_waiting_grant_is_looked_up_again_before_its_next_poll_would_have_to() {
+    let registry = registry();
+    let grant = grant();
+    let poll = held(&registry, grant);
+    let aged = || registry.tidy(Instant::now());
+    poll.found_pending(TTL, None);
+    registry.age(Duration::from_secs(44));
+    assert_eq!(aged(), []);
+    registry.age(Duration::from_secs(1));
+    let due = aged();
+    assert_eq!(due.iter().map(|aged| aged.grant).collect::<Vec<_>>(), [grant]);
+    assert_eq!(aged(), due, "it was not looked up");
+    registry.found_pending(grant, due[0].entry, TTL, None);
+    assert_eq!(aged(), []);
+    registry.age(Duration::from_secs(30));
+    registry.feed_read(Instant::now());
+    assert!(plain(&registry, grant).pending().is_some(), "75 s after its poll's own look-up");
+    // Decided while it is looked up again.
+    registry.age(Duration::from_secs(15));
+    let due = aged();
+    drop(registry.wake(grant, Decision::Approved));
+    pending_poll(&registry, grant, TTL);
+    registry.found_pending(grant, due[0].entry, Duration::ZERO, None);
+    registry.feed_read(Instant::now());
+    assert!(plain(&registry, grant).pending().is_some_and(|remaining| !remaining.is_zero()), "it is of another entry");
 }
 
 #[test]
@@ -224,6 +252,7 @@ fn a_confirmed_grant_is_forgotten_with_its_terminal() {
     let (poll, now) = (held(&registry, grant()), Instant::now());
     registry.confirmed(poll.grant(), now);
     drop(poll);
+    registry.tidy(now);
     assert!(!registry.feed_read(now));
 }
 

@@ -16,7 +16,7 @@ use crate::store::{Standing, Store};
 
 /// After this the poll is answered `authorization_pending`; the terminal polls again.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// A terminal whose last noted poll is older than this is noted again by its next look-up, about once a minute.
+/// A terminal whose last noted poll is older than this is noted again by its next look-up.
 const NOTE_AFTER: Duration = Duration::from_secs(45);
 
 /// The columns of [`Standing`]. An exchange that was begun before the expiry counts as time left.
@@ -46,20 +46,13 @@ pub(super) const STANDING: Statement = Statement {
     ),
 };
 
-/// The same, by a statement that only the primary takes.
-const STANDING_ON_PRIMARY: Statement = Statement {
-    name: "standing_on_primary",
+/// The same, and notes that these terminals still poll: the confirm page warns if one has stopped. Only the primary takes it.
+const NOTED_STANDING: Statement = Statement {
+    name: "noted_standing",
     sql: concat!(
         "UPDATE device_requests SET polled_at = now() WHERE id = ANY($1) RETURNING id, 0::float8 AS inactive,",
         standing!(),
     ),
-};
-
-/// The confirm page warns if a terminal has stopped polling. At most once a minute for each terminal, and never in its
-/// first.
-const NOTE_POLL: Statement = Statement {
-    name: "note_poll",
-    sql: "UPDATE device_requests SET polled_at = now() WHERE id = ANY($1) AND status IN ('pending', 'authorizing')",
 };
 
 /// A poll of a client that keeps RFC 8628's interval: reads, and notes the time. Finds nothing if the poll (`$3`) and the
@@ -100,6 +93,18 @@ impl Store {
         self.lookups.ask(id, TIMEOUT).await
     }
 
+    /// Notes that the terminals of these grants still poll. Returns those that are pending, with the time until they expire.
+    pub async fn still_pending(&self, ids: &[GrantId]) -> Result<Vec<(GrantId, Duration)>, DatabaseError> {
+        let rows = self.database.rows(NOTED_STANDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+        let mut pending = Vec::with_capacity(rows.len());
+        for row in &rows {
+            if let Standing::Pending { remaining } = standing(row)? {
+                pending.push((row.field("id")?, remaining));
+            }
+        }
+        Ok(pending)
+    }
+
     pub async fn paced_standing(
         &self,
         id: GrantId,
@@ -130,7 +135,7 @@ async fn look_up(database: &Database, ids: &[GrantId]) -> Result<Vec<Standing>, 
     if rows.first().map_or(Ok(false), |row| row.field("read_only"))? {
         // A standby that lags behind does not know a new grant, and the primary of before may never learn of a decision. The
         // write reaches the primary through a pooler that sends reads to standbys, and discards connections to any other server.
-        rows = database.rows(STANDING_ON_PRIMARY, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+        rows = database.rows(NOTED_STANDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
     }
     let mut found = HashMap::with_capacity(rows.len());
     let mut unnoted = Vec::new();
@@ -146,7 +151,7 @@ async fn look_up(database: &Database, ids: &[GrantId]) -> Result<Vec<Standing>, 
     if !unnoted.is_empty() {
         // No caller waits for it, and a failure leaves it to the next poll.
         let database = database.clone();
-        tokio::spawn(async move { database.rows(NOTE_POLL, &[(&unnoted, Type::BYTEA_ARRAY)], TIMEOUT).await });
+        tokio::spawn(async move { database.rows(NOTED_STANDING, &[(&unnoted, Type::BYTEA_ARRAY)], TIMEOUT).await });
     }
     Ok(ids.iter().map(|id| found.get(id).copied().unwrap_or(Standing::Unknown)).collect())
 }
