@@ -1,5 +1,7 @@
 //! The server's statements in `pg_stat_statements`, by their names in the store.
 
+use tokio_postgres::Row;
+
 use crate::stage::Database;
 
 /// Each statement's name, and a part that no other statement has. The first match counts.
@@ -31,6 +33,7 @@ struct Kind {
     name: &'static str,
     calls: f64,
     rows: f64,
+    pages: f64,
 }
 
 pub async fn reset(database: &Database) {
@@ -40,16 +43,23 @@ pub async fn reset(database: &Database) {
 impl Executed {
     /// Panics if a statement of the store is not in the list: a changed statement must not count as none.
     pub async fn read(database: &Database) -> Self {
-        let sql = "SELECT query, sum(calls)::float8, sum(rows)::float8 FROM pg_stat_statements
+        let sql = "SELECT query, sum(calls)::float8, sum(rows)::float8,
+                          sum(shared_blks_hit + shared_blks_read)::float8 FROM pg_stat_statements
                    WHERE query LIKE '%device_requests%' AND query NOT LIKE '%pg\\_%' AND query NOT LIKE 'TRUNCATE%'
                    GROUP BY query ORDER BY 2 DESC";
         let rows = database.client.query_typed(sql, &[]).await.unwrap();
-        Self(rows.iter().map(|row| Kind { name: name(row.get(0)), calls: row.get(1), rows: row.get(2) }).collect())
+        let kind = |row: &Row| Kind { name: name(row.get(0)), calls: row.get(1), rows: row.get(2), pages: row.get(3) };
+        Self(rows.iter().map(kind).collect())
     }
 
     /// All statements but those that clean up: name and calls, the most frequent first.
     pub fn without_cleanup(&self) -> impl Iterator<Item = (&'static str, f64)> {
         self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| (kind.name, kind.calls))
+    }
+
+    /// Read by all statements but those that clean up, from memory or disk.
+    pub fn pages(&self) -> f64 {
+        sum(self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| kind.pages))
     }
 
     pub fn all_calls(&self) -> f64 {

@@ -6,13 +6,19 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::SimpleQueryMessage;
 
+use crate::figures::logins;
 use crate::scale::Scale;
-use crate::stage::{Database, Stage};
+use crate::stage::{Database, Process, Stage};
+use crate::statements::{self, Executed};
 use crate::stats::number;
 use crate::table::{Goal, Line};
+use crate::wire::Connection;
 
 /// Logins in one round.
 const ROWS: usize = 100_000;
+
+/// A plan that reads the whole table takes thousands.
+const MORE_PAGES: f64 = 3.0;
 
 /// As in src/store/cleanup.rs.
 const CLEANUP: &str = "DELETE FROM device_requests WHERE id IN (
@@ -20,11 +26,23 @@ const CLEANUP: &str = "DELETE FROM device_requests WHERE id IN (
                          ORDER BY purge_at LIMIT 500 FOR UPDATE SKIP LOCKED
                      )";
 
+/// Logins by the server, to count the pages that they read.
+const PROBES: usize = 50;
+
 struct Snapshot {
     table_mb: f64,
     indexes_mb: f64,
     /// Pages that a look-up, the decision feed and a cleanup without work read.
     pages: [f64; 3],
+    /// Pages that the server's statements read for a login, while a round's logins are all pending.
+    of_a_login: f64,
+}
+
+/// A server that runs from the empty table to the last round, so that it keeps the plans of its first statements.
+struct Probe {
+    terminal: Connection,
+    browser: Connection,
+    postiz: Connection,
 }
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
@@ -37,7 +55,9 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
 
 async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<Line> {
     let database = stage.database().await;
-    drop(stage.replica(&database.url, &[]).await);
+    let server = stage.replica(&database.url, &[]).await;
+    let mut probe = Probe::to(&server, stage).await;
+    let on_an_empty_table = probe.pages_of_a_login(&database).await;
     if !settings.is_empty() {
         database.run(&format!("ALTER TABLE device_requests SET ({settings})")).await;
     }
@@ -46,15 +66,20 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
     let sql = include_str!("../sql/churn.sql").replace("$rows", &rows.to_string());
     let (mut snapshots, mut halves) = (Vec::new(), [Duration::ZERO; 2]);
     for round in 1..=rounds {
+        let is_watched = round == 1 || round == rounds.div_ceil(2) || round == rounds;
+        let mut of_a_login = 0.0;
         let begun = Instant::now();
         // One by one: together they would form one transaction.
-        for statement in sql.replace("$round", &round.to_string()).split_inclusive(';') {
+        for (step, statement) in sql.replace("$round", &round.to_string()).split_inclusive(';').enumerate() {
             database.run(statement).await;
+            if step == 0 && is_watched {
+                of_a_login = probe.pages_of_a_login(&database).await;
+            }
         }
         while database.client.execute_typed(CLEANUP, &[]).await.unwrap() > 0 {}
         halves[usize::from(round > rounds / 2)] += begun.elapsed();
-        if round == 1 || round == rounds.div_ceil(2) || round == rounds {
-            snapshots.push(snapshot(&database).await);
+        if is_watched {
+            snapshots.push(snapshot(&database, of_a_login).await);
         }
     }
     let (first, half, last) = (&snapshots[0], &snapshots[snapshots.len() / 2], &snapshots[snapshots.len() - 1]);
@@ -88,10 +113,38 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
                 number(halves[1].as_secs_f64() / halves[0].as_secs_f64())
             ),
         ),
+        Line::new(
+            &format!(
+                "the same: pages that a server's statements read for a login among {} others",
+                number(rows as f64)
+            ),
+            number(last.of_a_login),
+        )
+        .against(format!(
+            "on the empty table, when it prepared them: {}; in the first round: {}",
+            number(on_an_empty_table),
+            number(first.of_a_login)
+        ))
+        .goal(Goal::at_most(last.of_a_login / on_an_empty_table, MORE_PAGES, " × those on the empty table")),
     ]
 }
 
-async fn snapshot(database: &Database) -> Snapshot {
+impl Probe {
+    async fn to(server: &Process, stage: &Stage) -> Self {
+        let to = async |port| Connection::to(port).await.unwrap();
+        Self { terminal: to(server.port).await, browser: to(server.port).await, postiz: to(stage.postiz.port).await }
+    }
+
+    async fn pages_of_a_login(&mut self, database: &Database) -> f64 {
+        statements::reset(database).await;
+        for _ in 0..PROBES {
+            logins::one(&mut self.terminal, &mut self.browser, &mut self.postiz).await.unwrap();
+        }
+        Executed::read(database).await.pages() / PROBES as f64
+    }
+}
+
+async fn snapshot(database: &Database, of_a_login: f64) -> Snapshot {
     let megabytes = async |what: &str| database.number(&format!("SELECT {what}('device_requests') / 1048576.0")).await;
     let mut pages = [0.0; 3];
     let asked = [
@@ -110,5 +163,6 @@ async fn snapshot(database: &Database) -> Snapshot {
         let read = |name: &str| plan[0]["Plan"][name].as_f64().unwrap_or_default();
         *pages = read("Shared Hit Blocks") + read("Shared Read Blocks");
     }
-    Snapshot { table_mb: megabytes("pg_relation_size").await, indexes_mb: megabytes("pg_indexes_size").await, pages }
+    let (table_mb, indexes_mb) = (megabytes("pg_relation_size").await, megabytes("pg_indexes_size").await);
+    Snapshot { table_mb, indexes_mb, pages, of_a_login }
 }
