@@ -30,7 +30,7 @@ const FACTS: &str = "SELECT current_setting('server_version') AS version,
         current_setting('max_connections')::int8 AS max_connections,
         pg_is_in_recovery() AS standby,
         current_setting('transaction_read_only') = 'on' AS read_only,
-        extract(epoch FROM clock_timestamp())::float8 AS clock,
+        date_part('epoch', clock_timestamp()) AS clock,
         current_user::text AS role, current_schema()::text AS schema,
         (SELECT relname::text FROM pg_class WHERE relname = 'OAuthApp' AND relkind IN ('r', 'p') LIMIT 1) AS postiz_table";
 

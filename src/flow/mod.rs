@@ -36,7 +36,7 @@ use std::time::Duration;
 use strum::IntoStaticStr;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info};
@@ -75,6 +75,7 @@ pub struct DeviceFlow {
     limit_metrics: LimitMetrics,
     device_code_ttl: Duration,
     long_poll: Duration,
+    started: Instant,
     /// Cancelled when the server stops: held polls are answered then.
     stopping: CancellationToken,
     /// Work that goes on although its client has disconnected.
@@ -112,6 +113,7 @@ impl DeviceFlow {
             limit_metrics: LimitMetrics::default(),
             device_code_ttl: config.device_code_ttl,
             long_poll: config.long_poll,
+            started: Instant::now(),
             stopping: CancellationToken::new(),
             unfinished: TaskTracker::new(),
             runtime: runtime.clone(),

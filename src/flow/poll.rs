@@ -17,6 +17,8 @@ use crate::store::{Delivery, Standing};
 /// Of the time for which a poll may be held. Terminals that began to poll together, as after a restart, come apart: held for
 /// the same time, they would all come back together.
 const SHORTEST_HOLD: f64 = 0.8;
+/// Held polls end at multiples of this time, so that a worker that wakes up answers many.
+const END_TOGETHER: Duration = Duration::from_millis(100);
 
 /// What the client asked for, and where it is.
 #[derive(Debug, Clone)]
@@ -85,7 +87,7 @@ impl DeviceFlow {
         options: &PollOptions,
         poll: &mut HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
-        let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
+        let until = self.end_of(hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0)));
         let (mut standing, early) = self.standing(poll, options).await?;
         loop {
             let remaining = match standing {
@@ -109,6 +111,12 @@ impl DeviceFlow {
                 Woken::MayBeExpired => self.look_up(poll).await?,
             };
         }
+    }
+
+    fn end_of(&self, hold: Duration) -> Instant {
+        let end = self.started.elapsed() + hold;
+        let periods = end.as_millis() / END_TOGETHER.as_millis();
+        self.started + END_TOGETHER * u32::try_from(periods).unwrap_or(u32::MAX)
     }
 
     /// Where the grant stands, and whether the poll came too early.

@@ -34,8 +34,8 @@ const DELIVER: Statement = Statement {
                          WHEN deliveries <= $2 THEN 'again'
                          WHEN deliveries = $2 + 1 THEN 'first_refusal'
                          ELSE 'refused' END AS outcome,
-                    extract(epoch FROM clock.now - settled_at)::float8 AS after_approval,
-                    extract(epoch FROM clock.now - opened_at)::float8 AS after_opening",
+                    date_part('epoch', clock.now - settled_at) AS after_approval,
+                    date_part('epoch', clock.now - opened_at) AS after_opening",
 };
 
 const TERMINAL: Statement = Statement {

@@ -68,9 +68,9 @@ macro_rules! enter {
                     (SELECT postiz_client_id FROM changed) AS postiz_client_id,
                     to_char(opened_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI') AS opened,
                     browsers > 1 OR (browser IS NOT NULL AND browser IS DISTINCT FROM $5) AS several_browsers,
-                    extract(epoch FROM now() - opened_at)::float8 AS age,
-                    extract(epoch FROM expires_at - now())::float8 AS remaining,
-                    extract(epoch FROM coalesce(usage.wait, exceeded.wait))::float8 AS wait,
+                    date_part('epoch', now() - opened_at) AS age,
+                    date_part('epoch', expires_at - now()) AS remaining,
+                    date_part('epoch', coalesce(usage.wait, exceeded.wait)) AS wait,
                     CASE WHEN now() - coalesce(polled_at, opened_at) > $6 * interval '1 second'
                          THEN 'inactive' ELSE 'waiting' END AS terminal,
                     CASE WHEN id IS NULL AND coalesce(usage.wait, exceeded.wait) IS NOT NULL THEN 'rate_limited'

@@ -27,7 +27,7 @@ macro_rules! standing {
               WHEN status IN ('pending', 'authorizing')
                    AND (expires_at > now() OR leased_until > now()) THEN 'pending'
               ELSE 'expired' END AS outcome,
-         extract(epoch FROM expires_at - now())::float8 AS remaining\n"
+         date_part('epoch', expires_at - now()) AS remaining\n"
     };
 }
 
@@ -37,9 +37,9 @@ macro_rules! standing {
 pub(super) const STANDING: Statement = Statement {
     name: "standing",
     sql: concat!(
-        "SELECT current_setting('transaction_read_only') = 'on' AS read_only, grants.*
+        "SELECT (SELECT current_setting('transaction_read_only') = 'on') AS read_only, grants.*
          FROM unnest($1) AS asked (id) LEFT JOIN LATERAL (
-             SELECT id, extract(epoch FROM now() - coalesce(polled_at, opened_at))::float8 AS inactive,",
+             SELECT id, date_part('epoch', now() - coalesce(polled_at, opened_at)) AS inactive,",
         standing!(),
         "    FROM device_requests WHERE device_requests.id = asked.id OFFSET 0
          ) AS grants ON true"

@@ -7,13 +7,14 @@ use crate::costs::{memory, postgres, replica};
 use crate::scenario::{LIFETIME, Scenario};
 
 /// The decision feed queries ten times a second and looks back 0.3 s further than its last query; once a second 3 s, and
-/// once in ten seconds 30 s.
-const FEEDS: f64 = 10.0;
-const SECONDS_READ: f64 = 9.0 * (0.1 + 0.3) + 0.9 * (0.1 + 3.0) + 0.1 * (0.1 + 30.0);
-/// Seconds after which an entry of the pending cache is looked up again.
-const CACHED_FOR: f64 = 60.0;
-/// Seconds between two updates of `polled_at`.
-const POLL_TIME_EVERY: f64 = 60.0;
+/// once in ten seconds 30 s. While a decision is near, which is always at this load, it also queries every 15 ms and looks
+/// back 30 ms.
+const FEEDS: f64 = 1.0 / 0.015;
+const SECONDS_READ: f64 = 9.0 * (0.1 + 0.3) + 0.9 * (0.1 + 3.0) + 0.1 * (0.1 + 30.0) + (FEEDS - 10.0) * (0.015 + 0.03);
+/// Seconds between two updates of `polled_at`: with all other grants of a replica that are due in the same second, or after a
+/// look-up if the terminal's polls reach another replica each time.
+const POLL_TIME_EVERY: f64 = 45.0;
+const MAX_GROUP: f64 = 512.0;
 
 pub struct Day<'a> {
     scenario: &'a Scenario,
@@ -77,13 +78,16 @@ impl<'a> Day<'a> {
         let plain = waiting / replicas - held;
         let polls_each = held / (scenario.hold + scenario.interval_held) + plain / scenario.interval_plain;
         // A poll is looked up if the login's previous poll went to another replica.
-        let known_each = scenario.affinity * (polls_each - waiting / replicas / CACHED_FOR).max(0.0);
+        let known_each = scenario.affinity * polls_each;
         let looked_up_each = polls_each - known_each;
         let (group, look_ups) = self.groups(looked_up_each, postgres::ROW_READ);
-        let (opened_group, openings) = self.groups(opened / replicas, postgres::ROW_OPENED);
+        let (_, openings) = self.groups(opened / replicas, postgres::ROW_OPENED);
+        let noted_together = (scenario.affinity * poll_times / replicas / MAX_GROUP).max(scenario.affinity.ceil());
+        let notes = replicas * noted_together + (1.0 - scenario.affinity) * poll_times / group;
         let rows_fed = approved * SECONDS_READ * replicas;
 
         let for_look_ups = replicas * (look_ups * postgres::STATEMENT + looked_up_each * postgres::ROW_READ)
+            + notes * postgres::STATEMENT
             + poll_times * postgres::POLL_TIME;
         let for_feeds = FEEDS * replicas * postgres::STATEMENT + rows_fed * postgres::ROW_FED;
         let for_logins = openings * replicas * postgres::STATEMENT
@@ -98,9 +102,7 @@ impl<'a> Day<'a> {
             polls: polls_each * replicas,
             looked_up: looked_up_each * replicas,
             polls_in_one_look_up: group,
-            statements: replicas * (look_ups + openings + FEEDS)
-                + approved * 5.0
-                + poll_times / group.max(opened_group),
+            statements: replicas * (look_ups + openings + FEEDS) + approved * 5.0 + notes,
             rows_fed,
             postgres_cores: for_look_ups + for_feeds + for_logins,
             postgres_cores_by_cause: [for_look_ups, for_feeds, for_logins],
@@ -120,7 +122,7 @@ impl<'a> Day<'a> {
         let free = 1.0 - lookups * each;
         // A statement takes `round_trip + STATEMENT + each × group`. In that time `group` lookups arrive.
         let gathered = lookups * (self.scenario.round_trip + postgres::STATEMENT) / free.max(0.05);
-        let group = gathered.clamp(1.0, 512.0);
+        let group = gathered.clamp(1.0, MAX_GROUP);
         (group, lookups / group)
     }
 }
