@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use strum::EnumString;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 use tracing::info;
 
-use crate::db::{DatabaseError, RowExt as _, Seconds, Statement};
+use crate::db::{DatabaseError, Parameter, RowExt as _, Seconds, Statement};
 use crate::grant::{
     BrowserKey, GROWTH, GrantId, INACTIVE_AFTER, PostizClientId, Terminal, UserCode, networks, or_unspecified,
 };
@@ -175,8 +175,6 @@ enum Outcome {
     Unknown,
     RateLimited,
 }
-
-type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 impl Store {
     pub async fn view(

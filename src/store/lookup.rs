@@ -6,9 +6,9 @@ use std::time::Duration;
 use strum::EnumString;
 use tokio::runtime::Handle;
 use tokio_postgres::Row;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use crate::db::{Batcher, Database, DatabaseError, RowExt as _, Seconds, Statement};
+use crate::db::{Batcher, Database, DatabaseError, Parameter, RowExt as _, Seconds, Statement};
 use crate::grant::{ClientId, GrantId};
 use crate::metrics::BatchMetrics;
 use crate::store::codec::word;
@@ -112,8 +112,7 @@ impl Store {
         client_id: Option<&ClientId>,
     ) -> Result<Paced, DatabaseError> {
         let (interval, client_id) = (interval.as_secs_f64(), client_id.map(ClientId::as_str));
-        let parameters: [(&(dyn ToSql + Sync), Type); 3] =
-            [(&id, Type::BYTEA), (&interval, Type::FLOAT8), (&client_id, Type::TEXT)];
+        let parameters: [Parameter<'_>; 3] = [(&id, Type::BYTEA), (&interval, Type::FLOAT8), (&client_id, Type::TEXT)];
         let rows = self.database.rows(PACED, &parameters, TIMEOUT).await?;
         match rows.first() {
             Some(row) => Ok(Paced { standing: standing(row)?, early: row.field("early")? }),

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::store::{Lease, Store};
 
 /// After this the lease runs out by itself.
@@ -31,7 +31,7 @@ impl Store {
 
     async fn give_back(&self, lease: &Lease, code_spent: bool, client_forgotten: bool) -> Result<(), DatabaseError> {
         let holder = lease.holder.0.as_slice();
-        let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+        let parameters: [Parameter<'_>; 4] = [
             (&lease.grant, Type::BYTEA),
             (&holder, Type::BYTEA),
             (&code_spent, Type::BOOL),

@@ -27,7 +27,8 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
         connection.send(&login.poll).await.unwrap();
         held.push(connection);
     }
-    until(|| machine::descriptors(server.pid()) >= idle + logins.len()).await;
+    // `idle` may count a request of the start that has ended meanwhile.
+    until(|| machine::descriptors(server.pid()) >= logins.len()).await;
     // The decision feed queries only while polls are held.
     let feed_calls = async || Executed::read(&database).await.calls(DECISION_FEED);
     while feed_calls().await == 0.0 {}

@@ -40,9 +40,8 @@ struct Snapshot {
 
 /// A server that runs from the empty table to the last round, so that it keeps the plans of its first statements.
 struct Probe {
-    terminal: Connection,
-    browser: Connection,
-    postiz: Connection,
+    server: Process,
+    postiz: u16,
 }
 
 pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
@@ -56,7 +55,7 @@ pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
 async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<Line> {
     let database = stage.database().await;
     let server = stage.replica(&database.url, &[]).await;
-    let mut probe = Probe::to(&server, stage).await;
+    let probe = Probe { server, postiz: stage.postiz.port };
     let on_an_empty_table = probe.pages_of_a_login(&database).await;
     if !settings.is_empty() {
         database.run(&format!("ALTER TABLE device_requests SET ({settings})")).await;
@@ -130,15 +129,14 @@ async fn churn(stage: &Stage, logins: usize, name: &str, settings: &str) -> Vec<
 }
 
 impl Probe {
-    async fn to(server: &Process, stage: &Stage) -> Self {
+    async fn pages_of_a_login(&self, database: &Database) -> f64 {
+        // The server closes connections that are idle for as long as a round takes.
         let to = async |port| Connection::to(port).await.unwrap();
-        Self { terminal: to(server.port).await, browser: to(server.port).await, postiz: to(stage.postiz.port).await }
-    }
-
-    async fn pages_of_a_login(&mut self, database: &Database) -> f64 {
+        let server = self.server.port;
+        let (mut terminal, mut browser, mut postiz) = (to(server).await, to(server).await, to(self.postiz).await);
         statements::reset(database).await;
         for _ in 0..PROBES {
-            logins::one(&mut self.terminal, &mut self.browser, &mut self.postiz).await.unwrap();
+            logins::one(&mut terminal, &mut browser, &mut postiz).await.unwrap();
         }
         Executed::read(database).await.pages() / PROBES as f64
     }
