@@ -25,6 +25,7 @@ const MIGRATIONS: &[(i32, &str)] = &[
     (6, include_str!("../../migrations/0006_registered_clients.sql")),
     (7, include_str!("../../migrations/0007_deliveries.sql")),
     (8, include_str!("../../migrations/0008_confirmed_at.sql")),
+    (9, include_str!("../../migrations/0009_confirmed_at_index.sql")),
 ];
 
 /// The lock's key is `postiz` in ASCII, so it does not collide with another application's.

@@ -1,12 +1,13 @@
 //! What a replica knows of one grant whose terminal polls it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::flow::budget::{Budget, Place};
-use crate::flow::registry::{Arriving, Woken};
+use crate::grant::Decision;
 use crate::metrics::Limit;
 
 /// Held polls of one grant. A terminal has one; more come only after a reply that was lost.
@@ -15,6 +16,20 @@ const MAX_HELD_POLLS_PER_GRANT: usize = 4;
 const CACHE_TTL: Duration = Duration::from_mins(1);
 /// A grant that was found pending this long ago is looked up again, before its next poll would have to.
 const REFRESH_AFTER: Duration = Duration::from_secs(45);
+
+/// A poll as it arrives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arriving {
+    /// Whether it may be held.
+    pub(super) hold: bool,
+    /// The shortest time after the poll before, if it has to keep one.
+    pub(super) interval: Option<Duration>,
+    pub(super) client: Option<IpAddr>,
+    pub(super) request_bytes: usize,
+}
+
+/// The decision, and a channel that reports the delivery of its token.
+pub(super) type Woken = (Decision, mpsc::UnboundedSender<()>);
 
 #[derive(Debug)]
 pub(super) struct GrantEntry {

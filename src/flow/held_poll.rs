@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::flow::registry::{Arrival, Arriving, Registry, Ticket, Woken};
+use crate::flow::entry::{Arriving, Woken};
+use crate::flow::registry::{Arrival, Registry, Ticket};
 use crate::grant::{Decision, GrantId};
 use crate::metrics::Limit;
 

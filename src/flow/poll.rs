@@ -8,8 +8,8 @@ use tracing::{error, info, warn};
 
 use crate::db::DatabaseError;
 use crate::flow::DeviceFlow;
+use crate::flow::entry::Arriving;
 use crate::flow::held_poll::HeldPoll;
-use crate::flow::registry::Arriving;
 use crate::grant::{ClientId, Credentials, Decision, DeviceCode};
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::{Delivery, Standing};

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::capacity::Capacity;
 use crate::flow::budget::{Budget, Place, Usage};
-use crate::flow::entry::{GrantEntry, Pending};
+use crate::flow::entry::{Arriving, GrantEntry, Pending, Woken};
 use crate::grant::{Decision, GrantId};
 use crate::metrics::Limit;
 
@@ -44,20 +44,6 @@ struct Grants {
     /// Grants with an entry whose person was sent to Postiz, since then.
     confirmed: HashMap<GrantId, Instant>,
     feed_read_at: Option<Instant>,
-}
-
-/// The decision, and a channel that reports the delivery of its token.
-pub(super) type Woken = (Decision, mpsc::UnboundedSender<()>);
-
-/// A poll as it arrives.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Arriving {
-    /// Whether it may be held.
-    pub(super) hold: bool,
-    /// The shortest time after the poll before, if it has to keep one.
-    pub(super) interval: Option<Duration>,
-    pub(super) client: Option<IpAddr>,
-    pub(super) request_bytes: usize,
 }
 
 /// A poll's place in an entry, and in the budget if it is held.

@@ -4,8 +4,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::budget::Usage;
+use super::entry::Arriving;
 use super::held_poll::HeldPoll;
-use super::registry::{Arriving, FEED_CURRENT, NEXT_POLL_WITHIN, Registry};
+use super::registry::{FEED_CURRENT, NEXT_POLL_WITHIN, Registry};
 use crate::capacity::Capacity;
 use crate::grant::{Decision, DeviceCode, GrantId};
 

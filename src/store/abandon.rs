@@ -5,7 +5,7 @@ use std::time::Duration;
 use strum::EnumString;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, RowExt as _, Statement};
+use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
 use crate::grant::{GrantId, State};
 use crate::secret::Digest;
 use crate::store::codec::word;
@@ -75,7 +75,7 @@ impl Store {
         holder: &LeaseHolder,
     ) -> Result<Abandonment, DatabaseError> {
         let (state, holder) = (state.digest(), holder.0.as_slice());
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 4] =
+        let parameters: [Parameter<'_>; 4] =
             [(&state, Type::BYTEA), (code, Type::BYTEA), (&holder, Type::BYTEA), (&MAX_CODES, Type::INT4)];
         let rows = self.database.rows(ABANDON, &parameters, TIMEOUT).await?;
         let Some(row) = rows.first() else { return Ok(Abandonment::Unknown) };

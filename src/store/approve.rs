@@ -5,7 +5,7 @@ use std::time::Duration;
 use strum::EnumString;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::SealedToken;
 use crate::store::codec::word;
 use crate::store::{Lease, Store};
@@ -16,7 +16,7 @@ const APPROVE: Statement = Statement {
     name: "approve",
     sql: "WITH changed AS (
               UPDATE device_requests
-              SET status = 'approved', sealed_token = $3, settled_at = now(),
+              SET status = 'approved', sealed_token = $3, settled_at = now(), confirmed_at = NULL,
                   purge_at = greatest(expires_at, now()) + interval '60 seconds',
                   lease_holder = NULL, leased_until = NULL
               WHERE id = $1 AND status = 'authorizing' AND codes[cardinality(codes)] = $2
@@ -50,7 +50,7 @@ impl Store {
         token: &SealedToken,
         limit: Duration,
     ) -> Result<Approval, DatabaseError> {
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
+        let parameters: [Parameter<'_>; 3] =
             [(&lease.grant, Type::BYTEA), (&lease.code, Type::BYTEA), (token, Type::BYTEA)];
         let rows = self.database.rows(APPROVE, &parameters, limit).await?;
         rows.first().map_or(Ok(Approval::Superseded), |row| word(row, "outcome"))

@@ -6,7 +6,7 @@ use strum::EnumString;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, RowExt as _, Seconds, Statement};
+use crate::db::{DatabaseError, Parameter, RowExt as _, Seconds, Statement};
 use crate::grant::{GrantId, INACTIVE_AFTER, SealedToken, Terminal};
 use crate::store::Store;
 use crate::store::codec::word;
@@ -82,8 +82,7 @@ impl Store {
     /// What the terminal of an approved grant is doing; `None` if the grant was deleted.
     pub async fn terminal(&self, id: GrantId) -> Result<Option<Terminal>, DatabaseError> {
         let inactive_after = INACTIVE_AFTER.as_secs_f64();
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
-            [(&id, Type::BYTEA), (&inactive_after, Type::FLOAT8)];
+        let parameters: [Parameter<'_>; 2] = [(&id, Type::BYTEA), (&inactive_after, Type::FLOAT8)];
         let rows = self.database.rows(TERMINAL, &parameters, TIMEOUT).await?;
         rows.first().map(|row| word(row, "outcome")).transpose()
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, RowExt as _, Statement};
+use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
 use crate::grant::{GrantId, UserCode};
 use crate::store::Store;
 
@@ -42,8 +42,7 @@ impl Store {
             Which::Reference(reference) => (false, None, Some(reference.as_slice())),
             Which::AllPending => (true, None, None),
         };
-        let parameters: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
-            [(&all, Type::BOOL), (&code, Type::TEXT), (&reference, Type::BYTEA)];
+        let parameters: [Parameter<'_>; 3] = [(&all, Type::BOOL), (&code, Type::TEXT), (&reference, Type::BYTEA)];
         let rows = self.database.rows(REVOKE, &parameters, TIMEOUT).await?;
         rows.iter().map(|row| row.field("id")).collect()
     }
