@@ -57,9 +57,9 @@ impl Executed {
         self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| (kind.name, kind.calls))
     }
 
-    /// Read by all statements but those that clean up, from memory or disk.
-    pub fn pages(&self) -> f64 {
-        sum(self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| kind.pages))
+    /// Pages that each statement has read, from memory or disk: name and pages, without those that clean up.
+    pub fn pages(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| (kind.name, kind.pages))
     }
 
     pub fn all_calls(&self) -> f64 {
