@@ -135,3 +135,19 @@ async fn a_plan_that_was_made_for_an_empty_table_does_not_read_the_whole_of_a_fu
     .await;
     assert!(read < 20_000, "{read} rows were read");
 }
+
+/// A plan may read the whole of a partial index in place of a search, if its statement has the condition of the index. One
+/// that was made while the index was empty did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partial_index_can_only_be_used_to_search_for_its_own_column() {
+    let database = Database::new().await;
+    database.store().database().migrate().await.unwrap();
+    let partial = "SELECT pg_get_indexdef(indexrelid, 1, true) AS key, pg_get_expr(indpred, indrelid) AS condition
+                   FROM pg_index WHERE indrelid = 'device_requests'::regclass AND indpred IS NOT NULL";
+    let indexes: Vec<(String, String)> =
+        database.rows(partial).await.iter().map(|row| (row.get("key"), row.get("condition"))).collect();
+    assert_eq!(indexes.len(), 3, "{indexes:?}");
+    for (key, condition) in indexes {
+        assert_eq!(condition, format!("({key} IS NOT NULL)"));
+    }
+}

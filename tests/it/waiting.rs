@@ -1,6 +1,6 @@
 //! What waiting costs: nothing but a poll's way here and back.
 
-use postiz_auth_server::grant::{BrowserKey, Decision};
+use postiz_auth_server::grant::{BrowserKey, Decision, DeviceCode};
 use postiz_auth_server::store::{Change, DecisionFeed};
 
 use crate::metrics::scrape;
@@ -74,4 +74,20 @@ async fn an_expiry_is_noticed_despite_the_pending_cache() {
     stage.database.run("UPDATE device_requests SET expires_at = now() + interval '3 seconds'").await;
     assert_eq!(login.poll().await, Poll::error("authorization_pending"));
     assert_eq!(login.decided().await, Poll::error("expired_token"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn terminals_that_wait_are_noted_together_and_only_pending_logins_stay_known() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.database().migrate().await.unwrap();
+    let denied = store.open(None, None).await.unwrap().0.grant_id();
+    database.run("UPDATE device_requests SET status = 'denied'").await;
+    let waiting = store.open(None, None).await.unwrap().0.grant_id();
+    let deleted = DeviceCode::random().grant_id();
+    let pending = store.still_pending(&[denied, deleted, waiting]).await.unwrap();
+    let [(grant, remaining)] = pending[..] else { panic!("{pending:?}") };
+    assert_eq!(grant, waiting);
+    assert!((890..=900).contains(&remaining.as_secs()), "{remaining:?}");
+    assert_eq!(database.count("device_requests WHERE status = 'pending' AND polled_at IS NOT NULL").await, 1);
 }
