@@ -96,7 +96,9 @@ fn background(config: &Config, flow: &DeviceFlow, runtime: &Handle) -> Result<()
     let (postiz, stopping) = (flow.clone(), flow.stopping().clone());
     runtime.spawn(async move { stopping.run_until_cancelled(postiz.postiz().keep_discovered()).await });
     let deciding = flow.clone();
-    runtime.spawn(async move { tokio::join!(deciding.follow_decisions(), deciding.refresh_pending()) });
+    runtime.spawn(async move { deciding.follow_decisions().await });
+    let refreshing = flow.clone();
+    runtime.spawn(async move { refreshing.refresh_pending().await });
     let cleaning = flow.clone();
     runtime.spawn(async move { cleanup::run(&cleaning).await });
     let (database, stopping) = (flow.store().database().clone(), flow.stopping().clone());

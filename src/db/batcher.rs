@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::db::DatabaseError;
 
 /// Questions in one statement.
-const MAX_BATCH: usize = 512;
+pub const MAX_BATCH: usize = 512;
 /// Statements of one kind under way at a time, if they are slow. If they are fast, one is enough: with more, the
 /// groups would be smaller, and a statement costs much more than one more question in it.
 const MAX_CONCURRENT: usize = 4;
@@ -88,7 +88,7 @@ where
     F: Fn(Vec<Q>) -> R,
     R: Future<Output = Result<Vec<A>, DatabaseError>>,
 {
-    // Callers that went away meanwhile need no answer.
+    // Callers that have stopped waiting need no answer.
     asked.retain(|(_, answer)| !answer.is_closed());
     let (questions, answers): (Vec<Q>, Vec<Answer<A>>) = asked.into_iter().unzip();
     if questions.is_empty() {

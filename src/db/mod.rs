@@ -19,7 +19,7 @@ mod statement;
 mod tls;
 mod x509_v1;
 
-pub use batcher::Batcher;
+pub use batcher::{Batcher, MAX_BATCH};
 pub use database::{Database, Load};
 pub use error::DatabaseError;
 pub use fields::{RowExt, Seconds};

@@ -18,10 +18,7 @@ const SHORT_PERIOD: Duration = Duration::from_millis(15);
 impl DeviceFlow {
     /// Reads the decision feed until the server stops.
     pub async fn follow_decisions(&self) {
-        tokio::select! {
-            () = self.follow() => {}
-            () = self.stopping.cancelled() => {}
-        }
+        self.stopping.run_until_cancelled(self.follow()).await;
     }
 
     async fn follow(&self) {

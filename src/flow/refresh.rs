@@ -5,41 +5,33 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep};
 
-use crate::db::DatabaseError;
+use crate::db::{DatabaseError, MAX_BATCH};
 use crate::flow::DeviceFlow;
-use crate::flow::registry::Aged;
 use crate::grant::GrantId;
 
-const EVERY: Duration = Duration::from_secs(1);
-/// Grants in one statement.
-const MAX_GROUP: usize = 512;
+const PERIOD: Duration = Duration::from_secs(1);
 
 impl DeviceFlow {
     /// Forgets terminals that have stopped, and looks the grants of the others up again, until the server stops.
     pub async fn refresh_pending(&self) {
-        let mut ticks = interval(EVERY);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let refresh = async {
             loop {
-                ticks.tick().await;
+                sleep(PERIOD).await;
                 // A grant that could not be looked up is looked up by its next poll.
-                let _ = self.refresh(&self.registry.tidy(Instant::now())).await;
+                let _ = self.refresh(self.registry.tidy(Instant::now())).await;
             }
         };
-        tokio::select! {
-            () = refresh => {}
-            () = self.stopping.cancelled() => {}
-        }
+        self.stopping.run_until_cancelled(refresh).await;
     }
 
-    async fn refresh(&self, aged: &[Aged]) -> Result<(), DatabaseError> {
-        for group in aged.chunks(MAX_GROUP) {
-            let entries: HashMap<GrantId, u64> = group.iter().map(|aged| (aged.grant, aged.entry)).collect();
-            let grants: Vec<GrantId> = group.iter().map(|aged| aged.grant).collect();
-            for (grant, remaining) in self.store.still_pending(&grants).await? {
-                if let Some(entry) = entries.get(&grant) {
+    /// `aged` has the number of each grant's entry.
+    async fn refresh(&self, aged: HashMap<GrantId, u64>) -> Result<(), DatabaseError> {
+        let grants: Vec<GrantId> = aged.keys().copied().collect();
+        for group in grants.chunks(MAX_BATCH) {
+            for (grant, remaining) in self.store.still_pending(group).await? {
+                if let Some(entry) = aged.get(&grant) {
                     self.registry.found_pending(grant, *entry, remaining, None);
                 }
             }

@@ -54,13 +54,6 @@ pub(super) struct Ticket {
     place: Option<Place>,
 }
 
-/// A grant whose look-up is old, and the number of its entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Aged {
-    pub(super) grant: GrantId,
-    pub(super) entry: u64,
-}
-
 /// What a poll gets on arrival.
 #[derive(Debug, Default)]
 pub(super) struct Arrival {
@@ -157,14 +150,14 @@ impl Registry {
         grants.confirmed.values().any(|at| moment.duration_since(*at) < AT_POSTIZ)
     }
 
-    /// Forgets terminals that have stopped. Returns the grants to look up again.
-    pub(super) fn tidy(&self, moment: Instant) -> Vec<Aged> {
+    /// Forgets terminals that have stopped. Returns the grants to look up again, with the numbers of their entries.
+    pub(super) fn tidy(&self, moment: Instant) -> HashMap<GrantId, u64> {
         let mut grants = self.lock();
         let Grants { entries, confirmed, .. } = &mut *grants;
         entries.retain(|_, entry| entry.polls > 0 || entry.kept_until.is_some_and(|until| until > moment));
         confirmed.retain(|grant, _| entries.contains_key(grant));
         let aged = entries.iter().filter(|(_, entry)| entry.pending.is_some_and(|pending| pending.is_aged(moment)));
-        aged.map(|(grant, entry)| Aged { grant: *grant, entry: entry.number }).collect()
+        aged.map(|(grant, entry)| (*grant, entry.number)).collect()
     }
 
     /// Held polls, and the memory that they are accounted with.
