@@ -39,7 +39,7 @@ struct State {
 
 /// Obeys the lines of the standard input until it is closed.
 pub async fn be_the_terminals(first: usize, count: usize, ports: &str, renew: bool) {
-    let process = u8::try_from(1 + first / IN_ONE_PROCESS).unwrap();
+    let process = u8::try_from(1 + first.div_ceil(IN_ONE_PROCESS)).unwrap();
     let terminals = Arc::new(Terminals { address: Ipv4Addr::new(127, 0, 0, process), renew, state: Mutex::default() });
     terminals.route(ports);
     let logins = open_logins(terminals.backend(first), count).await;
@@ -132,9 +132,9 @@ impl Terminals {
                     Polled::Unreadable => self.count(Count::Unreadable),
                     decided => return decided,
                 }
-                self.count(Count::Resting);
+                self.count(Count::Sleeping);
                 sleep(interval).await;
-                self.state().counts.remove(Count::Resting);
+                self.state().counts.remove(Count::Sleeping);
             }
             self.count(Count::Broken);
             sleep(interval).await;

@@ -7,7 +7,7 @@ use std::ops::{Add, Sub};
 pub enum Count {
     Polls,
     /// Terminals between two polls: the last one was answered "pending".
-    Resting,
+    Sleeping,
     /// A connection ended instead of an answer.
     Broken,
     /// A connection was not accepted.
