@@ -216,8 +216,8 @@ impl DeviceFlow {
             return Terminal::SignedIn;
         }
         let mut found = Terminal::Waiting;
-        for pause in DELIVERY_CHECKS {
-            sleep(pause).await;
+        for delay in DELIVERY_CHECKS {
+            sleep(delay).await;
             match self.store.terminal(grant).await {
                 Ok(Some(terminal)) => found = terminal,
                 Ok(None) | Err(_) => break,

@@ -1,4 +1,4 @@
-//! Postgres comes late, goes away, comes back; replicas stop.
+//! PostgreSQL starts late, is unavailable for a time, or restarts, and replicas stop.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};

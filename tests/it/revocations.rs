@@ -100,8 +100,8 @@ async fn all_pending_logins_are_ended_and_those_that_are_done_are_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revocation_without_a_database_says_so() {
     let mut stage = Stage::new().await;
-    let away = format!("postgres://x@localhost:{}/x", crate::support::free_port());
-    stage.variables().insert("DATABASE_URL", away);
+    let unavailable = format!("postgres://x@localhost:{}/x", crate::support::free_port());
+    stage.variables().insert("DATABASE_URL", unavailable);
     let (exit, said) = revoke(&mut stage, "--all-pending").await;
     assert_eq!(exit, Some(1));
     assert!(said.contains("Nothing was revoked: the database is unavailable"), "{said}");

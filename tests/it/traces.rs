@@ -104,8 +104,8 @@ fn bytes(hex: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unavailable_collector_delays_nothing() {
-    let away = format!("http://localhost:{}", crate::support::free_port());
-    let mut stage = Stage::with(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &away)]).await;
+    let unavailable = format!("http://localhost:{}", crate::support::free_port());
+    let mut stage = Stage::with(1, &[("OTEL_EXPORTER_OTLP_ENDPOINT", &unavailable)]).await;
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
     assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));

@@ -77,7 +77,7 @@ async fn where_the_code_is_spent_the_same_login_is_approved_again() {
     .await;
 }
 
-/// An answer that never came: trying again shows that the code was spent, and then approving again helps.
+/// Postiz spends the code and sends no answer. A retry finds out, and the person approves again.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_code_spent_in_silence_is_found_out() {
     let faults = [

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::figures::{
-    approvals, away, churn, cli, cost, crowd, fairness, faults, herd, logins, opens, polls, soak, start, waiting,
+    approvals, churn, cli, cost, crowd, disconnects, fairness, faults, herd, logins, opens, polls, soak, start, waiting,
 };
 use crate::scale::Scale;
 use crate::stage::Stage;
@@ -40,7 +40,7 @@ use crate::terminals::TERMINALS;
 
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
 const NAMES: [&str; 11] =
-    ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "away", "fairness", "faults"];
+    ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "disconnects", "fairness", "faults"];
 /// They take from minutes to an hour, so they run only if they are named. The last one restarts PostgreSQL.
 const LONG: [&str; 4] = ["churn", "soak", "herd", "crowd"];
 
@@ -102,7 +102,7 @@ async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
         "cli" => cli::measure(stage, scale).await,
         "waiting" => waiting::measure(stage, scale).await,
         "fairness" => fairness::measure(stage, scale).await,
-        "away" => away::measure(stage, scale).await,
+        "disconnects" => disconnects::measure(stage, scale).await,
         "churn" => churn::measure(stage, scale).await,
         "soak" => soak::measure(stage, scale).await,
         "herd" => herd::measure(stage, scale).await,

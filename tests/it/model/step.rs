@@ -38,7 +38,7 @@ pub enum Step {
     /// And its last minute.
     Due { login: usize },
     /// A replica deletes finished grants.
-    Sweep { at: usize },
+    CleanUp { at: usize },
 }
 
 /// What becomes of Postiz's answer.
@@ -75,6 +75,6 @@ pub fn step() -> impl Strategy<Value = Step> {
         4 => any().prop_map(|login| Step::RunOut { login }),
         1 => any().prop_map(|login| Step::Expire { login }),
         1 => any().prop_map(|login| Step::Due { login }),
-        2 => any().prop_map(|at| Step::Sweep { at }),
+        2 => any().prop_map(|at| Step::CleanUp { at }),
     ]
 }

@@ -152,7 +152,7 @@ impl<'a> World<'a> {
                 self.logins[login].expected.expired = true;
             }
             Step::Due { login } => self.fall_due(self.login(login)).await,
-            Step::Sweep { at } => {
+            Step::CleanUp { at } => {
                 self.store(at).delete_grants(500).await.unwrap();
                 for login in &mut self.logins {
                     login.expected.gone |= login.expected.due;

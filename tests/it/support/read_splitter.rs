@@ -35,7 +35,7 @@ impl ReadSplitter {
     }
 }
 
-/// One client, until it or a server goes away.
+/// One client, until it or a server closes its connection.
 async fn split(mut client: TcpStream, primary: u16, standby: u16) -> io::Result<()> {
     let mut primary = TcpStream::connect(("127.0.0.1", primary)).await?;
     let mut standby = TcpStream::connect(("127.0.0.1", standby)).await?;

@@ -113,7 +113,7 @@ async fn look_ups(database: &Database, time: Duration) -> f64 {
 
 /// Each terminal is held, or sleeps after a poll that was held.
 pub async fn until_held(replicas: &[Replica], crowd: &mut Crowd, size: usize) {
-    while held(replicas).await + crowd.counts().await.of(Count::Resting) < size {
+    while held(replicas).await + crowd.counts().await.of(Count::Sleeping) < size {
         sleep(INSPECT_EVERY).await;
     }
 }

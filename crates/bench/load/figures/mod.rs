@@ -1,11 +1,11 @@
 //! The figures, one file for each question.
 
 pub mod approvals;
-pub mod away;
 pub mod churn;
 pub mod cli;
 pub mod cost;
 pub mod crowd;
+pub mod disconnects;
 pub mod fairness;
 pub mod faults;
 pub mod herd;

@@ -29,9 +29,9 @@ const TTL: Duration = Duration::from_mins(15);
 /// A login that takes longer has failed.
 const TIMEOUT: Duration = Duration::from_secs(15);
 const SAMPLES: u32 = 360;
-/// The terminals arrive in one of so many parts of the time.
+/// The terminals arrive during the first 1/180 of the duration.
 const ARRIVAL: u32 = 180;
-/// In one of so many parts of the time, tables and allocators reach their size.
+/// Tables and allocators reach their size during the first third of the duration.
 const WARM_UP: usize = 3;
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/images/soak.svg");
 const SAMPLES_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/soak.csv");
