@@ -46,11 +46,23 @@ pub(super) const STANDING: Statement = Statement {
     ),
 };
 
-/// The same, and notes that these terminals still poll: the confirm page warns if one has stopped. Only the primary takes it.
-const NOTED_STANDING: Statement = Statement {
-    name: "noted_standing",
+/// The same, by a statement that only the primary takes.
+const STANDING_ON_PRIMARY: Statement = Statement {
+    name: "standing_on_primary",
     sql: concat!(
         "UPDATE device_requests SET polled_at = now() WHERE id = ANY($1) RETURNING id, 0::float8 AS inactive,",
+        standing!(),
+    ),
+};
+
+/// Notes that these terminals still poll: the confirm page warns if one has stopped. Skips locked rows: while it waited for
+/// one, it would keep the others locked, and no decision about them could be stored.
+const STILL_PENDING: Statement = Statement {
+    name: "still_pending",
+    sql: concat!(
+        "UPDATE device_requests SET polled_at = now()
+         WHERE id IN (SELECT id FROM device_requests WHERE id = ANY($1) FOR UPDATE SKIP LOCKED)
+         RETURNING id,",
         standing!(),
     ),
 };
@@ -95,7 +107,7 @@ impl Store {
 
     /// Notes that the terminals of these grants still poll. Returns those that are pending, with the time until they expire.
     pub async fn still_pending(&self, ids: &[GrantId]) -> Result<Vec<(GrantId, Duration)>, DatabaseError> {
-        let rows = self.database.rows(NOTED_STANDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+        let rows = self.database.rows(STILL_PENDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
         let mut pending = Vec::with_capacity(rows.len());
         for row in &rows {
             if let Standing::Pending { remaining } = standing(row)? {
@@ -134,7 +146,7 @@ async fn look_up(database: &Database, ids: &[GrantId]) -> Result<Vec<Standing>, 
     if rows.first().map_or(Ok(false), |row| row.field("read_only"))? {
         // A standby that lags behind does not know a new grant, and the primary of before may never learn of a decision. The
         // write reaches the primary through a pooler that sends reads to standbys, and discards connections to any other server.
-        rows = database.rows(NOTED_STANDING, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
+        rows = database.rows(STANDING_ON_PRIMARY, &[(&ids, Type::BYTEA_ARRAY)], TIMEOUT).await?;
     }
     let mut found = HashMap::with_capacity(rows.len());
     let mut unnoted = Vec::new();
@@ -150,7 +162,7 @@ async fn look_up(database: &Database, ids: &[GrantId]) -> Result<Vec<Standing>, 
     if !unnoted.is_empty() {
         // No caller waits for it, and a failure leaves it to the next poll.
         let database = database.clone();
-        tokio::spawn(async move { database.rows(NOTED_STANDING, &[(&unnoted, Type::BYTEA_ARRAY)], TIMEOUT).await });
+        tokio::spawn(async move { database.rows(STILL_PENDING, &[(&unnoted, Type::BYTEA_ARRAY)], TIMEOUT).await });
     }
     Ok(ids.iter().map(|id| found.get(id).copied().unwrap_or(Standing::Unknown)).collect())
 }

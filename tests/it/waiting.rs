@@ -4,7 +4,7 @@ use postiz_auth_server::grant::{BrowserKey, Decision, DeviceCode};
 use postiz_auth_server::store::{Change, DecisionFeed};
 
 use crate::metrics::scrape;
-use crate::support::{Browser, Database, Login, Poll, Replica, Stage, eventually};
+use crate::support::{Browser, Database, Login, Poll, Replica, Stage, connect, eventually};
 
 /// Polls are answered at once, and what they cost can be seen.
 const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0")];
@@ -74,6 +74,24 @@ async fn an_expiry_is_noticed_despite_the_pending_cache() {
     stage.database.run("UPDATE device_requests SET expires_at = now() + interval '3 seconds'").await;
     assert_eq!(login.poll().await, Poll::error("authorization_pending"));
     assert_eq!(login.decided().await, Poll::error("expired_token"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_login_keeps_no_other_from_its_decision() {
+    let database = Database::new().await;
+    let store = database.store();
+    store.database().migrate().await.unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..20 {
+        waiting.push(store.open(None, None).await.unwrap().0.grant_id());
+    }
+    let mut other = connect(&database.url()).await;
+    let lock = other.transaction().await.unwrap();
+    // The last one in the order of the index, which is the order of the locks.
+    lock.simple_query("SELECT FROM device_requests ORDER BY id DESC LIMIT 1 FOR UPDATE").await.unwrap();
+    assert_eq!(store.still_pending(&waiting).await.unwrap().len(), 19, "all but the locked one, without a wait");
+    lock.rollback().await.unwrap();
+    assert_eq!(store.still_pending(&waiting).await.unwrap().len(), 20);
 }
 
 #[tokio::test(flavor = "multi_thread")]
