@@ -54,12 +54,16 @@ impl Executed {
 
     /// All statements but those that clean up: name and calls, the most frequent first.
     pub fn without_cleanup(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| (kind.name, kind.calls))
+        self.own().map(|kind| (kind.name, kind.calls))
     }
 
-    /// Pages that each statement has read, from memory or disk: name and pages, without those that clean up.
-    pub fn pages(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        self.0.iter().filter(|kind| kind.name != CLEANUP).map(|kind| (kind.name, kind.pages))
+    /// The pages that they have read, from memory or disk, without the decision feed's.
+    pub fn pages(&self) -> f64 {
+        sum(self.own().filter(|kind| kind.name != DECISION_FEED).map(|kind| kind.pages))
+    }
+
+    fn own(&self) -> impl Iterator<Item = &Kind> {
+        self.0.iter().filter(|kind| kind.name != CLEANUP)
     }
 
     pub fn all_calls(&self) -> f64 {

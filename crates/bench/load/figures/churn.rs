@@ -9,7 +9,7 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::figures::logins;
 use crate::scale::Scale;
 use crate::stage::{Database, Process, Stage};
-use crate::statements::{self, DECISION_FEED, Executed};
+use crate::statements::{self, Executed};
 use crate::stats::number;
 use crate::table::{Goal, Line};
 use crate::wire::Connection;
@@ -138,10 +138,8 @@ impl Probe {
         for _ in 0..PROBES {
             logins::one(&mut terminal, &mut browser, &mut postiz).await.unwrap();
         }
-        let executed = Executed::read(database).await;
-        // The decision feed reads the decisions of the round before.
-        let own = executed.pages().filter(|(name, _)| *name != DECISION_FEED);
-        own.map(|(_, pages)| pages).sum::<f64>() / PROBES as f64
+        // Without those of the decision feed, which reads the decisions of the round before.
+        Executed::read(database).await.pages() / PROBES as f64
     }
 }
 

@@ -77,7 +77,8 @@ async fn figures(stage: &Stage, scale: &Scale, waiting: &mut Waiting) -> Vec<Lin
     let each = (full - idle) * 1024.0 / waiting.size as f64;
     let mut lines = vec![
         Line::new(&name, format!("all of them; {} polls held at one moment", count(waiting.held)))
-            .against(format!("the others sleep between two polls; {}", quiet.errors)),
+            .against(format!("the others sleep between two polls; {}", errors(quiet.counts)))
+            .goal(Goal::at_most(number_of_errors(quiet.counts) as f64, 0.0, " errors")),
         Line::new(
             "the same: memory",
             format!("{} MB in all replicas, {} kB for each login", number(full), number(each)),
@@ -114,7 +115,7 @@ struct Quiet {
     postgres: f64,
     crowd: f64,
     polls: f64,
-    errors: String,
+    counts: Counts,
 }
 
 async fn quiet(stage: &Stage, scale: &Scale, waiting: &mut Waiting) -> Quiet {
@@ -132,20 +133,25 @@ async fn quiet(stage: &Stage, scale: &Scale, waiting: &mut Waiting) -> Quiet {
         postgres: cores(1),
         crowd: cores(2),
         polls: (counts - counted).of(Count::Polls) as f64 / seconds,
-        errors: errors(counts),
+        counts,
     }
 }
 
 /// Everything that terminals have met beside tokens and polls that were held for their time.
+const ERRORS: [(Count, &str); 5] = [
+    (Count::Broken, "broken connections"),
+    (Count::Refused, "refused connections"),
+    (Count::Unreadable, "unreadable answers"),
+    (Count::NotHeld, "polls not held"),
+    (Count::Failed, "failed logins"),
+];
+
+pub fn number_of_errors(counts: Counts) -> usize {
+    ERRORS.into_iter().map(|(kind, _)| counts.of(kind)).sum()
+}
+
 pub fn errors(counts: Counts) -> String {
-    let kinds = [
-        (Count::Broken, "broken connections"),
-        (Count::Refused, "refused connections"),
-        (Count::Unreadable, "unreadable answers"),
-        (Count::NotHeld, "polls not held"),
-        (Count::Failed, "failed logins"),
-    ];
-    let met = kinds.into_iter().filter(|(kind, _)| counts.of(*kind) > 0);
+    let met = ERRORS.into_iter().filter(|(kind, _)| counts.of(*kind) > 0);
     let met: Vec<String> = met.map(|(kind, name)| format!("{} {name}", count(counts.of(kind)))).collect();
     if met.is_empty() { "no error".to_owned() } else { met.join(", ") }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::{sleep, timeout};
 
-use crate::figures::crowd::{Waiting, errors};
+use crate::figures::crowd::{Waiting, errors, number_of_errors};
 use crate::replica::{Replica, held, ports};
 use crate::scale::Scale;
 use crate::stage::{Database, Stage};
@@ -68,7 +68,7 @@ async fn lose(stage: &Stage, scale: &Scale, to: To) -> Vec<Line> {
         To::TwoOthers => "two others take its terminals",
         To::Restarted => "a new one takes its terminals",
     };
-    let others = met.of(Count::Refused) + met.of(Count::Unreadable) + met.of(Count::NotHeld) + met.of(Count::Failed);
+    let others = number_of_errors(met) - met.of(Count::Broken);
     vec![
         Line::new(
             &format!("a replica with {} held polls is killed, {name}", count(size)),
