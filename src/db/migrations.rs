@@ -39,6 +39,9 @@ const BEGIN: &str = "
         applied_at timestamptz NOT NULL DEFAULT now()
     );";
 
+/// All statements of all replicas wait behind a migration that waits for a table. A backup keeps it waiting until it ends.
+const LOCK_TABLES_BRIEFLY: &str = "SET LOCAL lock_timeout = '500ms'";
+
 /// Different in every database.
 pub(super) const SELF_CHECK_KEY: &str = "SELECT key FROM server_keys WHERE name = 'self_check'";
 
@@ -59,6 +62,7 @@ async fn apply_missing(transaction: &Transaction<'_>) -> Result<Vec<i32>, tokio_
     let rows = transaction.query_typed("SELECT version FROM schema_migrations", &[]).await?;
     let present: Vec<i32> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let missing = MIGRATIONS.iter().filter(|(version, _)| !present.contains(version));
+    transaction.batch_execute(LOCK_TABLES_BRIEFLY).await?;
     let mut applied = Vec::new();
     for (version, sql) in missing {
         execute(transaction, sql).await?;

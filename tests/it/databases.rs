@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stand_in::Postgres;
 
-use crate::support::{Browser, Database, Poll, Replica, Stage, eventually, held_on};
+use crate::support::{Browser, Database, Poll, Replica, Stage, connect, eventually, held_on};
 
 async fn own_cluster() -> Postgres {
     tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap()
@@ -69,6 +69,32 @@ async fn a_wrong_password_is_not_a_warning_at_each_attempt() {
     assert!(attempts[0]["error"].as_str().unwrap().contains("password authentication failed"), "{}", attempts[0]);
     // The next warning is due after ten seconds.
     assert!(warnings == 1 || begun.elapsed() > Duration::from_secs(10), "{attempts:?}");
+}
+
+/// A backup keeps a lock on each table until it ends. What asks for a lock beside it, as a migration does, makes all others
+/// wait behind it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_during_a_backup_stops_no_login() {
+    let database = Database::new().await;
+    let (old, new) = (database.store(), database.store());
+    old.database().migrate().await.unwrap();
+    let missing = "schema_migrations WHERE version = 9";
+    database.run(&format!("DELETE FROM {missing}")).await;
+    let mut backup = connect(&database.url()).await;
+    let dump = backup.transaction().await.unwrap();
+    dump.simple_query("LOCK TABLE device_requests IN ACCESS SHARE MODE").await.unwrap();
+    let upgrading = new.database().clone();
+    let upgrade = tokio::spawn(async move { upgrading.keep_migrated().await });
+    for _ in 0..3 {
+        let waits = "pg_locks JOIN pg_database ON database = pg_database.oid
+                     WHERE datname = current_database() AND mode = 'AccessExclusiveLock' AND NOT granted";
+        eventually("the migration to wait", async || database.count(waits).await > 0).await;
+        old.open(None, None).await.unwrap();
+    }
+    assert_eq!(database.count(missing).await, 0, "the backup still runs");
+    dump.rollback().await.unwrap();
+    eventually("the migration", async || database.count(missing).await == 1).await;
+    upgrade.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
