@@ -3,7 +3,9 @@
 //! Questions that arrive while a statement is under way are asked together in the next one. There is no timer: an idle
 //! server asks at once, a busy server asks in larger groups.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -22,11 +24,33 @@ const SLOW: Duration = Duration::from_millis(10);
 /// Questions that wait for the next statement. Past that, the caller waits for a place.
 const QUEUE: usize = 4096;
 
-type Answer<A> = oneshot::Sender<Result<A, DatabaseError>>;
-
 /// Groups questions of one kind.
 pub struct Batcher<Q, A> {
-    questions: mpsc::Sender<(Q, Answer<A>)>,
+    questions: mpsc::Sender<(Q, Caller<A>)>,
+}
+
+struct Caller<A> {
+    thread: ThreadId,
+    answer: oneshot::Sender<Answered<A>>,
+}
+
+/// A caller's answer, and those of other callers of its thread.
+struct Answered<A> {
+    answer: Result<A, DatabaseError>,
+    #[expect(dead_code, reason = "answers them when it is dropped")]
+    others: Unsent<A>,
+}
+
+/// Answers that are sent when this is dropped, in the thread of their callers: waking a task from another thread takes a
+/// system call, so one caller of each thread is woken like that, and wakes the others.
+struct Unsent<A>(Vec<(Caller<A>, Result<A, DatabaseError>)>);
+
+impl<A> Drop for Unsent<A> {
+    fn drop(&mut self) {
+        for (caller, answer) in self.0.drain(..) {
+            let _ = caller.answer.send(Answered { answer, others: Unsent(Vec::new()) });
+        }
+    }
 }
 
 impl<Q, A> Clone for Batcher<Q, A> {
@@ -50,17 +74,20 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 
     /// Asks together with other callers, and waits for at most `limit`.
+    ///
+    /// The future has to be polled to its end or dropped: it may carry the answers of others.
     pub async fn ask(&self, question: Q, limit: Duration) -> Result<A, DatabaseError> {
         let (answer, answered) = oneshot::channel();
+        let caller = Caller { thread: thread::current().id(), answer };
         let asked = async {
-            self.questions.send((question, answer)).await.map_err(|_| DatabaseError::Unavailable)?;
-            answered.await.map_err(|_| DatabaseError::Unavailable)?
+            self.questions.send((question, caller)).await.map_err(|_| DatabaseError::Unavailable)?;
+            answered.await.map_err(|_| DatabaseError::Unavailable)?.answer
         };
         timeout(limit, asked).await.unwrap_or(Err(DatabaseError::Unavailable))
     }
 }
 
-async fn group<Q, A, F, R>(mut waiting: mpsc::Receiver<(Q, Answer<A>)>, run: Arc<F>)
+async fn group<Q, A, F, R>(mut waiting: mpsc::Receiver<(Q, Caller<A>)>, run: Arc<F>)
 where
     Q: Send + 'static,
     A: Send + 'static,
@@ -83,23 +110,88 @@ where
     }
 }
 
-async fn answer<Q, A, F, R>(run: &F, mut asked: Vec<(Q, Answer<A>)>)
+async fn answer<Q, A, F, R>(run: &F, mut asked: Vec<(Q, Caller<A>)>)
 where
     F: Fn(Vec<Q>) -> R,
     R: Future<Output = Result<Vec<A>, DatabaseError>>,
 {
     // Callers that have stopped waiting need no answer.
-    asked.retain(|(_, answer)| !answer.is_closed());
-    let (questions, answers): (Vec<Q>, Vec<Answer<A>>) = asked.into_iter().unzip();
+    asked.retain(|(_, caller)| !caller.answer.is_closed());
+    let (questions, callers): (Vec<Q>, Vec<Caller<A>>) = asked.into_iter().unzip();
     if questions.is_empty() {
         return;
     }
-    match run(questions).await {
-        Ok(found) => answers.into_iter().zip(found).for_each(|(answer, found)| {
-            let _ = answer.send(Ok(found));
-        }),
-        Err(error) => answers.into_iter().for_each(|answer| {
-            let _ = answer.send(Err(error));
-        }),
+    let answers: Vec<_> = match run(questions).await {
+        Ok(found) => callers.into_iter().zip(found.into_iter().map(Ok)).collect(),
+        Err(error) => callers.into_iter().map(|caller| (caller, Err(error))).collect(),
+    };
+    let mut threads: HashMap<ThreadId, Unsent<A>> = HashMap::new();
+    for (caller, answer) in answers {
+        threads.entry(caller.thread).or_insert_with(|| Unsent(Vec::new())).0.push((caller, answer));
+    }
+    for mut others in threads.into_values() {
+        if let Some((caller, answer)) = others.0.pop() {
+            let _ = caller.answer.send(Answered { answer, others });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::future::ready;
+
+    use super::*;
+
+    /// Where an answer arrives; `None` if its caller has stopped waiting.
+    type Receiver = Option<oneshot::Receiver<Answered<u8>>>;
+
+    /// The questions of callers of this thread.
+    fn asked(count: u8) -> (Vec<(u8, Caller<u8>)>, Vec<Receiver>) {
+        let ask = |question| {
+            let (answer, answered) = oneshot::channel();
+            ((question, Caller { thread: thread::current().id(), answer }), Some(answered))
+        };
+        (0..count).map(ask).unzip()
+    }
+
+    #[tokio::test]
+    async fn one_caller_of_a_thread_is_woken_and_wakes_the_others() {
+        let (asked, mut receivers) = asked(3);
+        answer(&|questions| ready(Ok(questions)), asked).await;
+        let woken: Vec<_> = receivers.iter_mut().map(answered).collect();
+        assert_eq!(woken.iter().flatten().count(), 1);
+        let others: Vec<_> = receivers.iter_mut().map(answered).collect();
+        let mut answers: Vec<u8> = woken.into_iter().chain(others).flatten().collect();
+        answers.sort_unstable();
+        assert_eq!(answers, [0, 1, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_stops_waiting_leaves_no_other_without_an_answer() {
+        let cases = [true, false].into_iter().flat_map(|before| (0..3).map(move |caller| (before, caller)));
+        for (stops_before_its_answer, stopping) in cases {
+            let (asked, receivers) = asked(3);
+            let receivers = RefCell::new(receivers);
+            let run = |questions| {
+                if stops_before_its_answer {
+                    receivers.borrow_mut()[stopping] = None;
+                }
+                ready(Ok(questions))
+            };
+            answer(&run, asked).await;
+            let mut receivers = receivers.into_inner();
+            receivers[stopping] = None;
+            // The one that is woken wakes those that came before it.
+            let mut answers: Vec<u8> = receivers.iter_mut().rev().filter_map(answered).collect();
+            answers.extend(receivers.iter_mut().filter_map(answered));
+            assert_eq!(answers.len(), 2);
+        }
+    }
+
+    /// The answer that a caller has by now.
+    fn answered(receiver: &mut Receiver) -> Option<u8> {
+        let answered = receiver.as_mut()?.try_recv().ok()?;
+        Some(answered.answer.unwrap())
     }
 }
