@@ -128,7 +128,7 @@ variables! {
         presence: Optional,
         parse: number::<u64>(1..=1_000_000),
         secret: false,
-        description: "The memory for terminals that wait, about 17 kB each; by default most of a container's memory, or half of \
+        description: "The memory for terminals that wait, about 25 kB each; by default most of a container's memory, or half of \
                       the machine's.",
         allowed: "megabytes, 1 to 1000000",
         example: "200",

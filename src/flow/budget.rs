@@ -150,7 +150,7 @@ mod tests {
         while budget.take(address(1), 12_000).is_ok() {
             held += 1;
         }
-        assert_eq!(held, HELD_BYTES / 4 / (16_000 + 24_000));
+        assert_eq!(held, HELD_BYTES / 4 / (HELD_POLL_BYTES + 24_000));
         assert!(budget.take(address(2), 12_000).is_ok());
     }
 

@@ -1,5 +1,6 @@
 //! One network at full force: what it costs, and that other networks do not notice.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use reqwest::Response;
@@ -10,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::metrics::scrape;
-use crate::support::{Cli, Login, Poll, Stage, connect, eventually, get, in_time};
+use crate::support::{Cli, Login, Poll, Replica, Stage, connect, eventually, get, in_time};
 
 const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_PORT", "0")];
 
@@ -179,28 +180,71 @@ async fn padded_poll(port: u16, address: &str, login: &Login, header_length: usi
     stream
 }
 
+/// The metrics once as many polls are held.
+async fn held(replica: &Replica, polls: u32) -> BTreeMap<String, f64> {
+    let most = f64::from(polls);
+    eventually("held polls", async || scrape(replica).await["postiz_auth_polls_held"] >= most).await;
+    scrape(replica).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn held_polls_of_large_requests_take_little_memory() {
     const POLLS: u32 = 300;
     let stage = Stage::with(1, VARIABLES).await;
     let replica = &stage.replicas[0];
-    let held = async |count: u32| {
-        let series = async || scrape(replica).await;
-        eventually("held polls", async || series().await["postiz_auth_polls_held"] >= f64::from(count)).await;
-        series().await
-    };
     let mut polls = vec![padded_poll(replica.port(), "192.0.2.1", &stage.cli().open().await, 70).await];
-    held(1).await;
+    held(replica, 1).await;
     let before = replica.resident();
     for n in 1..POLLS {
         let login = stage.cli().open().await;
         polls.push(padded_poll(replica.port(), &format!("192.0.2.{}", n % 5), &login, 70).await);
     }
-    let series = held(POLLS).await;
+    let series = held(replica, POLLS).await;
     let each = (replica.resident() - before) * 1024 / u64::from(POLLS);
     let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
     assert!(accounted < 60_000.0, "{accounted} bytes");
     assert!(each < 60_000, "{each} bytes");
+}
+
+/// A poll on a connection that has sent some kilobytes before, as after many polls.
+async fn late_poll(port: u16, address: &str, login: &Login) -> TcpStream {
+    let padding = "x".repeat(900);
+    let earlier = format!("HEAD /health/live HTTP/1.1\r\nHost: x\r\nX-Padding: {padding}\r\n\r\n");
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    for _ in 0..10 {
+        stream.write_all(earlier.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "closed");
+        }
+    }
+    let body = json!({ "device_code": login.device_code }).to_string();
+    let poll = format!(
+        "POST /device/token HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(poll.as_bytes()).await.unwrap();
+    stream
+}
+
+/// The connection's read buffer is used from its beginning to its end, so pages of it are first touched by later requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_poll_is_accounted_with_all_memory_that_it_takes_in_the_end() {
+    const POLLS: u32 = 300;
+    let stage = Stage::with(1, VARIABLES).await;
+    let replica = &stage.replicas[0];
+    let mut polls = vec![late_poll(replica.port(), "192.0.2.1", &stage.cli().open().await).await];
+    held(replica, 1).await;
+    let before = replica.resident();
+    for n in 1..POLLS {
+        let login = stage.cli().open().await;
+        polls.push(late_poll(replica.port(), &format!("192.0.2.{}", n % 5), &login).await);
+    }
+    let series = held(replica, POLLS).await;
+    let each = (replica.resident() - before) * 1024 / u64::from(POLLS);
+    let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
+    assert!(f64::from(u32::try_from(each).unwrap()) <= accounted, "{each} bytes, accounted with {accounted}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,5 +34,5 @@ pub mod replica {
 /// Megabytes of a replica.
 pub mod memory {
     pub const IDLE: f64 = 11.0;
-    pub const HELD: f64 = 0.0165;
+    pub const HELD: f64 = 0.022;
 }

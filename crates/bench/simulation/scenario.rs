@@ -38,7 +38,7 @@ impl Default for Scenario {
             median_seconds: 45.0,
             abandoned: 0.35,
             replicas: 50.0,
-            most_held: 13_400.0,
+            most_held: 7_200.0,
             hold: 18.0,
             interval_held: 1.0,
             interval_plain: 5.0,
