@@ -84,7 +84,7 @@ pub async fn approve(server: &mut Connection, postiz: &mut Connection, user_code
     let page = wire::get(&format!("/device/verify?code={user_code}"), "");
     expect(server.ask(&page).await?, 200)?;
     let form = format!("user_code={user_code}&action=continue");
-    let answer = expect(server.ask(&wire::post_form("/device/verify", "", &form)).await?, 303)?;
+    let answer = server.ask(&wire::post_form("/device/verify", "", &form)).await?;
     let cookie = answer.header("set-cookie").and_then(|cookie| cookie.split(';').next()).unwrap_or_default().to_owned();
     let consent = answer.header("location").ok_or_else(|| unexpected(&answer))?;
     let query = consent.split_once('?').map_or("", |(_, query)| query);

@@ -2,7 +2,8 @@
 //!
 //! It builds the server in release mode, starts a PostgreSQL (and installs one if it is missing), the stand-in for Postiz
 //! and replicas, and prints a table. Figures that are compared are measured alternately, in the same run. `-- --quick`
-//! only checks in seconds that everything runs; its numbers mean nothing. `-- --server=PATH` measures another build. docs/performance.md has the table of a run.
+//! only checks in seconds that everything runs; its numbers mean nothing. `-- --server=PATH` measures another build.
+//! docs/performance.md has the table of a run.
 
 #![allow(unreachable_pub, reason = "no other crate uses a bench")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a bench fails by panicking")]
@@ -31,7 +32,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::figures::{
-    approvals, churn, cli, cost, crowd, disconnects, fairness, faults, herd, logins, opens, polls, soak, start, waiting,
+    approvals, churn, cli, cost, crowd, disconnects, fairness, faults, herd, logins, node_server, opens, polls, soak,
+    start, waiting,
 };
 use crate::scale::Scale;
 use crate::stage::Stage;
@@ -41,8 +43,9 @@ use crate::terminals::TERMINALS;
 /// The figures by their names on the command line; the last one restarts PostgreSQL.
 const NAMES: [&str; 11] =
     ["start", "polls", "opens", "logins", "cost", "approvals", "cli", "waiting", "disconnects", "fairness", "faults"];
-/// They take from minutes to an hour, so they run only if they are named. The last one restarts PostgreSQL.
-const LONG: [&str; 4] = ["churn", "soak", "herd", "crowd"];
+/// They take from minutes to an hour or need the Node server, so they run only if they are named. The last one restarts
+/// PostgreSQL.
+const LONG: [&str; 5] = ["node", "churn", "soak", "herd", "crowd"];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -74,10 +77,10 @@ async fn main() -> ExitCode {
         return ExitCode::SUCCESS; // the name of another bench
     }
     setup::postgres();
-    let other = arguments.iter().find_map(|argument| argument.strip_prefix("--server="));
-    let server = other.map_or_else(setup::server, PathBuf::from);
+    let path = |option| arguments.iter().find_map(|argument| argument.strip_prefix(option)).map(PathBuf::from);
+    let (server, node_server) = (path("--server=").unwrap_or_else(setup::server), path("--node="));
     let begun = Instant::now();
-    let stage = Stage::start(server);
+    let stage = Stage::start(server, node_server);
     println!("\n{}\n\n{}", machine::describe(stage.postgres.bin_dir()), table::HEAD);
     let mut missed = 0;
     for name in wanted {
@@ -103,6 +106,7 @@ async fn measure(name: &str, stage: &Stage, scale: &Scale) -> Vec<Line> {
         "waiting" => waiting::measure(stage, scale).await,
         "fairness" => fairness::measure(stage, scale).await,
         "disconnects" => disconnects::measure(stage, scale).await,
+        "node" => node_server::measure(stage, scale).await,
         "churn" => churn::measure(stage, scale).await,
         "soak" => soak::measure(stage, scale).await,
         "herd" => herd::measure(stage, scale).await,

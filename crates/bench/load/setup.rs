@@ -28,6 +28,11 @@ pub fn cli() -> Option<(String, String)> {
     Some((cli.to_owned(), path.to_owned()))
 }
 
+/// The path of Node.js; installs it if it is missing.
+pub fn node() -> Option<PathBuf> {
+    Some(output_of("need_node >&2; install_missing >&2; command -v node")?.trim().into())
+}
+
 /// Runs these lines after scripts/lib/setup.sh. Returns what they print; `None` if they fail.
 fn output_of(lines: &str) -> Option<String> {
     let script = format!("set -euo pipefail; . scripts/lib/setup.sh; {lines}");

@@ -18,6 +18,8 @@ use crate::wire::{self, Connection};
 pub const STAND_IN: &str = "stand-in";
 /// No server listens here: the load goes to each replica's own port.
 const SERVER_URL: &str = "http://localhost:3111";
+/// An app made by hand: the Node server sends neither `redirect_uri` nor PKCE, which registered clients need.
+const CLIENT_ID: &str = "pca_bench";
 const CLIENT_SECRET: &str = "client-secret-of-the-bench";
 /// How long a replica can take to become healthy.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
@@ -27,6 +29,8 @@ pub const POOL_SIZE: usize = 8;
 pub struct Stage {
     pub postgres: Arc<Postgres>,
     pub postiz: Process,
+    /// The Node server's build, if it is to be measured.
+    pub node_server: Option<PathBuf>,
     server: PathBuf,
     directory: PathBuf,
 }
@@ -39,12 +43,12 @@ pub struct Process {
 
 impl Stage {
     /// Starts the stand-in and a PostgreSQL with its default settings, so with fsync on. `server` is the path of the binary.
-    pub fn start(server: PathBuf) -> Self {
+    pub fn start(server: PathBuf, node_server: Option<PathBuf>) -> Self {
         let settings = [("max_connections", "300"), ("shared_preload_libraries", "pg_stat_statements")];
         let postgres = Arc::new(Postgres::start(&settings).expect("a PostgreSQL"));
         let directory = std::env::temp_dir().join(format!("postiz-auth-bench-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&directory).unwrap();
-        Self { postgres, postiz: stand_in_process(), server, directory }
+        Self { postgres, postiz: stand_in_process(), node_server, server, directory }
     }
 
     /// Processor time of PostgreSQL. It starts anew with a restart.
@@ -71,13 +75,18 @@ impl Stage {
     }
 
     pub fn start_replica(&self, database_url: &str, variables: &[(&str, &str)]) -> Process {
+        self.start_server(Command::new(&self.server), database_url, variables)
+    }
+
+    /// Starts a server that takes the same variables as ours.
+    pub fn start_server(&self, mut server: Command, database_url: &str, variables: &[(&str, &str)]) -> Process {
         let port = free_port();
         let postiz = format!("http://localhost:{}", self.postiz.port);
         let log = File::create(self.directory.join(format!("{port}.log"))).unwrap();
-        let child = Command::new(&self.server)
+        let child = server
             .env_clear()
             .env("DATABASE_URL", database_url)
-            .env("POSTIZ_OAUTH_CLIENT_ID", "pcd_bench")
+            .env("POSTIZ_OAUTH_CLIENT_ID", CLIENT_ID)
             .env("POSTIZ_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
             .env("PORT", port.to_string())
             // All of the load comes from one address.
@@ -86,6 +95,7 @@ impl Stage {
             .env("POSTIZ_FRONTEND_URL", &postiz)
             .env("POSTIZ_API_URL", format!("{postiz}/api"))
             .envs(variables.iter().copied())
+            .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
@@ -169,7 +179,7 @@ fn stand_in_process() -> Process {
 /// Prints its port, and serves until its standard input is closed.
 pub fn be_the_stand_in() {
     let app = RegisteredApp {
-        client_id: "pcd_bench".to_owned(),
+        client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.to_owned(),
         redirect_uri: format!("{SERVER_URL}/device/callback"),
     };

@@ -51,11 +51,9 @@ impl Connection {
     pub async fn answer(&mut self) -> Result<Answer> {
         let (head, length) = self.receive().await?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let answer = Answer {
-            status: status(&self.buffer)?,
-            head: text(&self.buffer[..head]),
-            body: text(&self.buffer[head..head + length]),
-        };
+        let (lines, body) = self.buffer[..head + length].split_at(head);
+        let body = if content_length(lines).is_some() { text(body) } else { text(&joined(body)) };
+        let answer = Answer { status: status(&self.buffer)?, head: text(lines), body };
         self.buffer.drain(..head + length);
         Ok(answer)
     }
@@ -74,8 +72,9 @@ impl Connection {
         loop {
             if let Some(end) = self.buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") {
                 let head = end + 4;
-                let length = content_length(&self.buffer[..head]);
-                if self.buffer.len() >= head + length {
+                let (lines, rest) = self.buffer.split_at(head);
+                let length = content_length(lines).or_else(|| chunks_length(rest)).unwrap_or(usize::MAX);
+                if rest.len() >= length {
                     return Ok((head, length));
                 }
             }
@@ -103,14 +102,38 @@ fn status(answer: &[u8]) -> Result<u16> {
     digits.and_then(|digits| digits.parse().ok()).ok_or_else(|| Error::from(ErrorKind::InvalidData))
 }
 
-fn content_length(head: &[u8]) -> usize {
+/// `None` if the body comes in chunks, as the Node server's do.
+fn content_length(head: &[u8]) -> Option<usize> {
     const NAME: &[u8] = b"content-length: ";
     let lines = head.split(|byte| *byte == b'\n');
     let value = lines.filter_map(|line| {
         let (name, value) = line.split_at_checked(NAME.len())?;
         name.eq_ignore_ascii_case(NAME).then_some(value)
     });
-    value.flat_map(std::str::from_utf8).find_map(|value| value.trim_ascii().parse().ok()).unwrap_or(0)
+    value.flat_map(std::str::from_utf8).find_map(|value| value.trim_ascii().parse().ok())
+}
+
+/// The length of a body in chunks; `None` until its last one is here.
+fn chunks_length(body: &[u8]) -> Option<usize> {
+    const EMPTY: &[u8] = b"0\r\n\r\n";
+    const LAST: &[u8] = b"\r\n0\r\n\r\n";
+    if body.starts_with(EMPTY) {
+        return Some(EMPTY.len());
+    }
+    Some(body.windows(LAST.len()).position(|bytes| bytes == LAST)? + LAST.len())
+}
+
+/// The content of a body's chunks.
+fn joined(mut body: &[u8]) -> Vec<u8> {
+    let mut content = Vec::new();
+    while let Some(end) = body.iter().position(|byte| *byte == b'\n') {
+        let (size, rest) = body.split_at(end + 1);
+        let size = std::str::from_utf8(size).ok().and_then(|size| usize::from_str_radix(size.trim_ascii(), 16).ok());
+        let size = size.unwrap_or(0).min(rest.len());
+        content.extend_from_slice(&rest[..size]);
+        body = rest.get(size + 2..).unwrap_or_default();
+    }
+    content
 }
 
 pub fn get(path: &str, cookie: &str) -> Vec<u8> {

@@ -11,6 +11,7 @@ pub mod faults;
 pub mod herd;
 pub mod logins;
 pub mod loss;
+pub mod node_server;
 pub mod opens;
 pub mod polls;
 pub mod soak;
