@@ -202,7 +202,7 @@ async fn held_polls_of_large_requests_take_little_memory() {
     let series = held(replica, POLLS).await;
     let each = (replica.resident() - before) * 1024 / u64::from(POLLS);
     let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
-    assert!(accounted < 60_000.0, "{accounted} bytes");
+    assert!(accounted < 65_000.0, "{accounted} bytes");
     assert!(each < 60_000, "{each} bytes");
 }
 
