@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use crate::figures::logins;
 use crate::load::{open_logins, slice};
 use crate::login::{self, Login};
 use crate::scale::Scale;
@@ -100,17 +101,18 @@ async fn starts(server: &Server, stage: &Stage, scale: &Scale) -> Times {
     times
 }
 
-/// Rates with polls that are answered at once, because the Node server holds none.
+/// Rates. Pending polls are answered at once, because the Node server holds none.
 async fn rates(servers: &[Server; 2], mut columns: [&mut Column; 2], stage: &Stage, scale: &Scale) {
     let mut running = Vec::new();
     for server in servers {
         let database = stage.database().await;
         let process = server.start(stage, &database, &[("LONG_POLL_SECONDS", "0")]).await;
-        running.push((database, process));
+        let holding = server.start(stage, &database, &[]).await;
+        running.push((database, process, holding));
     }
     let open = Arc::new(vec![login::open_request()]);
     for _ in 0..scale.rounds {
-        for ((database, server), column) in running.iter().zip(&mut columns) {
+        for ((of, (database, server, holding)), column) in servers.iter().zip(&running).zip(&mut columns) {
             database.run("TRUNCATE device_requests").await;
             column.opens.add(slice(server.port, CONNECTIONS, scale.slice, &open, 200).await.per_second);
 
@@ -121,30 +123,36 @@ async fn rates(servers: &[Server; 2], mut columns: [&mut Column; 2], stage: &Sta
 
             database.run("TRUNCATE device_requests").await;
             let (begun, before) = (Instant::now(), stage.postgres_seconds());
-            let logins = logins_for(server.port, stage.postiz.port, scale.slice).await as f64;
+            let holds = matches!(of, Server::Ours);
+            let logins = logins_for(holding.port, stage.postiz.port, holds, scale.slice).await as f64;
             column.logins.add(logins / begun.elapsed().as_secs_f64());
             column.postgres.add((stage.postgres_seconds() - before) * 1000.0 / logins);
         }
     }
 }
 
-/// Whole logins on each of 64 connections, one after another. Returns their number.
-async fn logins_for(server: u16, postiz: u16, time: Duration) -> usize {
+/// Whole logins by each of 64 people, one after another. Returns their number. A poll is held while the callback arrives, as
+/// its page waits for the terminal; to a server that holds none it is sent afterwards.
+async fn logins_for(server: u16, postiz: u16, holds: bool, time: Duration) -> usize {
     let mut tasks = JoinSet::new();
     let begun = Instant::now();
     for _ in 0..CONNECTIONS {
         tasks.spawn(async move {
             let mut person = Person::new(server, postiz).await;
             let mut terminal = Connection::to(server).await.unwrap();
-            let mut logins = 0;
+            let mut done = 0;
             while begun.elapsed() < time {
-                let login = login::open(&mut terminal).await.unwrap();
-                person.approve(&login).await.unwrap();
-                let answer = terminal.ask(&login.poll).await.unwrap();
-                assert!(login::token(&answer).unwrap().is_some(), "approved, but there is no token");
-                logins += 1;
+                if holds {
+                    logins::one(&mut terminal, &mut person.browser, &mut person.postiz).await.unwrap();
+                } else {
+                    let login = login::open(&mut terminal).await.unwrap();
+                    person.approve(&login).await.unwrap();
+                    let answer = terminal.ask(&login.poll).await.unwrap();
+                    assert!(login::token(&answer).unwrap().is_some(), "approved, but there is no token");
+                }
+                done += 1;
             }
-            logins
+            done
         });
     }
     tasks.join_all().await.into_iter().sum()
