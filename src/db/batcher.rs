@@ -5,10 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 
@@ -30,27 +29,8 @@ pub struct Batcher<Q, A> {
 }
 
 struct Caller<A> {
-    thread: ThreadId,
-    answer: oneshot::Sender<Answered<A>>,
-}
-
-/// A caller's answer, and those of other callers of its thread.
-struct Answered<A> {
-    answer: Result<A, DatabaseError>,
-    #[expect(dead_code, reason = "answers them when it is dropped")]
-    others: Unsent<A>,
-}
-
-/// Answers that are sent when this is dropped, in the thread of their callers: waking a task from another thread takes a
-/// system call, so one caller of each thread is woken like that, and wakes the others.
-struct Unsent<A>(Vec<(Caller<A>, Result<A, DatabaseError>)>);
-
-impl<A> Drop for Unsent<A> {
-    fn drop(&mut self) {
-        for (caller, answer) in self.0.drain(..) {
-            let _ = caller.answer.send(Answered { answer, others: Unsent(Vec::new()) });
-        }
-    }
+    runtime: Handle,
+    answer: oneshot::Sender<Result<A, DatabaseError>>,
 }
 
 impl<Q, A> Clone for Batcher<Q, A> {
@@ -74,14 +54,12 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 
     /// Asks together with other callers, and waits for at most `limit`.
-    ///
-    /// The future has to be polled to its end or dropped: it may carry the answers of others.
     pub async fn ask(&self, question: Q, limit: Duration) -> Result<A, DatabaseError> {
         let (answer, answered) = oneshot::channel();
-        let caller = Caller { thread: thread::current().id(), answer };
+        let caller = Caller { runtime: Handle::current(), answer };
         let asked = async {
             self.questions.send((question, caller)).await.map_err(|_| DatabaseError::Unavailable)?;
-            answered.await.map_err(|_| DatabaseError::Unavailable)?.answer
+            answered.await.map_err(|_| DatabaseError::Unavailable)?
         };
         timeout(limit, asked).await.unwrap_or(Err(DatabaseError::Unavailable))
     }
@@ -112,6 +90,7 @@ where
 
 async fn answer<Q, A, F, R>(run: &F, mut asked: Vec<(Q, Caller<A>)>)
 where
+    A: Send + 'static,
     F: Fn(Vec<Q>) -> R,
     R: Future<Output = Result<Vec<A>, DatabaseError>>,
 {
@@ -125,14 +104,18 @@ where
         Ok(found) => callers.into_iter().zip(found.into_iter().map(Ok)).collect(),
         Err(error) => callers.into_iter().map(|caller| (caller, Err(error))).collect(),
     };
-    let mut threads: HashMap<ThreadId, Unsent<A>> = HashMap::new();
-    for (caller, answer) in answers {
-        threads.entry(caller.thread).or_insert_with(|| Unsent(Vec::new())).0.push((caller, answer));
+    // Each worker has a runtime. Waking a task of another thread takes a system call, so a task of each runtime is started
+    // from here, and wakes the callers there.
+    let mut runtimes: HashMap<Id, (Handle, Vec<_>)> = HashMap::new();
+    for (Caller { runtime, answer }, answered) in answers {
+        runtimes.entry(runtime.id()).or_insert_with(|| (runtime, Vec::new())).1.push((answer, answered));
     }
-    for mut others in threads.into_values() {
-        if let Some((caller, answer)) = others.0.pop() {
-            let _ = caller.answer.send(Answered { answer, others });
-        }
+    for (runtime, answers) in runtimes.into_values() {
+        runtime.spawn(async move {
+            for (answer, answered) in answers {
+                let _ = answer.send(answered);
+            }
+        });
     }
 }
 
@@ -144,27 +127,25 @@ mod tests {
     use super::*;
 
     /// Where an answer arrives; `None` if its caller has stopped waiting.
-    type Receiver = Option<oneshot::Receiver<Answered<u8>>>;
+    type Receiver = Option<oneshot::Receiver<Result<u8, DatabaseError>>>;
 
-    /// The questions of callers of this thread.
+    /// The questions of callers of this runtime.
     fn asked(count: u8) -> (Vec<(u8, Caller<u8>)>, Vec<Receiver>) {
         let ask = |question| {
             let (answer, answered) = oneshot::channel();
-            ((question, Caller { thread: thread::current().id(), answer }), Some(answered))
+            ((question, Caller { runtime: Handle::current(), answer }), Some(answered))
         };
         (0..count).map(ask).unzip()
     }
 
+    /// A client decides when the server reads on, so also whether a caller goes on.
     #[tokio::test]
-    async fn one_caller_of_a_thread_is_woken_and_wakes_the_others() {
-        let (asked, mut receivers) = asked(3);
-        answer(&|questions| ready(Ok(questions)), asked).await;
-        let woken: Vec<_> = receivers.iter_mut().map(answered).collect();
-        assert_eq!(woken.iter().flatten().count(), 1);
-        let others: Vec<_> = receivers.iter_mut().map(answered).collect();
-        let mut answers: Vec<u8> = woken.into_iter().chain(others).flatten().collect();
-        answers.sort_unstable();
-        assert_eq!(answers, [0, 1, 2]);
+    async fn a_caller_that_does_not_go_on_keeps_no_other_from_its_answer() {
+        for first in 0..3 {
+            let (asked, mut receivers) = asked(3);
+            answer(&|questions| ready(Ok(questions)), asked).await;
+            assert_eq!(receivers[first].take().unwrap().await.unwrap().unwrap(), u8::try_from(first).unwrap());
+        }
     }
 
     #[tokio::test]
@@ -182,16 +163,12 @@ mod tests {
             answer(&run, asked).await;
             let mut receivers = receivers.into_inner();
             receivers[stopping] = None;
-            // The one that is woken wakes those that came before it.
-            let mut answers: Vec<u8> = receivers.iter_mut().rev().filter_map(answered).collect();
-            answers.extend(receivers.iter_mut().filter_map(answered));
-            assert_eq!(answers.len(), 2);
+            let mut answers = 0;
+            for receiver in receivers.into_iter().flatten() {
+                receiver.await.unwrap().unwrap();
+                answers += 1;
+            }
+            assert_eq!(answers, 2);
         }
-    }
-
-    /// The answer that a caller has by now.
-    fn answered(receiver: &mut Receiver) -> Option<u8> {
-        let answered = receiver.as_mut()?.try_recv().ok()?;
-        Some(answered.answer.unwrap())
     }
 }

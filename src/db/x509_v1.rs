@@ -1,6 +1,6 @@
 //! Certificates of X.509 version 1, which webpki does not read.
 //!
-//! `openssl x509 -req` makes them unless it is told to add extensions, so PostgreSQL's manual and Citus do. They state no
+//! `openssl x509 -req` makes them unless an option adds extensions, so PostgreSQL's manual and Citus do. They state no
 //! subjectAltName and no purpose. libpq accepts them by their signature, and so does this.
 
 use rustls::client::danger::HandshakeSignatureValid;

@@ -20,7 +20,7 @@ pub const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
 /// stand there (RFC 6749 §5.2). The command follows.
 const NOT_SAVED: &str = "this terminal keeps fetching its token, so it can't save it. Make sure that the folder ~/.postiz can be \
                          written and that the disk is not full. Then run: ";
-/// The server of a CLI that is told none.
+/// The CLI's server if none is configured.
 const CLI_DEFAULT_SERVER: &str = "https://cli-auth.postiz.com";
 /// A client's clock may run a little fast, and a request may overtake another.
 const SLACK: Duration = Duration::from_secs(1);

@@ -74,7 +74,7 @@ impl Stage {
         Self::with(1, &[]).await
     }
 
-    /// So many replicas, with further variables.
+    /// With `replicas` replicas and further variables.
     pub async fn with(replicas: usize, variables: &[(&'static str, &str)]) -> Self {
         let mut stage = Self::empty(Database::new().await, variables);
         for _ in 0..replicas {
