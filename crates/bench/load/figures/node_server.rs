@@ -168,12 +168,13 @@ impl Person {
         Self { browser: Connection::to(server).await.unwrap(), postiz: Connection::to(postiz).await.unwrap() }
     }
 
-    /// Returns when the browser shows the last page.
-    async fn approve(&mut self, login: &Login) -> Result<()> {
+    /// Returns when the browser shows the last page, with the time of the callback's request.
+    async fn approve(&mut self, login: &Login) -> Result<Instant> {
         let approved = login::approve(&mut self.browser, &mut self.postiz, &login.user_code).await?;
+        let begun = Instant::now();
         let page = self.browser.ask(&approved.callback).await?;
         // A page, or where it is.
-        if page.status < 400 { Ok(()) } else { Err(Error::other(page.head)) }
+        if page.status < 400 { Ok(begun) } else { Err(Error::other(page.head)) }
     }
 }
 
@@ -188,11 +189,7 @@ async fn waits(server: &Server, stage: &Stage, scale: &Scale) -> Times {
             let login = login::open(&mut Connection::to(server).await.unwrap()).await.unwrap();
             let decide = async {
                 sleep(TO_APPROVE.mul_f64(rand::random_range(1.0..2.0))).await;
-                let mut person = Person::new(server, postiz).await;
-                let approved = login::approve(&mut person.browser, &mut person.postiz, &login.user_code).await?;
-                let begun = Instant::now();
-                person.browser.ask(&approved.callback).await?;
-                Ok::<_, Error>(begun)
+                Person::new(server, postiz).await.approve(&login).await
             };
             let (begun, received) = tokio::try_join!(decide, poll_until_token(server, &login)).unwrap();
             received.duration_since(begun)
