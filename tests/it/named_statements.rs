@@ -45,6 +45,21 @@ async fn a_connection_of_its_own_keeps_each_statement_once() {
     assert_eq!(kept.len(), 2, "{kept:?}");
 }
 
+/// PostgreSQL expects ten elements in an array that it does not know, so planning anew for one seems cheaper to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_up_of_one_login_is_not_planned_each_time() {
+    const PLANS: Statement =
+        Statement { name: "plans", sql: "SELECT generic_plans, custom_plans FROM pg_prepared_statements ORDER BY 1" };
+    let store = Database::new().await.store();
+    store.database().migrate().await.unwrap();
+    for _ in 0..10 {
+        store.standing(DeviceCode::random().grant_id()).await.unwrap();
+    }
+    let plans = store.database().rows(PLANS, &[], Duration::from_secs(5)).await.unwrap();
+    let plans: Vec<(i64, i64)> = plans.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(plans, [(1, 0), (10, 0)], "this statement, and the look-up");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_of_its_own_is_recognised_however_it_is_made() {
     let key = KeyPair::generate().unwrap();
