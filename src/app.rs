@@ -9,6 +9,7 @@ use actix_web::HttpServer;
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
 use actix_web::web::Data;
+use socket2::SockRef;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -32,6 +33,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// After held polls are answered and before the listener closes: the answers are sent, and `/health` is 503 meanwhile.
 const LINGER: Duration = Duration::from_millis(500);
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// What the kernel keeps of the answers that a client does not read. It would keep megabytes. The longest page fits.
+const SEND_BUFFER: usize = 64 << 10;
+/// What the kernel keeps of requests that are not read yet. actix parses all that arrive at once before it answers the first,
+/// and each takes 6 KB until it is answered. The longest request of a terminal or a browser fits.
+const RECEIVE_BUFFER: usize = 4 << 10;
+/// A client that reads nothing of an answer for this time is disconnected.
+#[cfg(target_os = "linux")]
+const UNREAD_TIMEOUT: Duration = Duration::from_mins(1);
 /// Connections that wait to be accepted, as after a restart while many terminals poll. Linux allows no more by default.
 const BACKLOG: u32 = 4096;
 
@@ -120,6 +129,7 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
 }
 
 fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
+    limit_buffers(&listener)?;
     let connections = deps.flow.capacity().connections;
     let app = move || {
         actix_web::App::new()
@@ -147,6 +157,16 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+/// Limits what a client costs that does not read its answers, or does not wait for them. Accepted connections have the options of their listener.
+fn limit_buffers(listener: &TcpListener) -> io::Result<()> {
+    let socket = SockRef::from(listener);
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -207,5 +227,29 @@ impl Running {
             exporter.stop(false).await;
         }
         info!("stopped");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// Without the limit, the kernel here keeps 2 MB.
+    #[test]
+    fn answers_that_a_client_does_not_read_take_little_memory() {
+        let listener = listen(0).unwrap();
+        limit_buffers(&listener).unwrap();
+        let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();
+        let (mut connection, _) = listener.accept().unwrap();
+        connection.set_nonblocking(true).unwrap();
+        let mut kept = 0;
+        while let Ok(written) = connection.write(&[0; 4096]) {
+            kept += written;
+        }
+        // The client's own buffer is some of it.
+        assert!(kept < 1_000_000, "{kept} bytes");
     }
 }

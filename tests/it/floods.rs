@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::fs;
 
 use reqwest::Response;
 use reqwest::redirect::Policy;
@@ -245,6 +246,35 @@ async fn a_held_poll_is_accounted_with_all_memory_that_it_takes_in_the_end() {
     let each = (replica.resident() - before) * 1024 / u64::from(POLLS);
     let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
     assert!(f64::from(u32::try_from(each).unwrap()) <= accounted, "{each} bytes, accounted with {accounted}");
+}
+
+/// Bytes that the server has not received yet.
+fn under_way(stream: &TcpStream) -> u64 {
+    let port = format!(":{:04X}", stream.local_addr().unwrap().port());
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let fields = lines.find(|fields| fields[1].ends_with(&port)).unwrap();
+    u64::from_str_radix(fields[4].split_once(':').unwrap().0, 16).unwrap()
+}
+
+/// actix parses all requests that have arrived before it answers the first.
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_wait_behind_a_held_poll_take_little_memory() {
+    const POLLS: u32 = 10;
+    let stage = Stage::with(1, VARIABLES).await;
+    let replica = &stage.replicas[0];
+    let more = "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2_500);
+    let before = replica.resident();
+    let mut polls = Vec::new();
+    for _ in 0..POLLS {
+        let mut poll = late_poll(replica.port(), "192.0.2.1", &stage.cli().open().await).await;
+        poll.write_all(more.as_bytes()).await.unwrap();
+        eventually("the requests have arrived", async || under_way(&poll) == 0).await;
+        polls.push(poll);
+    }
+    held(replica, POLLS).await;
+    let each = (replica.resident() - before) / u64::from(POLLS);
+    assert!(each < 3_000, "{each} kB");
 }
 
 #[tokio::test(flavor = "multi_thread")]
