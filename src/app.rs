@@ -20,7 +20,7 @@ use crate::capacity::{Capacity, Resources};
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
-use crate::http::{Deps, headers, own_task, routes, trace};
+use crate::http::{Deps, headers, routes, trace};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::Store;
@@ -139,7 +139,6 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
             .wrap(from_fn(trace::trace))
             // The CLI requests //device/code if its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
-            .wrap(from_fn(own_task::in_own_task))
             .configure(routes::configure(deps.server_url.base_path()))
     };
     // The processors, or a container's share of them.

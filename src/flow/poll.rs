@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
@@ -126,15 +127,27 @@ impl DeviceFlow {
             // The database notes each other poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
                 let noted_at = Instant::now();
-                // A held poll keeps the space of everything that it has awaited, except what was boxed.
-                let paced = Box::pin(self.store.paced_standing(poll.grant(), interval, options.client_id.as_ref()));
-                let paced = self.fairly(options.client, paced).await?;
+                let (flow, grant, client_id) = (self.clone(), poll.grant(), options.client_id.clone());
+                let statement = async move { flow.store.paced_standing(grant, interval, client_id.as_ref()).await };
+                let paced = self.alone(options.client, Box::pin(statement)).await?;
                 note_pending(poll, paced.standing, Some(noted_at));
                 Ok((paced.standing, paced.early))
             }
             (None, Some(remaining)) => Ok((Standing::Pending { remaining }, false)),
             (None, None) => Ok((self.look_up(poll).await?, false)),
         }
+    }
+
+    /// Runs a statement of this poll alone, in a task: a client can keep a poll from going on, with a connection to the
+    /// database in use. Boxed, because a held poll keeps the space of everything that it has awaited or passed on.
+    async fn alone<T: Send + 'static>(
+        &self,
+        client: Option<IpAddr>,
+        statement: BoxFuture<'static, Result<T, DatabaseError>>,
+    ) -> Result<T, DatabaseError> {
+        let flow = self.clone();
+        let work = self.finish(async move { flow.fairly(client, statement).await });
+        Box::pin(work).await.unwrap_or(Err(DatabaseError::Unavailable))
     }
 
     async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
@@ -165,7 +178,9 @@ impl DeviceFlow {
         poll: &HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let (token, first_after) = match self.fairly(client, Box::pin(self.store.deliver(poll.grant()))).await? {
+        let (flow, id) = (self.clone(), poll.grant());
+        let statement = Box::pin(async move { flow.store.deliver(id).await });
+        let (token, first_after) = match self.alone(client, statement).await? {
             Delivery::Token { token, first_after } => (token, first_after),
             Delivery::TooMany { first } => {
                 if first {

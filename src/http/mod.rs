@@ -30,7 +30,7 @@ pub mod lean;
 pub mod metadata;
 pub mod openapi;
 pub mod own_form;
-pub mod own_task;
+mod own_task;
 pub mod pages;
 pub mod params;
 pub mod readiness;

@@ -1,4 +1,4 @@
-//! A task for each request, so that its client can't stop it.
+//! A task for each request of a person, so that its client can't stop it.
 
 use std::panic::resume_unwind;
 
@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 ///
 /// actix does not go on with a request whose client has closed its half of the connection and reads no more of earlier
 /// answers. Such a request would keep a database connection for as long as the client likes.
-pub async fn in_own_task(
+pub(super) async fn in_own_task(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {

@@ -7,6 +7,7 @@ use actix_web::web::{Path, ServiceConfig, get, head, post, resource, route, scop
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
 
 use crate::http::errors::ClientError;
+use crate::http::own_task::in_own_task;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::Visitor;
 use crate::http::{callback, code, done, health, lean, metadata, openapi, self_check, token, verify};
@@ -29,7 +30,6 @@ pub fn configure(base_path: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
 
 fn endpoints(config: &mut ServiceConfig) {
     config
-        .service(page("/").route(get().to(metadata::home)).route(head().to(metadata::home)))
         .service(resource("/device/code").route(post().to(code::code)).default_service(to(async || only("POST"))))
         .service(
             resource("/device/token")
@@ -37,6 +37,13 @@ fn endpoints(config: &mut ServiceConfig) {
                 .route(post().to(token::token))
                 .default_service(to(async || only("POST"))),
         )
+        // Terminals' requests share their statements, or have them run in other tasks.
+        .service(scope("").wrap(from_fn(in_own_task)).configure(pages));
+}
+
+fn pages(config: &mut ServiceConfig) {
+    config
+        .service(page("/").route(get().to(metadata::home)).route(head().to(metadata::home)))
         .service(
             resource("/device/verify")
                 .route(get().to(verify::page))

@@ -3,16 +3,23 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use postiz_auth_server::app;
+use postiz_auth_server::capacity::{Capacity, Resources};
+use postiz_auth_server::config::Config;
+use postiz_auth_server::flow::{OpenOutcome, Opened, PollOptions};
 use reqwest::Response;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::metrics::scrape;
-use crate::support::{Cli, Login, Poll, Replica, Stage, connect, eventually, get, in_time};
+use crate::support::{Cli, Database, Login, Poll, Replica, Stage, connect, eventually, get, in_time};
 
 const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_PORT", "0")];
 
@@ -205,6 +212,39 @@ async fn held_polls_of_large_requests_take_little_memory() {
     let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
     assert!(accounted < 65_000.0, "{accounted} bytes");
     assert!(each < 60_000, "{each} bytes");
+}
+
+/// A client decides when actix goes on with its request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_does_not_go_on_gives_its_database_connection_back() {
+    let database = Database::new().await;
+    let variables = [
+        ("DATABASE_URL", database.url_for_replicas()),
+        ("POSTIZ_OAUTH_CLIENT_ID", "pca_x".to_owned()),
+        ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
+        ("DATABASE_POOL_SIZE", "1".to_owned()),
+    ];
+    let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
+    let flow = app::flow(&config, Capacity::of(Resources::of_this_process(None)), &Handle::current()).unwrap();
+    flow.store().database().migrate().await.unwrap();
+    let approve = "UPDATE device_requests SET status = 'approved', sealed_token = '\\x00', settled_at = now()";
+    for (interval, before) in [(Some(Duration::from_secs(5)), "SELECT"), (None, approve)] {
+        let OpenOutcome::Opened(Opened { device_code, .. }) = flow.open(None, None).await else { panic!("not opened") };
+        database.run(before).await;
+        let other = connect(&database.url()).await;
+        other.batch_execute("BEGIN; SELECT FROM device_requests FOR UPDATE").await.unwrap();
+        let hold = Duration::ZERO;
+        let options = PollOptions { hold, interval, client: None, client_id: None, request_bytes: 0 };
+        let mut poll = Box::pin(flow.poll(&device_code, options));
+        let waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        eventually("its statement waits for the lock", || {
+            assert!((&mut poll).now_or_never().is_none(), "it was answered");
+            async { !database.rows(waits).await.is_empty() }
+        })
+        .await;
+        other.batch_execute("COMMIT").await.unwrap();
+        eventually("the connection is free", async || flow.store().database().load().idle == 1).await;
+    }
 }
 
 /// A poll on a connection that has sent some kilobytes before, as after many polls.
