@@ -158,7 +158,8 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
     Ok(server)
 }
 
-/// Limits what a client costs that does not read its answers, or does not wait for them. Accepted connections have the options of their listener.
+/// Limits what a client costs that does not read its answers, or does not wait for them. Accepted connections have the options
+/// of their listener.
 fn limit_buffers(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
     socket.set_send_buffer_size(SEND_BUFFER)?;
@@ -236,7 +237,7 @@ mod tests {
 
     use super::*;
 
-    /// Without the limit, the kernel here keeps 2 MB.
+    /// Without the limit, it is 4 MB.
     #[test]
     fn answers_that_a_client_does_not_read_take_little_memory() {
         let listener = listen(0).unwrap();

@@ -7,6 +7,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::Next;
 use tokio::task::spawn_local;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 /// Runs the request in a task, which ends when the client has disconnected.
 ///
@@ -16,7 +17,7 @@ pub(super) async fn in_own_task(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let task = AbortOnDropHandle::new(spawn_local(next.call(request)));
+    let task = AbortOnDropHandle::new(spawn_local(next.call(request).in_current_span()));
     task.await.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
