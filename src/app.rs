@@ -38,9 +38,10 @@ const SEND_BUFFER: usize = 64 << 10;
 /// What the kernel keeps of requests that are not read yet. actix parses all that arrive at once before it answers the first,
 /// and each takes 6 KB until it is answered. The longest request of a terminal or a browser fits.
 const RECEIVE_BUFFER: usize = 4 << 10;
-/// A client that reads nothing of an answer for this time is disconnected.
+/// A client that takes nothing of an answer for this time is disconnected. A terminal that is offline for less still gets it:
+/// Node's `fetch` waits for as long.
 #[cfg(target_os = "linux")]
-const UNREAD_TIMEOUT: Duration = Duration::from_mins(1);
+const UNREAD_TIMEOUT: Duration = Duration::from_mins(5);
 /// Connections that wait to be accepted, as after a restart while many terminals poll. Linux allows no more by default.
 const BACKLOG: u32 = 4096;
 
@@ -236,6 +237,20 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
+
+    /// A terminal that is offline while its poll is answered gets the answer when it is back. A connection that is cut before
+    /// its client gives up leaves the client waiting for nothing.
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_terminal_that_is_offline_is_kept_for_as_long_as_it_waits() {
+        const FETCH_WAITS: Duration = Duration::from_secs(300);
+        let listener = listen(0).unwrap();
+        limit_buffers(&listener).unwrap();
+        let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();
+        let (connection, _) = listener.accept().unwrap();
+        let limit = SockRef::from(&connection).tcp_user_timeout().unwrap().unwrap();
+        assert!(limit >= FETCH_WAITS, "{limit:?}");
+    }
 
     /// Without the limit, it is 4 MB.
     #[test]

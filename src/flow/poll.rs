@@ -127,8 +127,8 @@ impl DeviceFlow {
             // The database notes each other poll that has an interval, so that it holds across replicas.
             (Some(interval), _) => {
                 let noted_at = Instant::now();
-                let (flow, grant, client_id) = (self.clone(), poll.grant(), options.client_id.clone());
-                let statement = async move { flow.store.paced_standing(grant, interval, client_id.as_ref()).await };
+                let (store, grant, client_id) = (self.store.clone(), poll.grant(), options.client_id.clone());
+                let statement = async move { store.paced_standing(grant, interval, client_id.as_ref()).await };
                 let paced = self.alone(options.client, Box::pin(statement)).await?;
                 note_pending(poll, paced.standing, Some(noted_at));
                 Ok((paced.standing, paced.early))
@@ -178,8 +178,8 @@ impl DeviceFlow {
         poll: &HeldPoll,
     ) -> Result<PollOutcome, DatabaseError> {
         let grant = poll.grant().reference();
-        let (flow, id) = (self.clone(), poll.grant());
-        let statement = Box::pin(async move { flow.store.deliver(id).await });
+        let (store, id) = (self.store.clone(), poll.grant());
+        let statement = Box::pin(async move { store.deliver(id).await });
         let (token, first_after) = match self.alone(client, statement).await? {
             Delivery::Token { token, first_after } => (token, first_after),
             Delivery::TooMany { first } => {
