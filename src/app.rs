@@ -243,7 +243,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_terminal_that_is_offline_is_kept_for_as_long_as_it_waits() {
-        const FETCH_WAITS: Duration = Duration::from_secs(300);
+        const FETCH_WAITS: Duration = Duration::from_mins(5);
         let listener = listen(0).unwrap();
         limit_buffers(&listener).unwrap();
         let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();

@@ -5,7 +5,6 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use postiz_auth_server::config::Config;
 use postiz_auth_server::db::Database;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -16,7 +15,7 @@ use tokio::runtime::Handle;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use crate::support::{connect, eventually};
+use crate::support::{config, connect, eventually};
 
 /// A PostgreSQL that offers TLS with this certificate and key, both PEM.
 pub async fn postgres(certificate: &str, key: &str) -> Postgres {
@@ -60,9 +59,7 @@ pub async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
 }
 
 pub async fn connects(url: &str) -> bool {
-    let variables = [("DATABASE_URL", url), ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"), ("POSTIZ_OAUTH_CLIENT_SECRET", "x")];
-    let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-    Database::new(&config, &Handle::current()).unwrap().migrate().await.is_ok()
+    Database::new(&config(url, &[]), &Handle::current()).unwrap().migrate().await.is_ok()
 }
 
 pub fn root(directory: &Path, name: &str, pem: &str) -> String {

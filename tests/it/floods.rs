@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use postiz_auth_server::app;
 use postiz_auth_server::capacity::{Capacity, Resources};
-use postiz_auth_server::config::Config;
 use postiz_auth_server::flow::{OpenOutcome, Opened, PollOptions};
 use reqwest::Response;
 use reqwest::redirect::Policy;
@@ -19,7 +18,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::metrics::scrape;
-use crate::support::{Cli, Database, Login, Poll, Replica, Stage, connect, eventually, get, in_time};
+use crate::support::{Cli, Database, Login, Poll, Replica, Stage, config, connect, eventually, get, in_time};
 
 const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_PORT", "0")];
 
@@ -218,13 +217,7 @@ async fn held_polls_of_large_requests_take_little_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poll_that_does_not_go_on_gives_its_database_connection_back() {
     let database = Database::new().await;
-    let variables = [
-        ("DATABASE_URL", database.url_for_replicas()),
-        ("POSTIZ_OAUTH_CLIENT_ID", "pca_x".to_owned()),
-        ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
-        ("DATABASE_POOL_SIZE", "1".to_owned()),
-    ];
-    let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
+    let config = config(&database.url_for_replicas(), &[("DATABASE_POOL_SIZE", "1")]);
     let flow = app::flow(&config, Capacity::of(Resources::of_this_process(None)), &Handle::current()).unwrap();
     flow.store().database().migrate().await.unwrap();
     let approve = "UPDATE device_requests SET status = 'approved', sealed_token = '\\x00', settled_at = now()";

@@ -1,10 +1,9 @@
 //! Guessing and flooding: the client is rate-limited, learns nothing, and delays no other client.
 
-use postiz_auth_server::config::Config;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::support::{Browser, Cli, Database, Login, Page, Poll, Stage, store};
+use crate::support::{Browser, Cli, Database, Login, Page, Poll, Stage, config, store};
 
 const GUESSER: &str = "198.51.100.66";
 
@@ -246,13 +245,7 @@ async fn polls_of_made_up_codes_are_cut_off_and_a_neighbours_login_is_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn counters_are_deleted_after_their_window() {
     let database = Database::new().await;
-    let variables = [
-        ("DATABASE_URL", database.url()),
-        ("POSTIZ_OAUTH_CLIENT_ID", "x".to_owned()),
-        ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
-    ];
-    let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-    let store = store(&config);
+    let store = store(&config(&database.url(), &[]));
     store.database().migrate().await.unwrap();
     database
         .run(

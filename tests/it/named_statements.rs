@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use postiz_auth_server::config::Config;
 use postiz_auth_server::db::{self, Statement};
 use postiz_auth_server::grant::DeviceCode;
 use rcgen::{CertificateParams, KeyPair};
@@ -11,7 +10,7 @@ use tokio_postgres::Row;
 use url::Url;
 
 use crate::encryption;
-use crate::support::{Database, PgBouncer, eventually_some};
+use crate::support::{Database, PgBouncer, config, eventually_some};
 
 const NAMES: &str = "SELECT statement FROM pg_prepared_statements";
 
@@ -19,14 +18,8 @@ const NAMES: &str = "SELECT statement FROM pg_prepared_statements";
 struct Connection(db::Database);
 
 impl Connection {
-    fn to(url: String) -> Self {
-        let variables = [
-            ("DATABASE_URL", url),
-            ("POSTIZ_OAUTH_CLIENT_ID", "pca_x".to_owned()),
-            ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
-            ("DATABASE_POOL_SIZE", "1".to_owned()),
-        ];
-        let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
+    fn to(url: &str) -> Self {
+        let config = config(url, &[("DATABASE_POOL_SIZE", "1")]);
         Self(db::Database::new(&config, &Handle::current()).unwrap())
     }
 
@@ -37,7 +30,7 @@ impl Connection {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_of_its_own_keeps_each_statement_once() {
-    let connection = Connection::to(Database::new().await.url());
+    let connection = Connection::to(&Database::new().await.url());
     for _ in 0..3 {
         connection.rows("SELECT 1").await;
     }
@@ -77,7 +70,7 @@ async fn a_connection_of_its_own_is_recognised_however_it_is_made() {
         let mut url = Url::parse(&postgres.url("postgres")).unwrap();
         url.set_host(Some(host)).unwrap();
         url.set_query(Some(query));
-        assert_eq!(Connection::to(url.into()).rows(NAMES).await.len(), 1, "{host} {query}");
+        assert_eq!(Connection::to(url.as_str()).rows(NAMES).await.len(), 1, "{host} {query}");
     }
 }
 
@@ -86,7 +79,7 @@ async fn a_connection_of_its_own_is_recognised_however_it_is_made() {
 async fn a_pooler_is_recognised_before_the_first_statement() {
     let pooler = PgBouncer::start().await;
     let database = Database::behind(&pooler).await;
-    for connection in [(); 4].map(|()| Connection::to(database.url_for_replicas())) {
+    for connection in [(); 4].map(|()| Connection::to(&database.url_for_replicas())) {
         connection.rows("SELECT 1").await;
         assert!(connection.rows(NAMES).await.is_empty());
         assert_eq!(connection.rows("SHOW enable_seqscan").await[0].get::<_, &str>(0), "on", "another client's as well");
@@ -95,7 +88,7 @@ async fn a_pooler_is_recognised_before_the_first_statement() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_lost_is_given_up_within_the_same_request() {
-    let connection = Connection::to(Database::new().await.url());
+    let connection = Connection::to(&Database::new().await.url());
     connection.rows("SELECT 1").await;
     connection.rows("DEALLOCATE ALL").await;
     assert_eq!(connection.rows("SELECT 1").await.len(), 1);
@@ -106,7 +99,7 @@ async fn a_name_that_is_lost_is_given_up_within_the_same_request() {
 async fn a_plan_that_a_migration_has_made_stale_is_made_anew() {
     let database = Database::new().await;
     database.run("CREATE TABLE things (a integer); INSERT INTO things VALUES (1)").await;
-    let connection = Connection::to(database.url());
+    let connection = Connection::to(&database.url());
     assert_eq!(connection.rows("SELECT * FROM things").await[0].len(), 1);
     database.run("ALTER TABLE things ADD b integer").await;
     assert_eq!(connection.rows("SELECT * FROM things").await[0].len(), 2);

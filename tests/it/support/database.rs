@@ -39,6 +39,13 @@ pub async fn connect(url: &str) -> Client {
     client
 }
 
+/// A configuration with the database at `url`, an app, and further variables.
+pub fn config(url: &str, more: &[(&str, &str)]) -> Config {
+    let required = [("DATABASE_URL", url), ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"), ("POSTIZ_OAUTH_CLIENT_SECRET", "x")];
+    let variables = required.iter().chain(more).map(|(name, value)| (name.into(), value.into()));
+    Config::from_vars(variables).unwrap()
+}
+
 /// A store as a replica has one.
 pub fn store(config: &Config) -> Store {
     let runtime = Handle::current();
@@ -81,15 +88,7 @@ impl Database {
 
     /// A store on it, as a replica has one; it holds nobody off.
     pub fn store(&self) -> Store {
-        let variables = [
-            ("DATABASE_URL", self.url_for_replicas()),
-            ("POSTIZ_OAUTH_CLIENT_ID", "pca_x".to_owned()),
-            ("POSTIZ_OAUTH_CLIENT_SECRET", "x".to_owned()),
-            ("DATABASE_POOL_SIZE", "4".to_owned()),
-            ("RATE_LIMIT_GUESSES", "0".to_owned()),
-        ];
-        let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
-        store(&config)
+        store(&config(&self.url_for_replicas, &[("DATABASE_POOL_SIZE", "4"), ("RATE_LIMIT_GUESSES", "0")]))
     }
 
     /// What a replica is to be started with.
