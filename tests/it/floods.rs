@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,7 +14,7 @@ use reqwest::Response;
 use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
@@ -279,6 +280,49 @@ async fn a_held_poll_is_accounted_with_all_memory_that_it_takes_in_the_end() {
     let each = (replica.resident() - before) * 1024 / u64::from(POLLS);
     let accounted = series["postiz_auth_polls_held_bytes"] / f64::from(POLLS);
     assert!(f64::from(u32::try_from(each).unwrap()) <= accounted, "{each} bytes, accounted with {accounted}");
+}
+
+/// A connection that asks for some pages, reads none, and then confirms this login.
+async fn unread(port: u16, pages: usize, address: &str, login: &Login) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(2_048).unwrap();
+    let mut stream = socket.connect((Ipv4Addr::LOCALHOST, port).into()).await.unwrap();
+    let requests = "GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n".repeat(pages);
+    let form = format!("user_code={}&action=continue", login.user_code);
+    let confirmation = format!(
+        "POST /device/verify HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {address}\r\nSec-Fetch-Site: same-origin\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all((requests + &confirmation).as_bytes()).await.unwrap();
+    stream
+}
+
+/// actix goes on with no request whose answer would wait behind others that are not read. How many pages that takes depends on
+/// the kernel's buffers.
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_that_read_no_pages_keep_no_database_connection() {
+    let stage = Stage::with(1, &[("RATE_LIMIT_CODES", "0"), ("DATABASE_POOL_SIZE", "2")]).await;
+    let port = stage.replicas[0].port();
+    let other = connect(&stage.database.url()).await;
+    let mut logins = Vec::new();
+    for n in 0..16 {
+        logins.push((n, stage.cli().open_at(&format!("10.{n}.0.1")).await));
+    }
+    other.batch_execute("BEGIN; SELECT FROM device_requests FOR UPDATE").await.unwrap();
+    let mut streams = Vec::new();
+    for (n, login) in &logins {
+        streams.push(unread(port, *n, &format!("10.{n}.0.1"), login).await);
+    }
+    let waits = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    eventually("all connections wait", async || stage.database.rows(waits).await.len() == 2).await;
+    for stream in &mut streams {
+        stream.shutdown().await.unwrap();
+    }
+    other.batch_execute("COMMIT").await.unwrap();
+    let (login, browser, consent) = stage.at_consent().await;
+    browser.approve(&consent).await;
+    assert!(matches!(login.decided().await, Poll::Token(_)));
 }
 
 /// Bytes that the server has not received yet.
