@@ -238,30 +238,32 @@ mod tests {
 
     use super::*;
 
+    /// A client's end of a connection, and the server's.
+    fn connection() -> (TcpStream, TcpStream) {
+        let listener = listen(0).unwrap();
+        limit_buffers(&listener).unwrap();
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();
+        (client, listener.accept().unwrap().0)
+    }
+
     /// A terminal that is offline while its poll is answered gets the answer when it is back. A connection that is cut before
     /// its client gives up leaves the client waiting for nothing.
     #[test]
     #[cfg(target_os = "linux")]
     fn a_terminal_that_is_offline_is_kept_for_as_long_as_it_waits() {
         const FETCH_WAITS: Duration = Duration::from_mins(5);
-        let listener = listen(0).unwrap();
-        limit_buffers(&listener).unwrap();
-        let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();
-        let (connection, _) = listener.accept().unwrap();
-        let limit = SockRef::from(&connection).tcp_user_timeout().unwrap().unwrap();
+        let (_client, server) = connection();
+        let limit = SockRef::from(&server).tcp_user_timeout().unwrap().unwrap();
         assert!(limit >= FETCH_WAITS, "{limit:?}");
     }
 
     /// Without the limit, it is 4 MB.
     #[test]
     fn answers_that_a_client_does_not_read_take_little_memory() {
-        let listener = listen(0).unwrap();
-        limit_buffers(&listener).unwrap();
-        let _client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();
-        let (mut connection, _) = listener.accept().unwrap();
-        connection.set_nonblocking(true).unwrap();
+        let (_client, mut server) = connection();
+        server.set_nonblocking(true).unwrap();
         let mut kept = 0;
-        while let Ok(written) = connection.write(&[0; 4096]) {
+        while let Ok(written) = server.write(&[0; 4096]) {
             kept += written;
         }
         // The client's own buffer is some of it.
