@@ -71,9 +71,9 @@ impl App {
         let resources = Resources::of_this_process(config.held_polls_memory_mb);
         let flow = flow(config, Capacity::of(resources), &runtime)?;
         background(config, &flow, &runtime)?;
-        let deps = Data::new(Deps::new(config, flow));
+        let deps = Deps::new(config, flow);
         let closing = CancellationToken::new();
-        let server = serve(Data::clone(&deps), listener, closing.clone())?;
+        let server = serve(deps.clone(), listener, closing.clone())?;
         let handle = server.handle();
         let exporter = match config.metrics_port {
             Some(port) => {
@@ -92,7 +92,7 @@ impl App {
 
 /// The device flow with its database and Postiz; connects to nothing yet.
 pub fn flow(config: &Config, capacity: Capacity, runtime: &Handle) -> Result<DeviceFlow, StartError> {
-    let store = Store::new(config, Database::new(config, runtime)?, runtime);
+    let store = Store::new(config, Database::new(config, workers(), runtime)?, runtime);
     let postiz = Postiz::new(config, outbound::client()?);
     Ok(DeviceFlow::new(config, store, postiz, capacity, runtime))
 }
@@ -129,12 +129,12 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
     })
 }
 
-fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
+fn serve(deps: Deps, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
     limit_buffers(&listener)?;
     let connections = deps.flow.capacity().connections;
     let app = move || {
         actix_web::App::new()
-            .app_data(Data::clone(&deps))
+            .app_data(Data::new(deps.for_this_worker()))
             .wrap(headers::defaults(&deps.server_url))
             .wrap(from_fn(headers::last_answer))
             .wrap(from_fn(trace::trace))
@@ -142,14 +142,12 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
             .wrap(NormalizePath::new(TrailingSlash::Trim))
             .configure(routes::configure(deps.server_url.base_path()))
     };
-    // The processors, or a container's share of them.
-    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .backlog(BACKLOG)
-        .max_connections(connections.div_ceil(workers))
-        .workers(workers)
+        .max_connections(connections.div_ceil(workers()))
+        .workers(workers())
         // A client that disconnects while its poll is held frees everything at once.
         .h1_allow_half_closed(false)
         .shutdown_timeout(GRACE.as_secs())
@@ -157,6 +155,11 @@ fn serve(deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) ->
         .listen(listener)?
         .run();
     Ok(server)
+}
+
+/// As many as there are processors, or as a container's share of them.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// Limits what a client costs that does not read its answers, or does not wait for them. Accepted connections have the options
@@ -174,7 +177,7 @@ fn limit_buffers(listener: &TcpListener) -> io::Result<()> {
 pub struct Running {
     address: SocketAddr,
     resources: Resources,
-    deps: Data<Deps>,
+    deps: Deps,
     drain: Duration,
     closing: CancellationToken,
     handle: ServerHandle,

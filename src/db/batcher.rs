@@ -3,12 +3,16 @@
 //! Questions that arrive while a statement is under way are asked together in the next one. There is no timer: an idle
 //! server asks at once, a busy server asks in larger groups.
 
-use std::collections::HashMap;
+use std::mem;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Handle, Id};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use futures_util::FutureExt as _;
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use crate::db::DatabaseError;
@@ -28,10 +32,10 @@ pub struct Batcher<Q, A> {
     questions: mpsc::Sender<(Q, Caller<A>)>,
 }
 
-struct Caller<A> {
-    runtime: Handle,
-    answer: oneshot::Sender<Result<A, DatabaseError>>,
-}
+type Waiting<Q, A> = mpsc::Receiver<(Q, Caller<A>)>;
+
+/// Where an answer goes.
+type Caller<A> = oneshot::Sender<Result<A, DatabaseError>>;
 
 impl<Q, A> Clone for Batcher<Q, A> {
     fn clone(&self) -> Self {
@@ -49,14 +53,16 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         R: Future<Output = Result<Vec<A>, DatabaseError>> + Send + 'static,
     {
         let (questions, waiting) = mpsc::channel(QUEUE);
-        runtime.spawn(group(waiting, Arc::new(run)));
+        let (waiting, run) = (Arc::new(Mutex::new(waiting)), Arc::new(run));
+        for _ in 0..MAX_CONCURRENT {
+            runtime.spawn(group(Arc::clone(&waiting), Arc::clone(&run)));
+        }
         Self { questions }
     }
 
     /// Asks together with other callers, and waits for at most `limit`.
     pub async fn ask(&self, question: Q, limit: Duration) -> Result<A, DatabaseError> {
-        let (answer, answered) = oneshot::channel();
-        let caller = Caller { runtime: Handle::current(), answer };
+        let (caller, answered) = oneshot::channel();
         let asked = async {
             self.questions.send((question, caller)).await.map_err(|_| DatabaseError::Unavailable)?;
             answered.await.map_err(|_| DatabaseError::Unavailable)?
@@ -65,26 +71,25 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
     }
 }
 
-async fn group<Q, A, F, R>(mut waiting: mpsc::Receiver<(Q, Caller<A>)>, run: Arc<F>)
+/// Several of these share the queue. Whose turn it is takes the questions, and keeps the turn unless its statement is slow.
+async fn group<Q, A, F, R>(waiting: Arc<Mutex<Waiting<Q, A>>>, run: Arc<F>)
 where
-    Q: Send + 'static,
     A: Send + 'static,
-    F: Fn(Vec<Q>) -> R + Send + Sync + 'static,
-    R: Future<Output = Result<Vec<A>, DatabaseError>> + Send + 'static,
+    F: Fn(Vec<Q>) -> R,
+    R: Future<Output = Result<Vec<A>, DatabaseError>>,
 {
-    let places = Arc::new(Semaphore::new(MAX_CONCURRENT));
-    // The place is taken before the questions: while none is free, the group grows.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let mut asked = Vec::new();
-        if waiting.recv_many(&mut asked, MAX_BATCH).await == 0 {
-            return;
+    let mut turn = waiting.lock().await;
+    let mut asked = Vec::new();
+    while turn.recv_many(&mut asked, MAX_BATCH).await > 0 {
+        // A panic leaves the callers of this statement without an answer, and no others.
+        let mut answered = pin!(AssertUnwindSafe(answer(&*run, mem::take(&mut asked))).catch_unwind());
+        if timeout(SLOW, &mut answered).await.is_err() {
+            drop(turn);
+            let _ = answered.await;
+            turn = waiting.lock().await;
         }
-        let run = Arc::clone(&run);
-        let answered = tokio::spawn(async move {
-            answer(&*run, asked).await;
-            drop(place);
-        });
-        let _ = timeout(SLOW, answered).await;
+        // The runtime first goes round once: what has arrived meanwhile joins the next statement.
+        yield_now().await;
     }
 }
 
@@ -95,27 +100,14 @@ where
     R: Future<Output = Result<Vec<A>, DatabaseError>>,
 {
     // Callers that have stopped waiting need no answer.
-    asked.retain(|(_, caller)| !caller.answer.is_closed());
+    asked.retain(|(_, caller)| !caller.is_closed());
     let (questions, callers): (Vec<Q>, Vec<Caller<A>>) = asked.into_iter().unzip();
     if questions.is_empty() {
         return;
     }
-    let answers: Vec<_> = match run(questions).await {
-        Ok(found) => callers.into_iter().zip(found.into_iter().map(Ok)).collect(),
-        Err(error) => callers.into_iter().map(|caller| (caller, Err(error))).collect(),
-    };
-    // Each worker has a runtime. Waking a task of another thread takes a system call, so a task of each runtime is started
-    // from here, and wakes the callers there.
-    let mut runtimes: HashMap<Id, (Handle, Vec<_>)> = HashMap::new();
-    for (Caller { runtime, answer }, answered) in answers {
-        runtimes.entry(runtime.id()).or_insert_with(|| (runtime, Vec::new())).1.push((answer, answered));
-    }
-    for (runtime, answers) in runtimes.into_values() {
-        runtime.spawn(async move {
-            for (answer, answered) in answers {
-                let _ = answer.send(answered);
-            }
-        });
+    match run(questions).await {
+        Ok(answers) => callers.into_iter().zip(answers).for_each(|(caller, answer)| drop(caller.send(Ok(answer)))),
+        Err(error) => callers.into_iter().for_each(|caller| drop(caller.send(Err(error)))),
     }
 }
 
@@ -129,11 +121,10 @@ mod tests {
     /// Where an answer arrives; `None` if its caller has stopped waiting.
     type Receiver = Option<oneshot::Receiver<Result<u8, DatabaseError>>>;
 
-    /// The questions of callers of this runtime.
     fn asked(count: u8) -> (Vec<(u8, Caller<u8>)>, Vec<Receiver>) {
         let ask = |question| {
-            let (answer, answered) = oneshot::channel();
-            ((question, Caller { runtime: Handle::current(), answer }), Some(answered))
+            let (caller, answered) = oneshot::channel();
+            ((question, caller), Some(answered))
         };
         (0..count).map(ask).unzip()
     }
@@ -170,5 +161,56 @@ mod tests {
             }
             assert_eq!(answers, 2);
         }
+    }
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn questions_that_arrive_during_a_statement_are_asked_together() {
+        let (groups, mut asked) = mpsc::unbounded_channel();
+        let batcher = Batcher::start(&Handle::current(), move |questions: Vec<usize>| {
+            groups.send(questions.len()).unwrap();
+            async move {
+                yield_now().await;
+                Ok(questions)
+            }
+        });
+        let ask = |question| batcher.ask(question, LIMIT);
+        let (first, others) = tokio::join!(ask(0), async {
+            assert_eq!(asked.recv().await, Some(1));
+            tokio::join!(ask(1), ask(2), ask(3))
+        });
+        let answers = [first, others.0, others.1, others.2].map(Result::unwrap);
+        assert_eq!(answers, [0, 1, 2, 3]);
+        assert_eq!(asked.try_recv(), Ok(3));
+        assert!(asked.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_slow_statement_keeps_few_others_waiting() {
+        let batcher = Batcher::start(&Handle::current(), |questions: Vec<usize>| async move {
+            if questions == [0] { std::future::pending().await } else { Ok(questions) }
+        });
+        let quick = async {
+            yield_now().await;
+            batcher.ask(1, LIMIT).await
+        };
+        tokio::select! {
+            biased;
+            _ = batcher.ask(0, LIMIT) => panic!("it has no answer"),
+            answer = quick => assert_eq!(answer.unwrap(), 1),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_the_callers_of_its_statement_their_answer_and_no_others() {
+        let batcher = Batcher::start(&Handle::current(), |questions: Vec<usize>| {
+            assert_ne!(questions, [0]);
+            ready(Ok(questions))
+        });
+        for _ in 0..=MAX_CONCURRENT {
+            assert!(batcher.ask(0, LIMIT).await.is_err());
+        }
+        assert_eq!(batcher.ask(1, LIMIT).await.unwrap(), 1);
     }
 }

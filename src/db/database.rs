@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Pool, Timeouts};
+use deadpool_postgres::Object;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -15,13 +15,14 @@ use tracing::{Instrument as _, debug, info, trace_span, warn};
 use crate::config::Config;
 use crate::db::error::{AttemptError, DatabaseError};
 use crate::db::fields::RowExt as _;
+use crate::db::migrations;
 use crate::db::named::Named;
 use crate::db::pool::Connector;
+use crate::db::pools::{Pools, WorkerPool};
 use crate::db::probe::{Pinged, Probe};
 use crate::db::repeats::Repeats;
 use crate::db::statement::{Parameters, Statement};
 use crate::db::tls::TlsError;
-use crate::db::{migrations, pool};
 use crate::error_chain::error_chain;
 use crate::secret::Secret;
 
@@ -39,10 +40,14 @@ const UNAVAILABLE: &str = "database unavailable, retrying";
 
 /// The way to Postgres. Cheap to clone.
 #[derive(Clone)]
-pub struct Database(Arc<Inner>);
+pub struct Database {
+    inner: Arc<Inner>,
+    /// For statements that end with a worker.
+    worker: Option<WorkerPool>,
+}
 
-pub(super) struct Inner {
-    pub(super) pool: Pool,
+struct Inner {
+    pools: Pools,
     named: Arc<Named>,
     probe: Probe,
     available: AtomicBool,
@@ -68,12 +73,13 @@ pub struct Load {
 }
 
 impl Database {
-    /// Makes the pool; connects to nothing yet. Connections live on `runtime`, which must outlive every request.
-    pub fn new(config: &Config, runtime: &Handle) -> Result<Self, TlsError> {
+    /// Connects to nothing yet. Connections live on `runtime`, which must outlive every request, but for those of up to
+    /// `workers` workers.
+    pub fn new(config: &Config, workers: usize, runtime: &Handle) -> Result<Self, TlsError> {
         let connector = Connector::new(&config.database, runtime)?;
         let named = Arc::new(Named::new());
-        Ok(Self(Arc::new(Inner {
-            pool: pool::new(config, connector.clone(), Arc::clone(&named)),
+        let inner = Inner {
+            pools: Pools::new(config, workers, connector.clone(), Arc::clone(&named)),
             named,
             probe: Probe::new(connector),
             available: AtomicBool::new(true),
@@ -81,7 +87,15 @@ impl Database {
             migrated: watch::Sender::new(false),
             generation: AtomicU64::new(0),
             logged: Mutex::default(),
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner), worker: None })
+    }
+
+    /// The same database for statements that end with the worker of this runtime. They use a connection that lives there, if
+    /// there is one for it and it is free.
+    #[must_use]
+    pub fn for_worker(&self, runtime: &Handle) -> Self {
+        Self { inner: Arc::clone(&self.inner), worker: self.inner.pools.for_worker(runtime) }
     }
 
     /// Runs a statement, with retries while its failures are transient, for at most `limit`.
@@ -123,14 +137,12 @@ impl Database {
         limit: Duration,
     ) -> Result<Vec<Row>, AttemptError> {
         let deadline = Instant::now() + limit;
-        let generation = self.0.generation.load(Ordering::SeqCst);
-        // Its own timeout tells a wait for other statements from one for the database.
-        let timeouts = Timeouts { wait: Some(limit / 2), create: Some(limit), ..self.0.pool.timeouts() };
-        let connection = self.0.pool.timeout_get(&timeouts).await.map_err(AttemptError::Pool)?;
+        let generation = self.inner.generation.load(Ordering::SeqCst);
+        let connection = self.inner.pools.get(self.worker.as_ref(), limit).await.map_err(AttemptError::Pool)?;
         let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, self.0.named.query(&connection, statement, parameters)).await {
+        match timeout(left, self.inner.named.query(&connection, statement, parameters)).await {
             Ok(Ok(rows)) => {
-                if self.0.generation.load(Ordering::SeqCst) != generation {
+                if self.inner.generation.load(Ordering::SeqCst) != generation {
                     drop(Object::take(connection));
                 }
                 Ok(rows)
@@ -144,7 +156,7 @@ impl Database {
                     self.discard_connections();
                 }
                 if error.is_missing_schema() {
-                    self.0.migrated.send_replace(false);
+                    self.inner.migrated.send_replace(false);
                 }
                 Err(error)
             }
@@ -160,20 +172,20 @@ impl Database {
 
     /// Discards every connection, those in use after their statement: their server failed or became a standby.
     pub fn discard_connections(&self) {
-        self.0.generation.fetch_add(1, Ordering::SeqCst);
-        self.0.pool.retain(|_, _| false);
+        self.inner.generation.fetch_add(1, Ordering::SeqCst);
+        self.inner.pools.discard_idle();
     }
 
     fn answered(&self) {
-        if !self.0.available.swap(true, Ordering::Relaxed) {
+        if !self.inner.available.swap(true, Ordering::Relaxed) {
             info!("the database is available again");
-            self.0.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.inner.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
     /// Logs a transient failure by its cause: too many statements, or a database that does not answer.
     fn failed(&self, statement: &'static str, error: &AttemptError) -> DatabaseError {
-        if error.is_busy() && self.0.available.load(Ordering::Relaxed) {
+        if error.is_busy() && self.inner.available.load(Ordering::Relaxed) {
             self.overloaded();
             return DatabaseError::Overloaded;
         }
@@ -184,10 +196,10 @@ impl Database {
     /// Warns of a failure that is new, and at growing intervals of one that lasts.
     fn log_failure(&self, statement: &'static str, error: &AttemptError, message: &'static str) {
         if error.is_outage() {
-            self.0.available.store(false, Ordering::Relaxed);
+            self.inner.available.store(false, Ordering::Relaxed);
         }
         let error = error_chain(error);
-        let mut logged = self.0.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = self.inner.logged.lock().unwrap_or_else(PoisonError::into_inner);
         let is_due = logged.is_due(&error, Instant::now());
         drop(logged);
         if is_due {
@@ -198,24 +210,24 @@ impl Database {
     }
 
     fn overloaded(&self) {
-        let mut last = self.0.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.inner.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
         let goes_on = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < OVERLOAD_LASTS);
         drop(last);
         if !goes_on {
-            let waiting = self.0.pool.status().waiting;
+            let waiting = self.inner.pools.shared().status().waiting;
             warn!(waiting, "overloaded: too many statements wait for a database connection");
         }
     }
 
     /// Whether this replica has had to refuse work within the last seconds.
     pub fn is_overloaded(&self) -> bool {
-        let last = self.0.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.inner.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_some_and(|last| last.elapsed() < OVERLOAD_LASTS)
     }
 
     /// Whether one more statement may wait for a connection; to be asked before work that can be refused.
     pub fn has_room(&self) -> bool {
-        let pool = self.0.pool.status();
+        let pool = self.inner.pools.shared().status();
         let has_room = pool.waiting < pool.max_size * MAX_WAITING;
         if !has_room {
             self.overloaded();
@@ -228,7 +240,7 @@ impl Database {
     /// A primary that became a standby still reads, but what it reads may never change again: its connections are
     /// discarded. When one connection hangs, the others probably do too.
     pub async fn is_writable(&self) -> bool {
-        match self.0.probe.ping().await {
+        match self.inner.probe.ping().await {
             Pinged::Writable => true,
             Pinged::ReadOnly | Pinged::Hanging => {
                 self.discard_connections();
@@ -240,13 +252,13 @@ impl Database {
 
     /// Whether the schema is known to be current. Sends no statement.
     pub fn is_migrated(&self) -> bool {
-        *self.0.migrated.borrow()
+        *self.inner.migrated.borrow()
     }
 
     /// Returns when the schema is current.
     pub async fn migrated(&self) {
         // The sender lives as long as `self`.
-        let _ = self.0.migrated.subscribe().wait_for(|migrated| *migrated).await;
+        let _ = self.inner.migrated.subscribe().wait_for(|migrated| *migrated).await;
     }
 
     /// Keeps the schema current: applies what is missing now, and again if the tables disappear. Never returns.
@@ -257,7 +269,7 @@ impl Database {
             while self.migrate().await.is_err() {
                 sleep(RETRY).await;
             }
-            let _ = self.0.migrated.subscribe().wait_for(|migrated| !migrated).await;
+            let _ = self.inner.migrated.subscribe().wait_for(|migrated| !migrated).await;
         }
     }
 
@@ -266,12 +278,12 @@ impl Database {
         if self.is_migrated() {
             return Ok(());
         }
-        match migrations::apply(&self.0.pool).await {
+        match migrations::apply(self.inner.pools.shared()).await {
             Ok(applied) => {
                 for version in applied {
                     info!(version, "migration applied");
                 }
-                self.0.migrated.send_replace(true);
+                self.inner.migrated.send_replace(true);
                 self.answered();
                 Ok(())
             }
@@ -297,20 +309,20 @@ impl Database {
 
     /// How busy the pool is. Sends no statement.
     pub fn load(&self) -> Load {
-        let pool = self.0.pool.status();
+        let pool = self.inner.pools.status();
         Load {
             connections: pool.size,
             idle: pool.available,
             max: pool.max_size,
             waiting: pool.waiting,
-            available: self.0.available.load(Ordering::Relaxed),
+            available: self.inner.available.load(Ordering::Relaxed),
         }
     }
 
     /// Closes every connection, those in use after their statement.
     pub fn close(&self) {
-        self.0.pool.close();
-        self.0.probe.close();
+        self.inner.pools.close();
+        self.inner.probe.close();
     }
 }
 

@@ -13,6 +13,7 @@ mod inspect;
 mod migrations;
 mod named;
 mod pool;
+mod pools;
 mod probe;
 mod repeats;
 mod statement;

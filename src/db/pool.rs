@@ -14,7 +14,7 @@ use tokio_postgres::config::{LoadBalanceHosts, SslMode as NegotiatedTls};
 use tokio_postgres::{Client, Config as PostgresConfig, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::config::{Config, DatabaseUrl};
+use crate::config::DatabaseUrl;
 use crate::db::clear_text;
 use crate::db::named::Named;
 use crate::db::tls::{self, TlsError};
@@ -24,9 +24,9 @@ const RECYCLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long to wait for one host before trying the next in parallel.
 const NEXT_HOST_DELAY: Duration = Duration::from_millis(500);
 
-pub(super) fn new(config: &Config, connector: Connector, named: Arc<Named>) -> Pool {
+pub(super) fn new(size: usize, connector: Connector, named: Arc<Named>) -> Pool {
     let manager = Manager::from_connect(
-        config.database.config.clone(),
+        PostgresConfig::new(),
         Pooled { connector, named },
         // A round trip to test each connection would double the cost of each statement. A broken connection shows by
         // its error, and the retry uses another one.
@@ -34,7 +34,7 @@ pub(super) fn new(config: &Config, connector: Connector, named: Arc<Named>) -> P
     );
     #[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]
     Pool::builder(manager)
-        .max_size(config.database_pool_size)
+        .max_size(size)
         .create_timeout(Some(CREATE_TIMEOUT))
         .recycle_timeout(Some(RECYCLE_TIMEOUT))
         .runtime(Runtime::Tokio1)
@@ -42,10 +42,7 @@ pub(super) fn new(config: &Config, connector: Connector, named: Arc<Named>) -> P
         .expect("the runtime is named")
 }
 
-/// Connects on the main runtime.
-///
-/// Each worker of the web server has a runtime of its own, and they end one by one at shutdown. A connection on one of
-/// them would break under a request on another.
+/// Connects on a runtime, on which the connection lives: if it ends, the connection breaks.
 #[derive(Clone)]
 pub(super) struct Connector {
     runtime: Handle,
@@ -64,6 +61,11 @@ impl Connector {
         })
     }
 
+    /// The same on another runtime.
+    pub(super) fn on(&self, runtime: &Handle) -> Self {
+        Self { runtime: runtime.clone(), ..self.clone() }
+    }
+
     pub(super) async fn open(&self) -> Connected {
         match self.runtime.spawn(open_first(self.hosts.clone(), self.tls.clone(), self.runtime.clone())).await {
             Ok(connected) => connected,
@@ -80,6 +82,7 @@ struct Pooled {
 }
 
 impl Connect for Pooled {
+    /// The connector knows where to.
     fn connect(&self, _: &PostgresConfig) -> BoxFuture<'_, Connected> {
         Box::pin(async {
             let (client, driver) = self.connector.open().await?;

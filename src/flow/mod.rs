@@ -120,6 +120,12 @@ impl DeviceFlow {
         }
     }
 
+    /// The same for the requests of a worker with this runtime.
+    #[must_use]
+    pub fn for_worker(&self, runtime: &Handle) -> Self {
+        Self { store: self.store.for_worker(runtime), ..self.clone() }
+    }
+
     /// Wakes the held polls of a decided grant, counts the decision and logs it. Nothing else does any of the three.
     fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) -> WokenPolls {
         if origin != Origin::OtherReplica {

@@ -16,7 +16,7 @@ const CF_CONNECTING_IP: HeaderName = HeaderName::from_static("cf-connecting-ip")
 pub const CLIENT_IP_HEADERS: [HeaderName; 4] = [X_FORWARDED_FOR, X_REAL_IP, FLY_CLIENT_IP, CF_CONNECTING_IP];
 
 /// Finds the client's address by the operator's rule.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ClientIp {
     source: ClientIpSource,
     platform: Option<Platform>,

@@ -1,6 +1,7 @@
 //! The grants, for the steps to read and write.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::db::{Batcher, Database};
 use crate::grant::{GrantId, RowKey};
@@ -18,6 +19,8 @@ pub struct Store {
     /// `RATE_LIMIT_GUESSES`: wrong codes in a window; 0 sets no limit.
     pub(super) guess_limit: u32,
     pub(super) batches: BatchMetrics,
+    /// `DEVICE_CODE_TTL_SECONDS`
+    pub(super) ttl: Duration,
 }
 
 impl Store {

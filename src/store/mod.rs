@@ -46,14 +46,27 @@ pub const TABLES: &[&str] = &["device_requests", "guess_counters", "schema_migra
 impl Store {
     /// Batches run on `runtime`, which must outlive every request.
     pub fn new(config: &Config, database: Database, runtime: &Handle) -> Self {
+        let ttl = config.device_code_ttl;
         let batches = BatchMetrics::of(&[lookup::STANDING.name, open::OPEN.name]);
         Self {
             row_key: config.client_secret.as_ref().map(RowKey::of),
             guess_limit: config.rate_limit_guesses,
             lookups: lookup::batcher(database.clone(), batches.clone(), runtime),
-            openings: open::batcher(database.clone(), config.device_code_ttl, batches.clone(), runtime),
+            openings: open::batcher(database.clone(), ttl, batches.clone(), runtime),
+            ttl,
             batches,
             database,
+        }
+    }
+
+    /// The same grants for the requests of a worker with this runtime: their batches run there, and end with it.
+    #[must_use]
+    pub fn for_worker(&self, runtime: &Handle) -> Self {
+        let database = self.database.for_worker(runtime);
+        Self {
+            lookups: lookup::batcher(database.clone(), self.batches.clone(), runtime),
+            openings: open::batcher(database, self.ttl, self.batches.clone(), runtime),
+            ..self.clone()
         }
     }
 }

@@ -59,7 +59,7 @@ pub async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
 }
 
 pub async fn connects(url: &str) -> bool {
-    Database::new(&config(url, &[]), &Handle::current()).unwrap().migrate().await.is_ok()
+    Database::new(&config(url, &[]), 0, &Handle::current()).unwrap().migrate().await.is_ok()
 }
 
 pub fn root(directory: &Path, name: &str, pem: &str) -> String {

@@ -45,4 +45,5 @@ mod trials;
 mod troubles;
 mod upgrades;
 mod waiting;
+mod worker_connections;
 mod x509_v1;

@@ -20,7 +20,7 @@ struct Connection(db::Database);
 impl Connection {
     fn to(url: &str) -> Self {
         let config = config(url, &[("DATABASE_POOL_SIZE", "1")]);
-        Self(db::Database::new(&config, &Handle::current()).unwrap())
+        Self(db::Database::new(&config, 0, &Handle::current()).unwrap())
     }
 
     async fn rows(&self, sql: &'static str) -> Vec<Row> {

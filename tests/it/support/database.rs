@@ -49,7 +49,7 @@ pub fn config(url: &str, more: &[(&str, &str)]) -> Config {
 /// A store as a replica has one.
 pub fn store(config: &Config) -> Store {
     let runtime = Handle::current();
-    Store::new(config, db::Database::new(config, &runtime).unwrap(), &runtime)
+    Store::new(config, db::Database::new(config, 0, &runtime).unwrap(), &runtime)
 }
 
 pub struct Database {
