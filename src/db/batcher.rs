@@ -60,6 +60,11 @@ impl<Q: Send + 'static, A: Send + 'static> Batcher<Q, A> {
         Self { questions }
     }
 
+    #[cfg(test)]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.questions.same_channel(&other.questions)
+    }
+
     /// Asks together with other callers, and waits for at most `limit`.
     pub async fn ask(&self, question: Q, limit: Duration) -> Result<A, DatabaseError> {
         let (caller, answered) = oneshot::channel();

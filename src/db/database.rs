@@ -43,7 +43,7 @@ const UNAVAILABLE: &str = "database unavailable, retrying";
 pub struct Database {
     inner: Arc<Inner>,
     /// For statements that end with a worker.
-    worker: Option<WorkerPool>,
+    worker: Option<Arc<WorkerPool>>,
 }
 
 struct Inner {
@@ -91,11 +91,11 @@ impl Database {
         Ok(Self { inner: Arc::new(inner), worker: None })
     }
 
-    /// The same database for statements that end with the worker of this runtime. They use a connection that lives there, if
-    /// there is one for it and it is free.
-    #[must_use]
-    pub fn for_worker(&self, runtime: &Handle) -> Self {
-        Self { inner: Arc::clone(&self.inner), worker: self.inner.pools.for_worker(runtime) }
+    /// The same database for statements that end with the worker of this runtime. They use a connection that lives there, or
+    /// a shared one while it is in use. `None` if there are more workers than connections for them.
+    pub fn for_worker(&self, runtime: &Handle) -> Option<Self> {
+        let worker = self.inner.pools.for_worker(runtime)?;
+        Some(Self { inner: Arc::clone(&self.inner), worker: Some(worker) })
     }
 
     /// Runs a statement, with retries while its failures are transient, for at most `limit`.
@@ -138,7 +138,7 @@ impl Database {
     ) -> Result<Vec<Row>, AttemptError> {
         let deadline = Instant::now() + limit;
         let generation = self.inner.generation.load(Ordering::SeqCst);
-        let connection = self.inner.pools.get(self.worker.as_ref(), limit).await.map_err(AttemptError::Pool)?;
+        let connection = self.inner.pools.get(self.worker.as_deref(), limit).await.map_err(AttemptError::Pool)?;
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left, self.inner.named.query(&connection, statement, parameters)).await {
             Ok(Ok(rows)) => {

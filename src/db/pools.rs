@@ -4,11 +4,12 @@
 //! worker's requests share end with it, so they may use a connection that lives there: no other thread has to be woken for
 //! them.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError, Status, TimeoutType, Timeouts};
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::db::named::Named;
@@ -16,18 +17,23 @@ use crate::db::pool::{self, Connector};
 
 /// One in this number of connections at most is a worker's: the statements of single requests need the others.
 const ONE_IN: usize = 4;
+/// A worker to which PostgreSQL gave no connection asks for one again after this time.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) struct Pools {
     shared: Pool,
-    workers: Mutex<Vec<Weak<Pool>>>,
+    workers: Mutex<Vec<Weak<WorkerPool>>>,
     most_workers: usize,
     connector: Connector,
     named: Arc<Named>,
 }
 
 /// A worker's connection: a pool of one.
-#[derive(Clone)]
-pub(super) struct WorkerPool(Arc<Pool>);
+pub(super) struct WorkerPool {
+    pool: Pool,
+    /// When PostgreSQL last gave it no connection.
+    refused_at: Mutex<Option<Instant>>,
+}
 
 impl Pools {
     /// Together at most `DATABASE_POOL_SIZE` connections.
@@ -42,27 +48,27 @@ impl Pools {
     }
 
     /// For the worker with this runtime; `None` if there are more workers than connections for them.
-    pub(super) fn for_worker(&self, runtime: &Handle) -> Option<WorkerPool> {
+    pub(super) fn for_worker(&self, runtime: &Handle) -> Option<Arc<WorkerPool>> {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         // A worker that panicked was started again.
         workers.retain(|pool| pool.strong_count() > 0);
         if workers.len() == self.most_workers {
             return None;
         }
-        let pool = Arc::new(pool::new(1, self.connector.on(runtime), Arc::clone(&self.named)));
-        workers.push(Arc::downgrade(&pool));
-        Some(WorkerPool(pool))
+        let pool = pool::new(1, self.connector.on(runtime), Arc::clone(&self.named));
+        let worker = Arc::new(WorkerPool { pool, refused_at: Mutex::default() });
+        workers.push(Arc::downgrade(&worker));
+        Some(worker)
     }
 
     /// The worker's connection if it is free, else a shared one. Waits for half of `limit` for one that is in use.
     pub(super) async fn get(&self, worker: Option<&WorkerPool>, limit: Duration) -> Result<Object, PoolError> {
         // Its own timeout tells a wait for other statements from one for the database.
         let timeouts = Timeouts { wait: Some(limit / 2), create: Some(limit), ..self.shared.timeouts() };
-        if let Some(WorkerPool(pool)) = worker {
-            match pool.timeout_get(&Timeouts { wait: Some(Duration::ZERO), ..timeouts }).await {
-                Err(PoolError::Timeout(TimeoutType::Wait)) => {}
-                got => return got,
-            }
+        if let Some(worker) = worker
+            && let Some(connection) = worker.get(timeouts).await
+        {
+            return Ok(connection);
         }
         self.shared.timeout_get(&timeouts).await
     }
@@ -94,11 +100,34 @@ impl Pools {
     }
 
     fn all(&self) -> Vec<Pool> {
-        self.workers().iter().map(|pool| Pool::clone(pool)).chain([self.shared.clone()]).collect()
+        self.workers().into_iter().chain([self.shared.clone()]).collect()
     }
 
-    fn workers(&self) -> Vec<Arc<Pool>> {
+    fn workers(&self) -> Vec<Pool> {
         let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
-        workers.iter().filter_map(Weak::upgrade).collect()
+        workers.iter().filter_map(Weak::upgrade).map(|worker| worker.pool.clone()).collect()
+    }
+}
+
+impl WorkerPool {
+    /// `None` if it is in use, or can't be opened: PostgreSQL may have none left, while shared ones are idle.
+    async fn get(&self, timeouts: Timeouts) -> Option<Object> {
+        let refused_at = *self.refused_at();
+        if refused_at.is_some_and(|at| at.elapsed() < RETRY_AFTER) {
+            return None;
+        }
+        let timeouts = Timeouts { wait: Some(Duration::ZERO), create: timeouts.wait, ..timeouts };
+        match self.pool.timeout_get(&timeouts).await {
+            Ok(connection) => Some(connection),
+            Err(PoolError::Timeout(TimeoutType::Wait)) => None,
+            Err(_) => {
+                *self.refused_at() = Some(Instant::now());
+                None
+            }
+        }
+    }
+
+    fn refused_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,7 +19,7 @@ pub struct Store {
     /// `RATE_LIMIT_GUESSES`: wrong codes in a window; 0 sets no limit.
     pub(super) guess_limit: u32,
     pub(super) batches: BatchMetrics,
-    /// `DEVICE_CODE_TTL_SECONDS`
+    /// `DEVICE_CODE_TTL`
     pub(super) ttl: Duration,
 }
 

@@ -59,14 +59,42 @@ impl Store {
         }
     }
 
-    /// The same grants for the requests of a worker with this runtime: their batches run there, and end with it.
+    /// The same grants for the requests of a worker with this runtime: their batches run there, and end with it. Workers
+    /// without a connection of their own share theirs: several groups would cost as many statements, on the same connections.
     #[must_use]
     pub fn for_worker(&self, runtime: &Handle) -> Self {
-        let database = self.database.for_worker(runtime);
+        let Some(database) = self.database.for_worker(runtime) else { return self.clone() };
         Self {
             lookups: lookup::batcher(database.clone(), self.batches.clone(), runtime),
             openings: open::batcher(database, self.ttl, self.batches.clone(), runtime),
             ..self.clone()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each group of a worker without a connection of its own would take one of the few that all share.
+    #[tokio::test]
+    async fn workers_without_a_connection_of_their_own_ask_together() {
+        let variables = [
+            ("DATABASE_URL", "postgres://auth@localhost/x"),
+            ("POSTIZ_OAUTH_CLIENT_ID", "pca_x"),
+            ("POSTIZ_OAUTH_CLIENT_SECRET", "x"),
+            ("DATABASE_POOL_SIZE", "8"),
+        ];
+        let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let runtime = Handle::current();
+        let store = Store::new(&config, Database::new(&config, 16, &runtime).unwrap(), &runtime);
+        let workers: Vec<Store> = (0..16).map(|_| store.for_worker(&runtime)).collect();
+        let together = |one: &Store, other: &Store| {
+            assert_eq!(one.lookups.is_same(&other.lookups), one.openings.is_same(&other.openings));
+            one.lookups.is_same(&other.lookups)
+        };
+        let (own, others) = workers.split_at(2);
+        assert!(!together(&own[0], &own[1]) && own.iter().all(|worker| !together(worker, &store)));
+        assert!(others.iter().all(|worker| together(worker, &store)));
     }
 }

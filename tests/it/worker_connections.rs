@@ -5,6 +5,7 @@ use std::time::Duration;
 use postiz_auth_server::db::{self, DatabaseError, Statement};
 use tokio::runtime::Handle;
 use tokio_postgres::{Client, Row};
+use url::Url;
 
 use crate::support::{Database, config, connect, eventually};
 
@@ -39,7 +40,7 @@ async fn waiting(database: &Database, statements: usize) {
 async fn statements_of_a_worker_do_not_wait_for_other_requests() {
     let database = Database::new().await;
     let replica = replica(&database.url(), "4", 1);
-    let worker = replica.for_worker(&Handle::current());
+    let worker = replica.for_worker(&Handle::current()).unwrap();
     let other = locked(&database).await;
     let requests = async { tokio::join!(rows(&replica, WAIT), rows(&replica, WAIT), rows(&replica, WAIT)) };
     let answered = async {
@@ -55,7 +56,7 @@ async fn statements_of_a_worker_do_not_wait_for_other_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_whose_connection_is_in_use_takes_a_shared_one() {
     let database = Database::new().await;
-    let worker = replica(&database.url(), "4", 1).for_worker(&Handle::current());
+    let worker = replica(&database.url(), "4", 1).for_worker(&Handle::current()).unwrap();
     let other = locked(&database).await;
     let answered = async {
         waiting(&database, 1).await;
@@ -67,22 +68,41 @@ async fn a_worker_whose_connection_is_in_use_takes_a_shared_one() {
     assert_eq!(worker.load().connections, 2);
 }
 
-/// The others share those of all requests, and a worker that ends gives its connection back.
+/// A worker that ends gives its connection back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quarter_of_the_connections_are_workers_own() {
     let database = Database::new().await;
     let replica = replica(&database.url(), "8", 4);
-    let mut workers: Vec<_> = (0..4).map(|_| replica.for_worker(&Handle::current())).collect();
-    for (worker, connections) in workers.iter().zip([1, 2, 3, 3]) {
+    let mut workers: Vec<_> = (0..4).filter_map(|_| replica.for_worker(&Handle::current())).collect();
+    assert_eq!(workers.len(), 2);
+    for (worker, connections) in workers.iter().zip([1, 2]) {
         rows(worker, "SELECT 1").await.unwrap();
         assert_eq!(replica.load().connections, connections);
     }
     assert_eq!(replica.load().max, 8);
     workers.remove(0);
-    assert_eq!(replica.load().connections, 2);
-    let next = replica.for_worker(&Handle::current());
+    assert_eq!(replica.load().connections, 1);
+    let next = replica.for_worker(&Handle::current()).unwrap();
     rows(&next, "SELECT 1").await.unwrap();
-    assert_eq!(replica.load().connections, 3);
+    assert_eq!(replica.load().connections, 2);
+}
+
+/// As on a small PostgreSQL, while others use its last connections.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_gets_no_connection_takes_a_shared_one() {
+    let database = Database::new().await;
+    let role = format!("r_{:016x}", rand::random::<u64>());
+    let mut url = Url::parse(&database.url()).unwrap();
+    let password = url.password().unwrap();
+    database.run(&format!("CREATE ROLE {role} LOGIN PASSWORD '{password}' CONNECTION LIMIT 1")).await;
+    url.set_username(&role).unwrap();
+    let replica = replica(url.as_str(), "4", 1);
+    let worker = replica.for_worker(&Handle::current()).unwrap();
+    rows(&replica, "SELECT 1").await.unwrap();
+    for _ in 0..3 {
+        rows(&worker, "SELECT 1").await.unwrap();
+    }
+    assert_eq!(replica.load().connections, 1);
 }
 
 /// As when their server has become a standby.
@@ -90,7 +110,7 @@ async fn a_quarter_of_the_connections_are_workers_own() {
 async fn workers_connections_are_discarded_with_the_others() {
     let database = Database::new().await;
     let replica = replica(&database.url(), "4", 1);
-    let worker = replica.for_worker(&Handle::current());
+    let worker = replica.for_worker(&Handle::current()).unwrap();
     for database in [&replica, &worker] {
         rows(database, "SELECT 1").await.unwrap();
     }
