@@ -21,7 +21,7 @@ use crate::db::DatabaseError;
 pub const MAX_BATCH: usize = 512;
 /// Statements of one kind under way at a time, if they are slow. If they are fast, one is enough: with more, the
 /// groups would be smaller, and a statement costs much more than one more question in it.
-const MAX_CONCURRENT: usize = 4;
+pub(super) const MAX_CONCURRENT: usize = 2;
 /// The next statement starts after this time even if the one before has not been answered.
 const SLOW: Duration = Duration::from_millis(10);
 /// Questions that wait for the next statement. Past that, the caller waits for a place.

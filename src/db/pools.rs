@@ -12,11 +12,16 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::config::Config;
+use crate::db::batcher::MAX_CONCURRENT;
 use crate::db::named::Named;
 use crate::db::pool::{self, Connector};
 
 /// One in this number of connections at most is a worker's: the statements of single requests need the others.
 const ONE_IN: usize = 4;
+/// Look-ups and openings.
+const KINDS_OF_BATCHES: usize = 2;
+/// While the database is slow, the workers' batches together want no more connections than there are.
+const _: () = assert!(KINDS_OF_BATCHES * MAX_CONCURRENT <= ONE_IN, "single requests would wait behind batches");
 /// A worker to which PostgreSQL gave no connection asks for one again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
