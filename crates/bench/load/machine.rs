@@ -11,11 +11,11 @@ const TICKS: f64 = 100.0;
 pub fn describe(postgres_bin: &Path) -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let processor = line_of("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
-    let memory = line_of("/proc/meminfo", "MemTotal").and_then(|total| kilobytes(&total)).unwrap_or_default() >> 20;
+    let memory = megabytes("/proc/meminfo", "MemTotal") / 1024.0;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let version = Command::new(postgres_bin.join("postgres")).arg("--version").output().unwrap();
     let version = String::from_utf8_lossy(&version.stdout).into_owned();
-    format!("{cores} cores ({processor}), {memory} GiB, Linux {}, {}, fsync on", kernel.trim(), version.trim())
+    format!("{cores} cores ({processor}), {memory:.0} GiB, Linux {}, {}, fsync on", kernel.trim(), version.trim())
 }
 
 /// Seconds of processor time.
@@ -25,36 +25,16 @@ pub fn cpu_seconds(pid: u32) -> f64 {
 
 /// The same, with the children: for PostgreSQL, which has a process for each connection.
 pub fn cpu_seconds_with_children(pid: u32) -> f64 {
-    let children = processes().filter(|child| field(*child, 1) == Some(f64::from(pid)));
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let children = processes.filter(|child| field(*child, 1) == Some(f64::from(pid)));
     (ticks(pid, 4) + children.map(|child| ticks(child, 2)).sum::<f64>()) / TICKS
 }
 
-/// Seconds of processor time of all processes and the kernel.
-pub fn busy_seconds() -> f64 {
-    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
-    let numbers = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
-    let ticks: Vec<f64> = numbers.map_while(|number| number.parse().ok()).collect();
-    // user, nice, system, idle, iowait, irq, softirq
-    [0, 1, 2, 5, 6].iter().filter_map(|at| ticks.get(*at)).sum::<f64>() / TICKS
-}
-
-/// Resident memory in megabytes: the current one and the peak.
+/// Resident memory in megabytes: now, and the most.
 pub fn resident(pid: u32) -> (f64, f64) {
-    let megabytes = |name| {
-        let value = line_of(&format!("/proc/{pid}/status"), name).and_then(|value| kilobytes(&value));
-        f64::from(u32::try_from(value.unwrap_or_default()).unwrap_or(u32::MAX)) / 1024.0
-    };
-    (megabytes("VmRSS"), megabytes("VmHWM"))
-}
-
-/// Open files and sockets of a process.
-pub fn descriptors(pid: u32) -> usize {
-    fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
-}
-
-fn processes() -> impl Iterator<Item = u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+    let status = format!("/proc/{pid}/status");
+    (megabytes(&status, "VmRSS"), megabytes(&status, "VmHWM"))
 }
 
 /// User and system time; with four fields also that of children that have ended.
@@ -68,12 +48,13 @@ fn field(pid: u32, at: usize) -> Option<f64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(at)?.parse().ok()
 }
 
+fn megabytes(file: &str, name: &str) -> f64 {
+    let kilobytes = line_of(file, name).and_then(|value| value.trim_end_matches(" kB").trim().parse::<f64>().ok());
+    kilobytes.unwrap_or(f64::NAN) / 1024.0
+}
+
 fn line_of(file: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;
     Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-fn kilobytes(value: &str) -> Option<u64> {
-    value.trim_end_matches(" kB").trim().parse().ok()
 }

@@ -28,9 +28,13 @@ pub fn cli() -> Option<(String, String)> {
     Some((cli.to_owned(), path.to_owned()))
 }
 
-/// The path of Node.js; installs it if it is missing.
-pub fn node() -> Option<PathBuf> {
-    Some(output_of("need_node >&2; install_missing >&2; command -v node")?.trim().into())
+/// Node.js, which is installed if it is missing, and this build of the Node server.
+pub fn node_server(build: PathBuf) -> Result<[PathBuf; 2], String> {
+    if !build.is_file() {
+        return Err(format!("--node={}: there is no such file", build.display()));
+    }
+    let node = output_of("need_node >&2; install_missing >&2; command -v node");
+    Ok([node.ok_or("Node.js can't be installed; see above")?.trim().into(), build])
 }
 
 /// Runs these lines after scripts/lib/setup.sh. Returns what they print; `None` if they fail.

@@ -1,4 +1,4 @@
-//! The processes that are measured: PostgreSQL, replicas, and the stand-in for Postiz.
+//! The processes that are measured: PostgreSQL, the servers, and the stand-in for Postiz.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -8,31 +8,51 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stand_in::{Postgres, RegisteredApp, StandIn};
+use stand_in::{Fault, Postgres, RegisteredApp, StandIn};
+use tokio::sync::Notify;
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
 use tokio_postgres::{Client, NoTls};
 
 use crate::machine;
 use crate::wire::{self, Connection};
 
 /// The argument that makes this program the stand-in.
-pub const STAND_IN: &str = "stand-in";
-/// No server listens here: the load goes to each replica's own port.
+pub const STAND_IN: &str = "be-the-stand-in";
+/// No server listens here: the load goes to each server's own port, with this name in `Host`.
 const SERVER_URL: &str = "http://localhost:3111";
 /// An app made by hand: the Node server sends neither `redirect_uri` nor PKCE, which registered clients need.
 const CLIENT_ID: &str = "pca_bench";
 const CLIENT_SECRET: &str = "client-secret-of-the-bench";
-/// How long a replica can take to become healthy.
+/// How long a server can take to become healthy.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
-/// Database connections that a replica uses for logins: the default of `DATABASE_POOL_SIZE`.
-pub const POOL_SIZE: usize = 8;
+
+/// A registration at Postiz takes up to this time, so that a flood of them uses up what the server allows at once.
+const REGISTRATION: Duration = Duration::from_millis(200);
+const MOST_REGISTRATIONS: usize = 100_000;
+
+/// Without limits: one client opens as many logins as it likes.
+pub const UNLIMITED: (&str, &str) = ("RATE_LIMIT_CODES", "0");
+/// Polls are answered at once.
+pub const NOTHING_HELD: (&str, &str) = ("LONG_POLL_SECONDS", "0");
+/// Clients are registered at Postiz, for want of an app.
+pub const REGISTERED: [(&str, &str); 2] = [("POSTIZ_OAUTH_CLIENT_ID", ""), ("POSTIZ_OAUTH_CLIENT_SECRET", "")];
+/// For 10,000 held polls on one replica, and 17,000. The second variable is that of builds before the first one.
+pub const MANY_HELD: (&str, &str) = ("MAX_HELD_POLLS", "12000");
+pub const MOST_HELD: (&str, &str) = ("MAX_HELD_POLLS", "20000");
 
 pub struct Stage {
-    pub postgres: Arc<Postgres>,
+    pub postgres: Postgres,
     pub postiz: Process,
-    /// The Node server's build, if it is to be measured.
-    pub node_server: Option<PathBuf>,
-    server: PathBuf,
+    /// This server, and the Node server if it is measured.
+    pub programs: Vec<Program>,
     directory: PathBuf,
+}
+
+pub struct Program {
+    words: Vec<PathBuf>,
+    /// Whether it holds polls.
+    pub holds: bool,
 }
 
 /// A process that ends with its owner.
@@ -41,20 +61,35 @@ pub struct Process {
     pub port: u16,
 }
 
+/// A database for one figure, and a connection to it.
+pub struct Database {
+    client: Client,
+    pub url: String,
+}
+
 impl Stage {
-    /// Starts the stand-in and a PostgreSQL with its default settings, so with fsync on. `server` is the path of the binary.
-    pub fn start(server: PathBuf, node_server: Option<PathBuf>) -> Self {
-        let settings = [("max_connections", "300"), ("shared_preload_libraries", "pg_stat_statements")];
-        let postgres = Arc::new(Postgres::start(&settings).expect("a PostgreSQL"));
+    /// Starts the stand-in and a PostgreSQL with its default settings, so with fsync on. `server` is the path of the
+    /// binary, `node_server` that of Node.js and of the Node server's build.
+    pub fn start(server: PathBuf, node_server: Option<[PathBuf; 2]>) -> Self {
+        let postgres = Postgres::start(&[("max_connections", "300")]).expect("a PostgreSQL");
         let directory = std::env::temp_dir().join(format!("postiz-auth-bench-{:016x}", rand::random::<u64>()));
         std::fs::create_dir(&directory).unwrap();
-        Self { postgres, postiz: stand_in_process(), node_server, server, directory }
+        let mut programs = vec![Program { words: vec![server], holds: true }];
+        programs.extend(node_server.map(|words| Program { words: words.into(), holds: false }));
+        Self { postgres, postiz: stand_in_process(), programs, directory }
     }
 
-    /// Processor time of PostgreSQL. It starts anew with a restart.
+    /// Processor time of PostgreSQL.
     pub fn postgres_seconds(&self) -> f64 {
         let pid_file = std::fs::read_to_string(self.postgres.data_dir().join("postmaster.pid")).unwrap();
         machine::cpu_seconds_with_children(pid_file.lines().next().unwrap().parse().unwrap())
+    }
+
+    /// An empty directory, which is removed with the stage.
+    pub fn empty_directory(&self) -> PathBuf {
+        let path = self.directory.join(format!("{:016x}", rand::random::<u64>()));
+        std::fs::create_dir(&path).unwrap();
+        path
     }
 
     /// A fresh database.
@@ -62,44 +97,42 @@ impl Stage {
         let name = format!("b_{:016x}", rand::random::<u64>());
         connect(&self.postgres.url("postgres")).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
         let url = self.postgres.url(&name);
-        let client = connect(&url).await;
-        client.batch_execute("CREATE EXTENSION pg_stat_statements").await.unwrap();
-        Database { client, url }
+        Database { client: connect(&url).await, url }
     }
 
-    /// Starts a replica on this database and waits until it is healthy.
-    pub async fn replica(&self, database_url: &str, variables: &[(&str, &str)]) -> Process {
-        let replica = self.start_replica(database_url, variables);
-        replica.healthy().await;
-        replica
+    /// Starts this server and waits until it is healthy.
+    pub async fn ours(&self, database: &Database, variables: &[(&str, &str)]) -> Process {
+        self.server(&self.programs[0], database, variables).await
     }
 
-    pub fn start_replica(&self, database_url: &str, variables: &[(&str, &str)]) -> Process {
-        self.start_server(Command::new(&self.server), database_url, variables)
-    }
-
-    /// Starts a server that takes the same variables as ours.
-    pub fn start_server(&self, mut server: Command, database_url: &str, variables: &[(&str, &str)]) -> Process {
-        let port = free_port();
+    /// Starts a server and waits until it is healthy. A variable without a value is not set.
+    pub async fn server(&self, program: &Program, database: &Database, variables: &[(&str, &str)]) -> Process {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let postiz = format!("http://localhost:{}", self.postiz.port);
         let log = File::create(self.directory.join(format!("{port}.log"))).unwrap();
-        let child = server
+        let mut command = Command::new(&program.words[0]);
+        command
+            .args(&program.words[1..])
             .env_clear()
-            .env("DATABASE_URL", database_url)
+            .env("DATABASE_URL", &database.url)
             .env("POSTIZ_OAUTH_CLIENT_ID", CLIENT_ID)
             .env("POSTIZ_OAUTH_CLIENT_SECRET", CLIENT_SECRET)
             .env("PORT", port.to_string())
-            // All of the load comes from one address.
-            .env("RATE_LIMIT_CODES", "0")
             .env("SERVER_URL", SERVER_URL)
             .env("POSTIZ_FRONTEND_URL", &postiz)
             .env("POSTIZ_API_URL", format!("{postiz}/api"))
-            .envs(variables.iter().copied())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        Process { child, port }
+            .stderr(log);
+        for (name, value) in variables {
+            if value.is_empty() {
+                command.env_remove(name)
+            } else {
+                command.env(name, value)
+            };
+        }
+        let process = Process { child: command.spawn().unwrap(), port };
+        process.healthy().await;
+        process
     }
 }
 
@@ -109,20 +142,9 @@ impl Drop for Stage {
     }
 }
 
-/// A database for one figure, and a connection to it.
-pub struct Database {
-    pub client: Client,
-    pub url: String,
-}
-
 impl Database {
-    pub async fn run(&self, sql: &str) {
-        self.client.batch_execute(sql).await.unwrap();
-    }
-
-    /// The number in the only row and column of a query.
-    pub async fn number(&self, sql: &str) -> f64 {
-        self.client.query_typed(&format!("SELECT ({sql})::float8"), &[]).await.unwrap()[0].get(0)
+    pub async fn empty(&self) {
+        self.client.batch_execute("TRUNCATE device_requests").await.unwrap();
     }
 }
 
@@ -137,34 +159,29 @@ impl Process {
         self.child.id()
     }
 
-    /// Waits until `/health` answers 200. Returns how long that took.
-    pub async fn healthy(&self) -> Duration {
+    pub fn cpu_seconds(&self) -> f64 {
+        machine::cpu_seconds(self.pid())
+    }
+
+    /// Waits until `/health` answers 200.
+    async fn healthy(&self) {
         let begun = Instant::now();
         while self.health().await != Some(200) {
-            assert!(begun.elapsed() < START_TIMEOUT, "the replica does not become healthy");
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            assert!(begun.elapsed() < START_TIMEOUT, "the server does not become healthy");
+            sleep(Duration::from_millis(1)).await;
         }
-        begun.elapsed()
     }
 
-    pub async fn health(&self) -> Option<u16> {
+    async fn health(&self) -> Option<u16> {
         Connection::to(self.port).await.ok()?.status_of(&wire::get("/health", "")).await.ok()
-    }
-
-    pub fn kill(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-}
-
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Runs this program again as the stand-in, so that its processor time is measured apart from the load's.
@@ -177,7 +194,7 @@ fn stand_in_process() -> Process {
 }
 
 /// Prints its port, and serves until its standard input is closed.
-pub fn be_the_stand_in() {
+pub async fn be_the_stand_in() {
     let app = RegisteredApp {
         client_id: CLIENT_ID.to_owned(),
         client_secret: CLIENT_SECRET.to_owned(),
@@ -185,8 +202,16 @@ pub fn be_the_stand_in() {
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    let _stand_in = StandIn::start(app, listener, None).unwrap();
+    let stand_in = StandIn::start(app, listener, None).unwrap();
+    let registration: Arc<Notify> = Arc::default();
+    stand_in.next_registrations(vec![Fault::Hold(Arc::clone(&registration)); MOST_REGISTRATIONS]);
     println!("{port}");
     let _ = std::io::stdout().flush();
-    let _ = std::io::stdin().read_to_end(&mut Vec::new());
+    tokio::spawn(async move {
+        loop {
+            sleep(REGISTRATION).await;
+            registration.notify_waiters();
+        }
+    });
+    let _ = spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await;
 }

@@ -7,17 +7,15 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// The other headers of Node's `fetch`, so that the server parses as much as for the CLI.
-const HEADERS: &str = "Host: localhost\r\nConnection: keep-alive\r\nAccept: */*\r\nAccept-Language: *\r\n\
+const HEADERS: &str = "Host: localhost:3111\r\nConnection: keep-alive\r\nAccept: */*\r\nAccept-Language: *\r\n\
                        Sec-Fetch-Mode: cors\r\nUser-Agent: node\r\nAccept-Encoding: gzip, deflate\r\n";
 /// A browser's, where a person follows a link or sends a form.
-const BROWSER: &str = "Host: localhost\r\nConnection: keep-alive\r\nAccept: text/html\r\nAccept-Language: en\r\n\
+const BROWSER: &str = "Host: localhost:3111\r\nConnection: keep-alive\r\nAccept: text/html\r\nAccept-Language: en\r\n\
                        Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
 
 pub struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Bytes written and bytes read.
-    pub bytes: (u64, u64),
 }
 
 #[derive(Debug, Clone)]
@@ -35,7 +33,7 @@ impl Connection {
     pub async fn to_address(address: Ipv4Addr, port: u16) -> Result<Self> {
         let stream = TcpStream::connect((address, port)).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new(), bytes: (0, 0) })
+        Ok(Self { stream, buffer: Vec::new() })
     }
 
     pub async fn ask(&mut self, request: &[u8]) -> Result<Answer> {
@@ -44,7 +42,6 @@ impl Connection {
     }
 
     pub async fn send(&mut self, request: &[u8]) -> Result<()> {
-        self.bytes.0 += request.len() as u64;
         self.stream.write_all(request).await
     }
 
@@ -78,21 +75,21 @@ impl Connection {
                     return Ok((head, length));
                 }
             }
-            let read = self.stream.read_buf(&mut self.buffer).await?;
-            if read == 0 {
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(Error::from(ErrorKind::UnexpectedEof));
             }
-            self.bytes.1 += read as u64;
         }
     }
 }
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().filter_map(|line| line.split_once(": ")).find_map(|(found, value)| {
-            let value = value.trim_end();
-            found.eq_ignore_ascii_case(name).then_some(value)
-        })
+        self.headers(name).next()
+    }
+
+    pub fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(move |(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim_end())
     }
 }
 
@@ -140,11 +137,6 @@ pub fn get(path: &str, cookie: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\n{BROWSER}{}\r\n", cookie_header(cookie)).into_bytes()
 }
 
-/// With a token in Postiz's format, without `Bearer`.
-pub fn get_as(path: &str, token: &str) -> Vec<u8> {
-    format!("GET {path} HTTP/1.1\r\n{HEADERS}Authorization: {token}\r\n\r\n").into_bytes()
-}
-
 pub fn post_json(path: &str, body: &str) -> Vec<u8> {
     post(path, HEADERS, "application/json", body)
 }
@@ -159,11 +151,6 @@ pub fn from_address(address: &str, request: &[u8]) -> Vec<u8> {
     let line = request.windows(2).position(|bytes| bytes == b"\r\n").map_or(0, |end| end + 2);
     let (line, rest) = request.split_at(line);
     [line, format!("X-Forwarded-For: {address}\r\n").as_bytes(), rest].concat()
-}
-
-/// The same request from one of a hundred networks: one network may have a quarter of a replica's held polls.
-pub fn from_network(number: usize, request: &[u8]) -> Vec<u8> {
-    from_address(&format!("198.51.{}.1", number % 100), request)
 }
 
 fn post(path: &str, headers: &str, content_type: &str, body: &str) -> Vec<u8> {

@@ -1,158 +1,114 @@
-//! A login beside one network at full force.
+//! Honest logins beside hostile clients that do what each client may do, from many networks, as fast as they can.
+//!
+//! Each flood is a minute long at most, and comes to a fresh server with its default limits.
 
-use std::io::{BufRead as _, BufReader, Read as _, Result, Write as _};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::io::Result;
+use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use crate::figures::logins::one;
-use crate::load::open_logins;
-use crate::scale::Scale;
-use crate::stage::{Process, Stage};
-use crate::stats::{Times, number};
-use crate::table::{Goal, Line};
-use crate::wire::{self, Connection};
+use crate::figures::Scale;
+use crate::flood::{CONFIRMATIONS, Flood, REGISTRATIONS};
+use crate::login::{self, Browser, Login, Terminal};
+use crate::stage::{REGISTERED, Stage};
+use crate::table::{Row, Sample, Target, number};
+use crate::wire::Connection;
 
-/// The argument that makes this program the flood.
-pub const FLOOD: &str = "flood";
-/// All of the flood comes from here, says its proxy.
-const ADDRESS: &str = "198.51.100.66";
-/// Of the flood.
-const LOGINS: usize = 256;
-/// A login that takes longer has failed. A terminal and a person would wait.
+/// Honest logins are started at even distances over a time.
+const LOGINS: u32 = 40;
+const OVER: Duration = Duration::from_secs(12);
+/// A login that takes longer counts as failed. A terminal and a person would wait.
 const TIMEOUT: Duration = Duration::from_secs(15);
-const HEALTH_EVERY: Duration = Duration::from_millis(200);
+/// The page that refuses a confirmation repeats it after its `Retry-After`, or the person does after this time.
+const RETRY_AFTER: Duration = Duration::from_secs(3);
 
-pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
-    let database = stage.database().await;
-    let server = stage.replica(&database.url, &[]).await;
-    let alone = honest(stage, &server, scale).await;
-    let flood = Flood::start(server.port, scale.flood);
-    let beside = honest(stage, &server, scale).await;
-    let answered = flood.stop();
-    vec![
-        Line::new("a login alone", alone.times.p50_and_p99()).against(format!("{} logins", alone.times.len())),
-        Line::new(
-            &format!(
-                "the same beside {} connections of one network that confirm and poll too early",
-                number(scale.flood as f64)
-            ),
-            beside.times.p50_and_p99(),
-        )
-        .against(format!(
-            "{} logins, {} failed; {} of {} health checks failed; the flood got {} answers/s",
-            beside.times.len(),
-            beside.failed,
-            beside.unhealthy,
-            beside.health_checks,
-            number(answered),
-        ))
-        .goal(Goal::at_most(beside.failed as f64, 0.0, " failed")),
-    ]
+/// What the flood does, its networks and connections, and how many logins are to finish.
+const SCENES: [(&str, [usize; 2], f64); 5] = [
+    (CONFIRMATIONS, [1, 0], 40.0),
+    (CONFIRMATIONS, [60, 150], 40.0),
+    (CONFIRMATIONS, [200, 1_000], 24.0),
+    (REGISTRATIONS, [1, 0], 40.0),
+    (REGISTRATIONS, [2, 150], 40.0),
+];
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (kind, [networks, connections], finish) in SCENES {
+        let connections = connections / scale.calmer;
+        let variables: &[_] = if kind == REGISTRATIONS { &REGISTERED } else { &[] };
+        let app = if kind == REGISTRATIONS { " without an app" } else { "" };
+        let beside = match connections {
+            0 => "alone".to_owned(),
+            _ => format!("beside {kind} of {networks} networks over {connections} connections"),
+        };
+        let database = stage.database().await;
+        let server = stage.ours(&database, variables).await;
+        let flood = Flood::start(server.port, kind, networks, connections);
+        let honest = honest(server.port, stage.postiz.port).await;
+        let name = format!("{LOGINS} logins{app}, {beside}: finished");
+        let note = format!("within {TIMEOUT:?}; the flood got {} answers/s", number(flood.stop()));
+        let finished = Sample::of(honest.whole.len() as f64);
+        let wait = if kind == REGISTRATIONS { Target::AtMost(300.0) } else { Target::Stated };
+        rows.push(Row::new(name, "", [finished], Target::AtLeast(finish)).note(note));
+        rows.push(Row::new("the same: opening to token", " ms", [honest.whole], Target::Stated));
+        rows.push(Row::new("the same: wait for the confirmation", " ms", [honest.confirmed], wait));
+    }
+    rows
 }
 
+/// Of the logins that finished: the time until the token, and the wait for the answer to the confirmation.
 #[derive(Default)]
 struct Honest {
-    times: Times,
-    failed: usize,
-    unhealthy: usize,
-    health_checks: usize,
+    whole: Sample,
+    confirmed: Sample,
 }
 
-/// One login after another, with health checks between them.
-async fn honest(stage: &Stage, server: &Process, scale: &Scale) -> Honest {
+async fn honest(server: u16, postiz: u16) -> Honest {
+    let mut tasks = JoinSet::new();
+    for _ in 0..LOGINS {
+        tasks.spawn(timeout(TIMEOUT, log_in(server, postiz)));
+        sleep(OVER / LOGINS).await;
+    }
     let mut honest = Honest::default();
-    let (begun, mut checked) = (Instant::now(), Instant::now());
-    let mut connections = None;
-    while begun.elapsed() < scale.slice * 5 {
-        let asked = Instant::now();
-        let mut kept = match connections.take() {
-            Some(kept) => kept,
-            None => connect(server.port, stage.postiz.port).await.unwrap(),
-        };
-        let [terminal, browser, postiz] = &mut kept;
-        if let Ok(Ok(_)) = timeout(TIMEOUT, one(terminal, browser, postiz)).await {
-            honest.times.add(asked.elapsed());
-            connections = Some(kept);
-        } else {
-            honest.failed += 1;
-        }
-        if checked.elapsed() > HEALTH_EVERY {
-            checked = Instant::now();
-            honest.health_checks += 1;
-            honest.unhealthy += usize::from(server.health().await != Some(200));
-        }
+    for [whole, confirmed] in tasks.join_all().await.into_iter().flatten().flatten() {
+        honest.whole.add_time(whole);
+        honest.confirmed.add_time(confirmed);
     }
     honest
 }
 
-async fn connect(server: u16, postiz: u16) -> Result<[Connection; 3]> {
-    Ok([Connection::to(server).await?, Connection::to(server).await?, Connection::to(postiz).await?])
+/// Returns the time until the terminal has its token and the person the last page, and the wait for the confirmation.
+async fn log_in(server: u16, postiz: u16) -> Result<[Duration; 2]> {
+    let begun = Instant::now();
+    let login = login::open(&mut Connection::to(server).await?).await?;
+    let terminal = async {
+        let mut terminal = Terminal::new((Ipv4Addr::LOCALHOST, server));
+        while terminal.poll(&login).await?.is_none() {
+            sleep(login.interval).await;
+        }
+        Ok(())
+    };
+    let ((), waited) = tokio::try_join!(terminal, approve(server, postiz, &login))?;
+    Ok([begun.elapsed(), waited])
 }
 
-/// A process of its own, so that its work does not delay the measured logins here.
-struct Flood(Child);
-
-impl Flood {
-    /// Returns when all of its connections are made.
-    fn start(port: u16, connections: usize) -> Self {
-        let program = std::env::current_exe().unwrap();
-        let arguments = [FLOOD.to_owned(), port.to_string(), connections.to_string()];
-        let mut child =
-            Command::new(program).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
-        Self(child)
-    }
-
-    /// Returns its answers a second.
-    fn stop(mut self) -> f64 {
-        drop(self.0.stdin.take());
-        let mut rate = String::new();
-        self.0.stdout.take().unwrap().read_to_string(&mut rate).unwrap();
-        self.0.wait().unwrap();
-        rate.trim().parse().unwrap()
-    }
-}
-
-/// Confirms and polls on each connection until the standard input is closed.
-pub async fn be_the_flood(port: u16, connections: usize) {
-    let mut requests = Vec::new();
-    for login in open_logins(port, LOGINS).await {
-        let form = format!("user_code={}&action=continue", login.user_code);
-        requests.push(wire::from_address(ADDRESS, &wire::post_form("/device/verify", "", &form)));
-        let form = format!(
-            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code={}",
-            login.device_code
-        );
-        requests.push(wire::from_address(ADDRESS, &wire::post_form("/device/token", "", &form)));
-    }
-    let mut made = Vec::new();
-    for _ in 0..connections {
-        made.push(Connection::to(port).await.unwrap());
-    }
-    println!("ready");
-    let _ = std::io::stdout().flush();
-    let (begun, stopped) = (Instant::now(), Arc::new(AtomicBool::new(false)));
-    let mut tasks = JoinSet::new();
-    for (number, mut connection) in made.into_iter().enumerate() {
-        let (request, stopped) = (requests[number % requests.len()].clone(), Arc::clone(&stopped));
-        tasks.spawn(async move {
-            let mut answers = 0_u32;
-            while !stopped.load(Ordering::Relaxed) {
-                match connection.status_of(&request).await {
-                    Ok(_) => answers += 1,
-                    Err(_) => connection = Connection::to(port).await.unwrap(),
-                }
-            }
-            answers
-        });
-    }
-    tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await.unwrap().unwrap();
-    stopped.store(true, Ordering::Relaxed);
-    let answers: u32 = tasks.join_all().await.into_iter().sum();
-    println!("{}", f64::from(answers) / begun.elapsed().as_secs_f64());
+async fn approve(server: u16, postiz: u16, login: &Login) -> Result<Duration> {
+    let (mut server, mut postiz) = (Connection::to(server).await?, Connection::to(postiz).await?);
+    let mut browser = Browser::of(login);
+    browser.view(&mut server, &login.user_code).await?;
+    let (asked, confirmation) = (Instant::now(), browser.confirmation(&login.user_code));
+    let confirmed = loop {
+        let answer = server.ask(&confirmation).await?;
+        if answer.status < 400 {
+            break answer;
+        }
+        let seconds = answer.header("retry-after").and_then(|seconds| seconds.parse().ok());
+        sleep(seconds.map_or(RETRY_AFTER, Duration::from_secs)).await;
+    };
+    let waited = asked.elapsed();
+    let callback = browser.authorize(&confirmed, &mut postiz).await?;
+    login::succeeded(&server.ask(&callback).await?)?;
+    Ok(waited)
 }

@@ -1,83 +1,153 @@
-//! Whole logins, from opening to token, 64 at a time.
+//! Rates, and the processor time of a login: whole logins, openings and pending polls, over 64 connections.
+//!
+//! Pending polls are answered at once, because the Node server holds none. During a whole login a poll is held while the
+//! callback arrives; to a server that holds none it is sent afterwards.
 
+use std::io::{Error, Result};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 
-use crate::load::Shares;
-use crate::scale::Scale;
-use crate::stage::Stage;
-use crate::stats::{Sample, Times, number};
-use crate::table::Line;
+use crate::figures::Scale;
+use crate::login::{self, Browser};
+use crate::stage::{Database, NOTHING_HELD, Process, Stage, UNLIMITED};
+use crate::table::{Row, Sample, Target};
 use crate::wire::Connection;
-use crate::{login, pgbench};
 
-const AT_A_TIME: usize = 64;
+const CONNECTIONS: usize = 64;
+/// Logins that are polled for, and clients that open.
+const CODES: usize = 2_000;
 
-pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Line> {
-    let database = stage.database().await;
-    let server = stage.replica(&database.url, &[]).await;
-    let (mut whole, mut alone, mut times, mut shares) =
-        (Sample::default(), Sample::default(), Times::default(), Shares::default());
-    for _ in 0..scale.rounds {
-        database.run("TRUNCATE device_requests").await;
-        let running = Shares::begin(stage, &server);
-        let begun = Instant::now();
-        let done = slice(server.port, stage.postiz.port, scale.slice).await;
-        whole.add(done.len() as f64 / begun.elapsed().as_secs_f64());
-        shares.end(&running, stage, &server);
-        times.append(done);
+#[derive(Default)]
+struct Column {
+    whole: Sample,
+    /// Processor time for a login, in milliseconds: PostgreSQL's, and the server's with it.
+    postgres: Sample,
+    together: Sample,
+    opened: Sample,
+    polls: Sample,
+}
 
-        database.run("TRUNCATE device_requests").await;
-        alone.add(pgbench::per_second(stage, &database, pgbench::LOGIN, AT_A_TIME, scale.slice).await);
+struct Running {
+    database: Database,
+    holds: bool,
+    /// Answers polls at once, and as it does by default.
+    answering: Process,
+    holding: Process,
+}
+
+pub async fn measure(stage: &Stage, scale: &Scale) -> Vec<Row> {
+    let mut running = Vec::new();
+    for program in &stage.programs {
+        let database = stage.database().await;
+        let answering = stage.server(program, &database, &[UNLIMITED, NOTHING_HELD]).await;
+        let holding = stage.server(program, &database, &[UNLIMITED]).await;
+        running.push(Running { database, holds: program.holds, answering, holding });
     }
+    let mut columns: Vec<Column> = running.iter().map(|_| Column::default()).collect();
+    for _ in 0..scale.rounds {
+        for (running, column) in running.iter().zip(&mut columns) {
+            whole(stage, scale, running, column).await;
+            opened_and_polled(scale, running, column).await;
+        }
+    }
+    let row = |figure: &str, unit, pick: fn(&Column) -> &Sample, target| {
+        Row::new(figure, unit, columns.iter().map(|column| pick(column).clone()), target)
+    };
     vec![
-        Line::new("whole logins/s, 64 at a time", whole.to_string()).against(format!(
-            "pgbench, 64 clients, their statements one by one: {alone}; ratio {}",
-            number(whole.over(&alone).median())
-        )),
-        Line::new("time of a whole login", times.p50_and_p99()).against(format!(
-            "p99 is {} × p50; {}",
-            number(times.p99_over_p50()),
-            shares.sentence()
-        )),
+        row("PostgreSQL's processor time for a login", " ms", |it| &it.postgres, Target::AtMostNode(1.0)),
+        row("the server's and PostgreSQL's", " ms", |it| &it.together, Target::AtMostNode(1.0)),
+        row("whole logins a second, 64 at a time", "", |it| &it.whole, Target::AtLeastNode(1.0)),
+        row("logins opened a second", "", |it| &it.opened, Target::AtLeastNode(1.5)),
+        row("pending polls a second, not held", "", |it| &it.polls, Target::AtLeastNode(3.5)),
     ]
 }
 
-async fn slice(server: u16, postiz: u16, time: Duration) -> Times {
-    let mut tasks = JoinSet::new();
-    let begun = Instant::now();
-    for _ in 0..AT_A_TIME {
-        tasks.spawn(async move {
-            let mut terminal = Connection::to(server).await.unwrap();
-            let mut browser = Connection::to(server).await.unwrap();
-            let mut postiz = Connection::to(postiz).await.unwrap();
-            let mut times = Times::default();
+async fn whole(stage: &Stage, scale: &Scale, running: &Running, column: &mut Column) {
+    running.database.empty().await;
+    let used = || [stage.postgres_seconds(), running.holding.cpu_seconds()];
+    let (begun, before) = (Instant::now(), used());
+    let (server, postiz, holds, time) = (running.holding.port, stage.postiz.port, running.holds, scale.slice);
+    let mut lanes = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        lanes.spawn(async move {
+            let mut lane = Lane::new(server, postiz).await.unwrap();
+            let mut done = 0_usize;
             while begun.elapsed() < time {
-                let started = Instant::now();
-                one(&mut terminal, &mut browser, &mut postiz).await.unwrap();
-                times.add(started.elapsed());
+                lane.log_in(holds).await.unwrap();
+                done += 1;
             }
-            times
+            done
         });
     }
-    let mut times = Times::default();
-    while let Some(done) = tasks.join_next().await {
-        times.append(done.unwrap());
-    }
-    times
+    let done = lanes.join_all().await.into_iter().sum::<usize>() as f64;
+    let (seconds, after) = (begun.elapsed().as_secs_f64(), used());
+    let [postgres, own] = [0, 1].map(|at| (after[at] - before[at]) * 1000.0 / done);
+    column.whole.add(done / seconds);
+    column.postgres.add(postgres);
+    column.together.add(postgres + own);
 }
 
-/// One login whose poll is held while the callback arrives. Fails unless both succeed.
-pub async fn one(
-    terminal: &mut Connection,
-    browser: &mut Connection,
-    postiz: &mut Connection,
-) -> std::io::Result<String> {
-    let login = login::open(terminal).await?;
-    let approved = login::approve(browser, postiz, &login.user_code).await?;
-    terminal.send(&login.poll).await?;
-    let (page, answer) = tokio::try_join!(browser.ask(&approved.callback), terminal.answer())?;
-    login::expect(page, 303)?;
-    login::token(&answer)?.ok_or_else(|| std::io::Error::other("a poll was not held"))
+async fn opened_and_polled(scale: &Scale, running: &Running, column: &mut Column) {
+    let port = running.answering.port;
+    running.database.empty().await;
+    let openings = (0..CODES).map(|_| login::open_request()).collect();
+    column.opened.add(per_second(port, scale.slice, openings, 200).await);
+
+    running.database.empty().await;
+    let logins = login::open_many((Ipv4Addr::LOCALHOST, port), CODES).await;
+    let polls = logins.into_iter().map(|login| login.poll).collect();
+    column.polls.add(per_second(port, scale.slice, polls, 400).await);
+}
+
+/// Sends random ones of `requests` on each connection, one after another. Panics if an answer has another status.
+async fn per_second(port: u16, time: Duration, requests: Vec<Vec<u8>>, status: u16) -> f64 {
+    let (requests, begun) = (Arc::new(requests), Instant::now());
+    let mut tasks = JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        let requests = Arc::clone(&requests);
+        tasks.spawn(async move {
+            let mut connection = Connection::to(port).await.unwrap();
+            let mut answers = 0_usize;
+            while begun.elapsed() < time {
+                let request = &requests[rand::random::<u32>() as usize % requests.len()];
+                assert_eq!(connection.status_of(request).await.unwrap(), status);
+                answers += 1;
+            }
+            answers
+        });
+    }
+    let answers: usize = tasks.join_all().await.into_iter().sum();
+    answers as f64 / begun.elapsed().as_secs_f64()
+}
+
+/// The connections of one login after another.
+struct Lane {
+    terminal: Connection,
+    browser: Connection,
+    postiz: Connection,
+}
+
+impl Lane {
+    async fn new(server: u16, postiz: u16) -> Result<Self> {
+        let to = Connection::to;
+        Ok(Self { terminal: to(server).await?, browser: to(server).await?, postiz: to(postiz).await? })
+    }
+
+    async fn log_in(&mut self, holds: bool) -> Result<()> {
+        let login = login::open(&mut self.terminal).await?;
+        let callback = Browser::of(&login).approve(&mut self.browser, &mut self.postiz, &login.user_code).await?;
+        if holds {
+            self.terminal.send(&login.poll).await?;
+        }
+        let page = self.browser.ask(&callback).await?;
+        login::succeeded(&page)?;
+        if !holds {
+            self.terminal.send(&login.poll).await?;
+        }
+        let token = login::token(&self.terminal.answer().await?)?;
+        token.map(drop).ok_or_else(|| Error::other("approved, but there is no token"))
+    }
 }

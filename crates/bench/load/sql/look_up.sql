@@ -1,3 +1,0 @@
--- As in src/store/lookup.rs, for one of the rows that figures/polls.rs makes.
-\set n random(1, 2000)
-SELECT (SELECT current_setting('transaction_read_only') = 'on') AS read_only, grants.* FROM unnest(ARRAY[sha256((:n)::text::bytea)]) AS asked (id) LEFT JOIN LATERAL ( SELECT id, date_part('epoch', now() - coalesce(polled_at, opened_at)) AS inactive,CASE WHEN status = 'denied' THEN 'denied' WHEN status IN ('approved', 'delivered') AND purge_at > now() THEN 'ready' WHEN status IN ('pending', 'authorizing') AND (expires_at > now() OR leased_until > now()) THEN 'pending' ELSE 'expired' END AS outcome, date_part('epoch', expires_at - now()) AS remaining FROM device_requests WHERE device_requests.id = asked.id OFFSET 0 ) AS grants ON true;
