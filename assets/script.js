@@ -3,17 +3,33 @@
 
 const field = document.querySelector('input.code-field');
 if (field) {
-  const bare = () => field.value.replace(/[\s\p{Pd}]/gu, '').toUpperCase();
-  field.addEventListener('input', (event) => {
-    // Correcting a letter in the middle must not move the caret.
-    if (event.isComposing || field.selectionStart !== field.value.length) return;
-    const code = bare();
+  const format = (event) => {
+    // A Japanese keyboard types full-width letters, which become ordinary ones here, and its own dashes.
+    const typed = field.value.normalize('NFKC');
+    // Correcting a letter in the middle must not move the caret. The server finds the code in a pasted link.
+    if (event.isComposing || field.selectionStart !== field.value.length || /[/:=]/.test(typed)) return;
+    const code = typed.replace(/[\s\p{Pd}\u2212ー]/gu, '').toUpperCase();
     field.value = code.length > 4 ? code.slice(0, 4) + '-' + code.slice(4) : code;
     if (event.inputType === 'insertFromPaste' && code.length === 8 && 'submitOnPaste' in field.dataset) {
       field.form.requestSubmit();
     }
-  });
+  };
+  field.addEventListener('input', format);
+  field.addEventListener('compositionend', format);
 }
+
+// A double click sends one form. The buttons work until the form is read, and again if the person comes back to the page.
+let sent;
+const allow = (more) => {
+  sent = !more;
+  for (const button of document.querySelectorAll('form button')) button.disabled = sent;
+};
+document.addEventListener('submit', (event) => {
+  if (sent) event.preventDefault();
+  sent = true;
+  setTimeout(allow, 0, false);
+});
+addEventListener('pageshow', () => allow(true));
 
 for (const command of document.querySelectorAll('.command')) {
   if (!navigator.clipboard) break; // absent over plain http; the text can still be selected
@@ -43,4 +59,5 @@ document.addEventListener('securitypolicyviolation', (event) => {
   const code = document.querySelector('[name=user_code]').value;
   blocked.querySelector('a').search = new URLSearchParams({ code });
   blocked.hidden = false;
+  allow(true);
 });

@@ -1,35 +1,38 @@
 //! Starts and stops the whole server: [`App::start`] and [`Running::stop`], for `serve`, the demo and tests.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpServer;
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
+use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use socket2::SockRef;
-use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::capacity::{Capacity, Resources};
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
-use crate::http::{Deps, headers, routes, trace};
+use crate::http::client_ip::ClientIp;
+use crate::http::connections::Connections;
+use crate::http::{Deps, middleware, routes};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::Store;
-use crate::{check, cleanup, exporter};
+use crate::{check, exporter};
 
 /// Requests under way at a stop are finished within this time.
 pub const GRACE: Duration = Duration::from_secs(10);
-/// Longer than load balancers keep an idle connection, so that they close it and not we.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Longer than any common proxy keeps an idle connection (Google's load balancer: 600 s), so that they close it and not we: a
+/// POST must not meet a closed socket.
+const KEEP_ALIVE: Duration = Duration::from_secs(620);
 /// After held polls are answered and before the listener closes: the answers are sent, and `/health` is 503 meanwhile.
 const LINGER: Duration = Duration::from_millis(500);
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,7 +46,11 @@ const RECEIVE_BUFFER: usize = 4 << 10;
 #[cfg(target_os = "linux")]
 const UNREAD_TIMEOUT: Duration = Duration::from_mins(5);
 /// Connections that wait to be accepted, as after a restart while many terminals poll. Linux allows no more by default.
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
+/// Connections beside those of held polls: pages, short requests, idle ones of proxies.
+const OTHER_CONNECTIONS: usize = 1024;
+/// Files beside the connections: the database, Postiz, metrics and the log.
+const OWN_FILES: usize = 128;
 
 /// The server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -54,71 +61,58 @@ pub enum StartError {
     Outbound(#[from] SetupError),
     #[error("can't listen on PORT")]
     Listen(#[from] io::Error),
-    #[error("can't serve metrics on METRICS_PORT")]
+    #[error("can't serve metrics on METRICS_ADDRESS")]
     Metrics(#[source] io::Error),
 }
 
 #[derive(Debug)]
 pub struct App;
 
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    flow: Arc<DeviceFlow>,
+    drain: Duration,
+    closing: CancellationToken,
+    handle: ServerHandle,
+    exporter: Option<ServerHandle>,
+    server: JoinHandle<io::Result<()>>,
+}
+
 impl App {
-    /// Serves on `listener`; waits neither for the database nor for Postiz.
-    ///
-    /// Has to be called on a multi-thread runtime, on which database connections live.
+    /// Serves on `listener`; waits neither for the database nor for Postiz. Has to be called on the main runtime.
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
-        let runtime = Handle::current();
         let address = listener.local_addr()?;
-        let resources = Resources::of_this_process(config.held_polls_memory_mb);
-        let flow = flow(config, Capacity::of(resources), &runtime)?;
-        background(config, &flow, &runtime)?;
-        let deps = Deps::new(config, flow);
+        let flow = flow(config)?;
+        flow.start();
+        tokio::spawn(check::at_start(
+            config.clone(),
+            flow.store().database().clone(),
+            outbound::client()?,
+            flow.stopping().clone(),
+        ));
+        let deps = Data::new(Deps::new(config, Arc::clone(&flow)));
         let closing = CancellationToken::new();
-        let server = serve(deps.clone(), listener, closing.clone())?;
+        let server = serve(config, deps, listener, closing.clone())?;
         let handle = server.handle();
-        let exporter = match config.metrics_port {
-            Some(port) => {
-                let listener = listen_at(config.metrics_address, port).map_err(StartError::Metrics)?;
-                let (address, exporter) =
-                    exporter::start(&deps.flow, listener, &runtime).map_err(StartError::Metrics)?;
+        let exporter = match config.metrics_address {
+            Some(address) => {
+                let (address, exporter) = exporter::start(&flow, address).map_err(StartError::Metrics)?;
                 info!(%address, "metrics are served");
                 Some(exporter)
             }
             None => None,
         };
-        let (server, drain) = (runtime.spawn(server), config.drain);
-        Ok(Running { address, resources, deps, drain, closing, handle, exporter, server })
+        let (server, drain) = (tokio::spawn(server), config.drain);
+        Ok(Running { address, flow, drain, closing, handle, exporter, server })
     }
 }
 
 /// The device flow with its database and Postiz; connects to nothing yet.
-pub fn flow(config: &Config, capacity: Capacity, runtime: &Handle) -> Result<DeviceFlow, StartError> {
-    let store = Store::new(config, Database::new(config, workers(), runtime)?, runtime);
+pub fn flow(config: &Config) -> Result<Arc<DeviceFlow>, StartError> {
+    let store = Store::new(config, Database::new(config)?);
     let postiz = Postiz::new(config, outbound::client()?);
-    Ok(DeviceFlow::new(config, store, postiz, capacity, runtime))
-}
-
-/// What runs beside the requests until the server stops.
-fn background(config: &Config, flow: &DeviceFlow, runtime: &Handle) -> Result<(), SetupError> {
-    let stopping = flow.stopping().clone();
-    let database = flow.store().database().clone();
-    let migrations = async move { stopping.run_until_cancelled(database.keep_migrated()).await };
-    runtime.spawn(migrations);
-    let (postiz, stopping) = (flow.clone(), flow.stopping().clone());
-    runtime.spawn(async move { stopping.run_until_cancelled(postiz.postiz().keep_discovered()).await });
-    let deciding = flow.clone();
-    runtime.spawn(async move { deciding.follow_decisions().await });
-    let refreshing = flow.clone();
-    runtime.spawn(async move { refreshing.refresh_pending().await });
-    let cleaning = flow.clone();
-    runtime.spawn(async move { cleanup::run(&cleaning).await });
-    let (database, stopping) = (flow.store().database().clone(), flow.stopping().clone());
-    runtime.spawn(check::at_start(config.clone(), database, outbound::client()?, stopping));
-    Ok(())
-}
-
-/// Listens on this address, or on all.
-fn listen_at(address: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
-    address.map_or_else(|| listen(port), |address| TcpListener::bind((address, port)))
+    Ok(Arc::new(DeviceFlow::new(config, store, postiz)))
 }
 
 /// Listens on IPv4 and IPv6, or on IPv4 if there is no IPv6.
@@ -129,27 +123,34 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
     })
 }
 
-fn serve(deps: Deps, listener: TcpListener, closing: CancellationToken) -> io::Result<actix_web::dev::Server> {
-    limit_buffers(&listener)?;
-    let connections = deps.flow.capacity().connections;
+fn serve(config: &Config, deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<Server> {
+    prepare(&listener)?;
+    let total = connections(config.max_held_polls);
+    let open = Connections::new(total, ClientIp::new(config));
+    let server_url = config.server_url.clone();
     let app = move || {
         actix_web::App::new()
-            .app_data(Data::new(deps.for_this_worker()))
-            .wrap(headers::defaults(&deps.server_url))
-            .wrap(from_fn(headers::last_answer))
-            .wrap(from_fn(trace::trace))
+            .app_data(deps.clone())
+            .wrap(middleware::default_headers(&server_url))
+            .wrap(from_fn(middleware::last_answer))
+            .wrap(from_fn(middleware::trace))
             // The CLI requests //device/code if its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
-            .configure(routes::configure(deps.server_url.base_path()))
+            .configure(routes::configure(server_url.base_path()))
     };
+    // As many as there are processors, or as a container's share of them.
+    let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
     let server = HttpServer::new(app)
         .keep_alive(KEEP_ALIVE)
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .backlog(BACKLOG)
-        .max_connections(connections.div_ceil(workers()))
-        .workers(workers())
-        // A client that disconnects while its poll is held frees everything at once.
-        .h1_allow_half_closed(false)
+        .max_connections(total.div_ceil(workers))
+        .workers(workers)
+        .on_connect(move |connection, data| {
+            let peer = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok());
+            if let Some(peer) = peer {
+                data.insert(open.opened(peer.ip()));
+            }
+        })
         .shutdown_timeout(GRACE.as_secs())
         .shutdown_signal(closing.cancelled_owned())
         .listen(listener)?
@@ -157,32 +158,32 @@ fn serve(deps: Deps, listener: TcpListener, closing: CancellationToken) -> io::R
     Ok(server)
 }
 
-/// As many as there are processors, or as a container's share of them.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+/// How many connections to take: for the held polls and others, as far as the limit of open files allows. Raises the soft
+/// limit, which is often 1,024 for the sake of programs that use `select`.
+fn connections(held_polls: usize) -> usize {
+    let wanted = held_polls + OTHER_CONNECTIONS;
+    let files = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
+        Err(error) => {
+            warn!(%error, "the limit of open files can't be raised");
+            return wanted;
+        }
+    };
+    if files < wanted + OWN_FILES {
+        warn!(files, wanted, "low limit of open files: raise the hard limit (ulimit -Hn), or lower MAX_HELD_POLLS");
+    }
+    wanted.min(files.saturating_sub(OWN_FILES).max(1))
 }
 
 /// Limits what a client costs that does not read its answers, or does not wait for them. Accepted connections have the options
-/// of their listener.
-fn limit_buffers(listener: &TcpListener) -> io::Result<()> {
+/// of their listener. Listens once more, which sets the backlog: the standard library's is 128.
+fn prepare(listener: &TcpListener) -> io::Result<()> {
     let socket = SockRef::from(listener);
     socket.set_send_buffer_size(SEND_BUFFER)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(UNREAD_TIMEOUT))?;
-    Ok(())
-}
-
-#[derive(Debug)]
-pub struct Running {
-    address: SocketAddr,
-    resources: Resources,
-    deps: Deps,
-    drain: Duration,
-    closing: CancellationToken,
-    handle: ServerHandle,
-    exporter: Option<ServerHandle>,
-    server: JoinHandle<io::Result<()>>,
+    socket.listen(BACKLOG)
 }
 
 impl Running {
@@ -190,86 +191,36 @@ impl Running {
         self.address
     }
 
-    /// What it may use.
-    pub fn resources(&self) -> Resources {
-        self.resources
-    }
-
-    /// How many polls it may hold with that.
-    pub fn capacity(&self) -> Capacity {
-        self.deps.flow.capacity()
-    }
-
     /// Returns if Postiz turns out not to offer what the configuration needs, before it was ever usable. The log says what
     /// the operator has to do.
     pub async fn postiz_unusable(&self) {
-        self.deps.flow.postiz().unusable().await;
+        self.flow.postiz().unusable().await;
     }
 
     /// Stops. `/health` is 503 for `DRAIN_SECONDS`, while all else is served. Then held polls are answered, and requests
-    /// under way are finished within [`GRACE`].
+    /// under way are finished within [`GRACE`], and after them what their clients don't wait for. Takes up to 22.5 s more than the
+    /// drain.
     pub async fn stop(self) {
-        let flow = &self.deps.flow;
         if !self.drain.is_zero() {
             info!(seconds = self.drain.as_secs(), "draining: /health is 503, and requests are still served");
-            self.deps.readiness.drain();
+            self.flow.drain();
             sleep(self.drain).await;
         }
-        info!(held_polls = flow.held_polls().polls, "stopping: requests under way are finished first");
-        flow.stop();
+        info!(held_polls = self.flow.held_polls().0, "stopping: requests under way are finished first");
+        self.flow.stop();
         sleep(LINGER).await;
         self.closing.cancel();
         if timeout(GRACE + Duration::from_secs(2), self.server).await.is_err() {
             warn!("stopping took too long: the remaining requests are cut off");
             self.handle.stop(false).await;
         }
-        if !flow.finished(GRACE).await {
+        if !self.flow.finished(GRACE).await {
             warn!("some work could not be finished in time");
         }
-        flow.store().database().close();
+        self.flow.store().database().close();
         if let Some(exporter) = self.exporter {
             exporter.stop(false).await;
         }
         info!("stopped");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write as _;
-    use std::net::TcpStream;
-
-    use super::*;
-
-    /// A client's end of a connection, and the server's.
-    fn connection() -> (TcpStream, TcpStream) {
-        let listener = listen(0).unwrap();
-        limit_buffers(&listener).unwrap();
-        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port())).unwrap();
-        (client, listener.accept().unwrap().0)
-    }
-
-    /// A terminal that is offline while its poll is answered gets the answer when it is back. A connection that is cut before
-    /// its client gives up leaves the client waiting for nothing.
-    #[test]
-    #[cfg(target_os = "linux")]
-    fn a_terminal_that_is_offline_is_kept_for_as_long_as_it_waits() {
-        const FETCH_WAITS: Duration = Duration::from_mins(5);
-        let (_client, server) = connection();
-        let limit = SockRef::from(&server).tcp_user_timeout().unwrap().unwrap();
-        assert!(limit >= FETCH_WAITS, "{limit:?}");
-    }
-
-    /// Without the limit, it is 4 MB.
-    #[test]
-    fn answers_that_a_client_does_not_read_take_little_memory() {
-        let (_client, mut server) = connection();
-        server.set_nonblocking(true).unwrap();
-        let mut kept = 0;
-        while let Ok(written) = server.write(&[0; 4096]) {
-            kept += written;
-        }
-        // The client's own buffer is some of it.
-        assert!(kept < 1_000_000, "{kept} bytes");
     }
 }

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
 use actix_web::web::{Data, get};
@@ -14,7 +15,6 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
-use tokio::runtime::Handle;
 
 use crate::flow::DeviceFlow;
 
@@ -23,7 +23,8 @@ const PREFIX: &str = "postiz_auth";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until the handle stops it.
-pub fn start(flow: &DeviceFlow, listener: TcpListener, runtime: &Handle) -> io::Result<(SocketAddr, ServerHandle)> {
+pub fn start(flow: &Arc<DeviceFlow>, address: SocketAddr) -> io::Result<(SocketAddr, ServerHandle)> {
+    let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let registry = Data::new(registry(flow));
     let server =
@@ -33,7 +34,7 @@ pub fn start(flow: &DeviceFlow, listener: TcpListener, runtime: &Handle) -> io::
             .listen(listener)?
             .run();
     let handle = server.handle();
-    runtime.spawn(server);
+    tokio::spawn(server);
     Ok((address, handle))
 }
 
@@ -45,30 +46,27 @@ async fn scrape(registry: Data<Registry>) -> HttpResponse {
     }
 }
 
-fn registry(flow: &DeviceFlow) -> Registry {
+fn registry(flow: &Arc<DeviceFlow>) -> Registry {
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register("build", "Version of this server", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     flow.metrics().register(&mut registry);
-    flow.limit_metrics().register(&mut registry);
-    flow.postiz().exchanges().register_exchanges(&mut registry);
-    flow.postiz().registrations().register_registrations(&mut registry);
-    flow.store().batches().register(&mut registry);
-    registry.register_collector(Box::new(Gauges(flow.clone())));
+    flow.limits().metrics().register(&mut registry, "limits_met", "Requests that met a limit");
+    flow.postiz().exchanges().register(&mut registry, "exchanges", "exchange");
+    flow.postiz().registrations().register(&mut registry, "registrations", "registration");
+    registry.register_collector(Box::new(Gauges(Arc::clone(flow))));
     registry
 }
 
 /// Read at each scrape.
 #[derive(Debug)]
-struct Gauges(DeviceFlow);
+struct Gauges(Arc<DeviceFlow>);
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let (load, held, capacity) = (self.0.store().database().load(), self.0.held_polls(), self.0.capacity());
+        let (load, (held, most_held)) = (self.0.store().database().load(), self.0.held_polls());
         for (name, help, value) in [
-            ("polls_held", "Held polls", held.polls),
-            ("polls_held_bytes", "Memory that held polls are accounted with", held.bytes),
-            ("polls_held_limit", "Polls that may be held", capacity.held_polls),
-            ("polls_held_limit_bytes", "Memory for held polls", capacity.held_bytes),
+            ("polls_held", "Held polls", held),
+            ("polls_held_limit", "Polls that may be held (MAX_HELD_POLLS)", most_held),
             ("database_connections", "Open connections to the database", load.connections),
             ("database_connections_idle", "Open connections that are not in use", load.idle),
             ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.max),

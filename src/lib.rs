@@ -6,26 +6,22 @@
 //! [`store`], which reaches it through [`db`]. Replicas share nothing else. [`app`] starts the parts, [`commands`] is the
 //! command line.
 //!
-//! Imports go only downwards: `commands → app → check, exporter → http, cleanup → flow → store, postiz, limits → db →
-//! grant, config, metrics, capacity → secret`.
+//! Imports go only downwards: `commands → app → check, exporter → http → flow → store, postiz, limits → db → log, outbound →
+//! grant, config, metrics → secret`.
 
 pub mod app;
-pub mod capacity;
 pub mod check;
-pub mod cleanup;
 pub mod commands;
 pub mod config;
 pub mod db;
-mod error_chain;
 pub mod exporter;
 pub mod flow;
 pub mod grant;
 pub mod http;
 pub mod limits;
+pub mod log;
 pub mod metrics;
 pub mod outbound;
 pub mod postiz;
 pub mod secret;
 pub mod store;
-pub mod telemetry;
-mod tls_roots;

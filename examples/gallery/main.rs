@@ -4,9 +4,9 @@ mod samples;
 
 use std::{env, fs, io, path::PathBuf};
 
-use postiz_auth_server::http::pages::{self, ASSETS_PATH, Language, PageContext, assets, render};
+use postiz_auth_server::http::pages::{self, ASSETS_PATH, Language, assets, render};
 use postiz_auth_server::{flow, grant, postiz};
-use samples::{LOGIN, samples};
+use samples::{context, samples};
 
 fn main() -> io::Result<()> {
     let directory = PathBuf::from(env::args().nth(1).unwrap_or_else(|| "target/gallery".to_owned()));
@@ -15,8 +15,8 @@ fn main() -> io::Result<()> {
     for asset in assets() {
         fs::write(asset_directory.join(&asset.name), asset.body)?;
     }
-    for language in Language::ALL {
-        let context = PageContext { base_path: "", language, login_command: LOGIN, reference: Some("7f3a9c12") };
+    for &language in Language::ALL {
+        let context = context("", language);
         for (name, page) in samples() {
             let file = format!("{name}.{}.html", language.tag());
             fs::write(directory.join(file), render(&page, &context))?;

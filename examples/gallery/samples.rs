@@ -4,15 +4,29 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use super::flow::Confirmation;
-use super::grant::{GrantId, Proximity, Terminal, UserCode};
-use super::pages::{CodeProblem, Page, Retry};
+use super::grant::{CodeProblem, Done, GrantId, Proximity, UserCode};
+use super::pages::{Language, Page, PageContext, Retry};
 use super::postiz::Reason;
 
 const CODE: &str = "BCDF-GHJK";
 pub(super) const LOGIN: &str = "postiz auth:login --auth-server https://auth.example.com";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 23));
+const LONGEST_NAME: &str = "nightly-report.for-the-whole-of-marketing";
 const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 0x5678, 0x8a2e, 0x1370, 0x7334));
+
+/// What every page shows.
+pub(super) fn context(base_path: &'static str, language: Language) -> PageContext<'static> {
+    PageContext {
+        base_path,
+        language,
+        login_command: LOGIN,
+        reference: Some("7f3a9c12"),
+        operator_name: Some("Example Company"),
+        operator_url: Some("https://example.com/imprint"),
+        postiz_url: Some("https://postiz.example.com"),
+    }
+}
 
 #[allow(clippy::expect_used, reason = "the constant is a code")]
 fn code() -> UserCode {
@@ -39,6 +53,7 @@ fn codes() -> Vec<Sample> {
         ("enter-unknown", enter(Some(CodeProblem::Unknown), "bcdf ghjl")),
         ("enter-expired", enter(Some(CodeProblem::Expired), CODE)),
         ("enter-used", enter(Some(CodeProblem::Used), CODE)),
+        ("enter-denied", enter(Some(CodeProblem::Denied), CODE)),
     ]
 }
 
@@ -52,29 +67,38 @@ fn confirmations() -> Vec<Sample> {
         requester: Some(HERE),
         viewer: Some(HERE),
         proximity: Proximity::SameNetwork,
-        terminal: Terminal::Waiting,
+        inactive: false,
         several_browsers: false,
         has_own_client: true,
+        client_name: None,
     };
     let cannot_tell = || Confirmation { proximity: Proximity::CannotTell, ..here() };
     let other =
         || Confirmation { prefilled: false, proximity: Proximity::OtherNetwork, viewer: Some(ELSEWHERE), ..here() };
-    let worst =
-        Confirmation { requester: Some(LONGEST), several_browsers: true, terminal: Terminal::Inactive, ..other() };
+    let named = |name: &str| Confirmation { client_name: Some(name.to_owned()), ..here() };
+    let worst = Confirmation {
+        requester: Some(LONGEST),
+        several_browsers: true,
+        inactive: true,
+        client_name: named(LONGEST_NAME).client_name,
+        ..other()
+    };
     [
         ("confirm", here()),
         ("confirm-two-families", Confirmation { requester: Some(LONGEST), ..cannot_tell() }),
         ("confirm-other-network", Confirmation { prefilled: true, ..other() }),
         ("confirm-no-address", Confirmation { requester: None, viewer: None, ..cannot_tell() }),
-        ("confirm-inactive", Confirmation { terminal: Terminal::Inactive, ..here() }),
+        ("confirm-inactive", Confirmation { inactive: true, ..here() }),
+        ("confirm-named", named("nightly-report")),
+        ("confirm-longest-name", named(LONGEST_NAME)),
         ("confirm-app", Confirmation { has_own_client: false, ..here() }),
-        ("confirm-app-inactive", Confirmation { has_own_client: false, terminal: Terminal::Inactive, ..here() }),
+        ("confirm-app-inactive", Confirmation { has_own_client: false, inactive: true, ..here() }),
         ("confirm-several-browsers", Confirmation { several_browsers: true, ..here() }),
         ("typed", other()),
         ("typed-unknown-network", Confirmation { prefilled: false, requester: Some(LONGEST), ..cannot_tell() }),
         ("typed-worst", worst),
     ]
-    .map(|(name, confirm)| (name, Page::Confirm(confirm)))
+    .map(|(name, confirm)| (name, Page::Confirm(confirm.into())))
     .into()
 }
 
@@ -82,12 +106,15 @@ fn outcomes() -> Vec<Sample> {
     let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("continue".to_owned()) };
     let approve_again = |reason| Page::ApproveAgain { user_code: CODE.to_owned(), reason };
     vec![
-        ("done-signed-in", Page::Done { terminal: Terminal::SignedIn }),
-        ("done-waiting", Page::Done { terminal: Terminal::Waiting }),
-        ("done-inactive", Page::Done { terminal: Terminal::Inactive }),
-        ("done-token-refused", Page::TokenRefused),
-        ("replaced", Page::Replaced),
-        ("denied", Page::Denied),
+        ("done-signed-in", Page::Done(Done::SignedIn)),
+        ("done-waiting", Page::Done(Done::Waiting)),
+        ("done-inactive", Page::Done(Done::Inactive)),
+        ("done-token-refused", Page::Done(Done::TokenRefused)),
+        ("done-replaced", Page::Done(Done::Replaced)),
+        ("done-denied", Page::Done(Done::Denied)),
+        ("done-wrong-browser", Page::Done(Done::WrongBrowser)),
+        ("done-stopped", Page::Done(Done::Stopped)),
+        ("done-link-expired", Page::Done(Done::LinkExpired)),
         ("try-again-unreachable", Page::TryAgain { reason: Reason::Unreachable, retry: Retry::Reload }),
         ("try-again-slow", Page::TryAgain { reason: Reason::Slow, retry: Retry::Reload }),
         ("try-again-registration", Page::TryAgain { reason: Reason::Slow, retry: submit() }),
@@ -102,16 +129,15 @@ fn outcomes() -> Vec<Sample> {
 
 fn problems() -> Vec<Sample> {
     let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("deny".to_owned()) };
-    let overloaded = |retry| Page::Overloaded { retry, retry_after_seconds: 7 };
+    let rate_limited = |seconds, retry| Page::RateLimited { retry_after: Duration::from_secs(seconds), retry };
     vec![
-        ("wrong-browser", Page::WrongBrowser),
-        ("wrong-browser-ended", Page::WrongBrowserEnded),
-        ("link-spent", Page::LinkSpent),
-        ("too-many-tries", Page::TooManyTries { retry_after_seconds: 712 }),
+        ("rate-limited", rate_limited(712, Retry::Reload)),
+        ("rate-limited-form", rate_limited(712, submit())),
+        ("busy", rate_limited(3, Retry::Reload)),
+        ("busy-form", rate_limited(3, submit())),
         ("one-moment", Page::OneMoment { retry: Retry::Reload }),
         ("one-moment-form", Page::OneMoment { retry: submit() }),
-        ("overloaded", overloaded(Retry::Reload)),
-        ("overloaded-form", overloaded(submit())),
+        ("no-cookie", Page::NoCookie { retry: submit() }),
         ("cross-site", Page::CrossSite),
         ("not-found", Page::NotFound),
         ("method-not-allowed", Page::MethodNotAllowed),

@@ -56,6 +56,13 @@ need_node() {
     homebrew+=(node)
 }
 
+need_openssl() {
+    if command -v openssl >/dev/null; then return; fi
+    missing+=(OpenSSL)
+    debian+=(openssl)
+    homebrew+=(openssl@3)
+}
+
 need_pgbouncer() {
     if command -v pgbouncer >/dev/null; then return; fi
     missing+=(PgBouncer)
@@ -76,6 +83,13 @@ need_haproxy() {
     missing+=(HAProxy)
     debian+=(haproxy)
     homebrew+=(haproxy)
+}
+
+need_curl() {
+    if command -v curl >/dev/null; then return; fi
+    missing+=(curl)
+    debian+=(curl)
+    homebrew+=(curl)
 }
 
 # Shows a process another time.

@@ -1,88 +1,97 @@
-//! Checks a set-up without a person: for the command `check`, and in the log at start.
+//! Checks a set-up without a person: for the command `check`, and in the log at the start.
 //!
-//! Postgres is only read. Postiz is asked for what it tells anyone, and a client secret is tried with a made-up
-//! authorization code. Without an app, the command registers one client at Postiz, which nobody uses and Postiz deletes
-//! after 30 days; a start does not.
+//! It reads what PostgreSQL and Postiz tell anyone, and tries the client secret with a made-up authorization code. The command
+//! does three things more: it opens a login through `SERVER_URL` and deletes it, fetches a page there, and registers a client at
+//! Postiz that nobody uses. A question that can't be answered from this machine is skipped with the reason: a wrong verdict
+//! sends an operator to a place where nothing is broken.
 
 mod client_address;
-mod configuration;
+mod page;
 mod postgres;
 mod postiz;
 mod report;
 mod server_url;
+mod trial_login;
 
 use std::time::Duration;
 
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Config;
-use crate::db::{self, Database, InspectError, Inspection};
+use crate::config::{Config, Problems, Variable};
+use crate::db::{self, Database};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
-use crate::secret::Secret;
-use crate::store;
 
 use postiz::Probe;
+use report::Check;
 
-pub use configuration::problems;
 pub use report::{Finding, Report, Verdict};
 
 /// For a database that starts together with this server.
 const DATABASE_START: Duration = Duration::from_secs(30);
-/// A load balancer takes a while to send requests to a new replica; until then `SERVER_URL` seems broken.
-const TRIES: usize = 4;
-const RETRY_DELAY: Duration = Duration::from_secs(15);
 
-/// Takes twenty seconds at most.
+const CONFIGURATION: Check =
+    Check::new("configuration", "The server starts with it, but it is probably not what you want.");
+
+/// Takes at most 20 s: each part has timeouts, and the longest, Postiz, takes two of 6 s.
 pub async fn run(config: &Config) -> Result<Report, SetupError> {
     let http = outbound::client()?;
     let postiz = Postiz::new(config, http.clone());
-    let inside = async {
-        let inspected = inspect(config).await;
-        let reached = server_url::reach(config, &http, key(&inspected)).await;
-        (inspected, reached)
-    };
-    let ((inspected, reached), answers) = tokio::join!(inside, postiz::ask(&postiz, config, Probe::Register));
-    let findings = [
-        configuration::warnings(config),
-        server_url::findings(config, &reached),
-        postgres::findings(config, &inspected),
-        postiz::findings(config, &answers),
-    ];
+    let (inspected, reached, postiz) = tokio::join!(
+        db::inspect(&config.database),
+        server_url::reach(config, &http),
+        postiz::findings(&postiz, config, Probe::Register),
+    );
+    let server_url = server_url::findings(config, &reached, inspected.as_ref().ok()).await;
+    let findings = [warnings(config), server_url, postgres::findings(config, &inspected), postiz];
     Ok(Report::new(findings.concat()))
 }
 
-/// Runs all checks in the background once the server serves, and logs warnings and failures.
+/// Checks what can be read, in the background once the server serves, and logs warnings and failures.
 pub async fn at_start(config: Config, database: Database, http: reqwest::Client, stopping: CancellationToken) {
     let work = async {
         let _ = timeout(DATABASE_START, database.migrated()).await;
-        let postiz = Postiz::new(&config, http.clone());
-        let (inspected, answers) = tokio::join!(inspect(&config), postiz::ask(&postiz, &config, Probe::OnlyLook));
-        let findings = [postgres::findings(&config, &inspected), postiz::findings(&config, &answers)].concat();
-        Report::new(findings).log("Postgres and Postiz");
-        let mut tries = 1;
-        loop {
-            let reached = server_url::reach(&config, &http, key(&inspected)).await;
-            let report = Report::new(server_url::findings(&config, &reached));
-            if report.verdict != Verdict::Fail || tries == TRIES {
-                return report.log("SERVER_URL");
-            }
-            tries += 1;
-            sleep(RETRY_DELAY).await;
-        }
+        let postiz = Postiz::new(&config, http);
+        let asking = postiz::findings(&postiz, &config, Probe::OnlyLook);
+        let (inspected, postiz) = tokio::join!(db::inspect(&config.database), asking);
+        let findings = [vec![server_url::https(&config)], postgres::findings(&config, &inspected), postiz];
+        Report::new(findings.concat()).log("SERVER_URL, PostgreSQL and Postiz");
     };
-    tokio::select! {
-        () = work => {}
-        () = stopping.cancelled() => {}
+    stopping.run_until_cancelled(work).await;
+}
+
+/// The report if a variable can't be used; then nothing else can be checked.
+pub fn problems(problems: &Problems) -> Report {
+    let findings = problems.all().iter().map(|problem| {
+        let Variable { name, description, allowed, example, .. } = problem.variable;
+        let found = problem.found.as_ref().map(|found| format!(": {found:?}")).unwrap_or_default();
+        let consequence = if problem.variable.required {
+            "The server does not start without it."
+        } else {
+            "The server does not start until it is fixed or removed."
+        };
+        let (what, fix) =
+            (format!("{name} {}{found}.", problem.why), format!("Allowed: {allowed}. Example: {name}={example}"));
+        Finding { why: Some(format!("{description} {consequence}")), ..CONFIGURATION.fail(what, fix) }
+    });
+    Report::new(findings.collect())
+}
+
+fn warnings(config: &Config) -> Vec<Finding> {
+    // A SERVER_URL that is not https is a finding of `server_url`.
+    let warnings = config.warnings.iter().filter(|warning| !warning.starts_with("SERVER_URL is "));
+    let warnings =
+        warnings.map(|warning| CONFIGURATION.warn(format!("{warning}."), "Set the variable as .env.example says."));
+    let authorities = outbound::unreadable_authorities().into_iter().map(|warning| {
+        let why = "Certificates of a private authority are refused: those of Postiz or of SERVER_URL, for example.";
+        let fix = "Put PEM files there that the server may read.";
+        Finding { why: Some(why.to_owned()), ..CONFIGURATION.warn(format!("{warning}."), fix) }
+    });
+    let findings: Vec<_> = warnings.chain(authorities).collect();
+    if findings.is_empty() {
+        vec![CONFIGURATION.ok(format!("All {} variables can be used.", Config::VARIABLES.len()))]
+    } else {
+        findings
     }
-}
-
-async fn inspect(config: &Config) -> Result<Inspection, InspectError> {
-    db::inspect(&config.database, store::TABLES).await
-}
-
-/// By which a server on the same database is recognised.
-fn key(inspected: &Result<Inspection, InspectError>) -> Option<&Secret> {
-    inspected.as_ref().ok()?.self_check_key.as_ref()
 }

@@ -32,24 +32,37 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
+/// A question that is asked of a set-up, with the reason why its answer matters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Check {
+    pub(super) name: &'static str,
+    pub(super) why: &'static str,
+}
+
+impl Check {
+    pub(super) const fn new(name: &'static str, why: &'static str) -> Self {
+        Self { name, why }
+    }
+
+    pub(super) fn ok(self, what: impl Into<String>) -> Finding {
+        Finding { check: self.name, verdict: Verdict::Ok, what: what.into(), why: None, fix: None }
+    }
+
+    pub(super) fn skipped(self, because: impl Into<String>) -> Finding {
+        Finding { verdict: Verdict::Skipped, ..self.ok(because) }
+    }
+
+    pub(super) fn warn(self, what: impl Into<String>, fix: impl Into<String>) -> Finding {
+        Finding { verdict: Verdict::Warn, ..self.fail(what, fix) }
+    }
+
+    pub(super) fn fail(self, what: impl Into<String>, fix: impl Into<String>) -> Finding {
+        let (why, fix) = (Some(self.why.to_owned()), Some(fix.into()));
+        Finding { verdict: Verdict::Fail, why, fix, ..self.ok(what) }
+    }
+}
+
 impl Finding {
-    pub fn ok(check: &'static str, what: impl Into<String>) -> Self {
-        Self { check, verdict: Verdict::Ok, what: what.into(), why: None, fix: None }
-    }
-
-    pub fn skipped(check: &'static str, what: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Skipped, ..Self::ok(check, what) }
-    }
-
-    pub fn warn(check: &'static str, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Warn, ..Self::fail(check, what, why, fix) }
-    }
-
-    pub fn fail(check: &'static str, what: impl Into<String>, why: impl Into<String>, fix: impl Into<String>) -> Self {
-        let (why, fix) = (Some(why.into()), Some(fix.into()));
-        Self { check, verdict: Verdict::Fail, what: what.into(), why, fix }
-    }
-
     /// Lines of at most `width` columns, except for words that are longer, such as URLs.
     fn to_text(&self, width: usize) -> String {
         const INDENT: usize = 8;
@@ -127,38 +140,31 @@ impl Report {
 mod tests {
     use super::*;
 
+    const CHECK: Check = Check::new("server_url.client_address", "It matters.");
+
     #[test]
     fn the_worst_finding_is_the_reports_verdict() {
-        let ok = || Finding::ok("a", "");
+        let ok = || CHECK.ok("");
         assert_eq!(Report::new(vec![ok()]).verdict, Verdict::Ok);
-        assert_eq!(Report::new(vec![ok(), Finding::skipped("b", "")]).verdict, Verdict::Skipped);
-        let findings = vec![Finding::fail("c", "", "", ""), ok(), Finding::warn("d", "", "", "")];
-        assert_eq!(Report::new(findings).verdict, Verdict::Fail);
+        assert_eq!(Report::new(vec![ok(), CHECK.skipped("")]).verdict, Verdict::Skipped);
+        assert_eq!(Report::new(vec![CHECK.fail("", ""), ok(), CHECK.warn("", "")]).verdict, Verdict::Fail);
     }
 
     #[test]
     fn the_text_is_wrapped_at_the_width_and_ends_with_a_summary() {
         let url = format!("https://{}.example.com", "long-".repeat(20));
-        let findings = vec![
-            Finding::fail(
-                "server_url.client_address",
-                "It answers slowly. ".repeat(9),
-                "Reason. ".repeat(20),
-                url.clone(),
-            ),
-            Finding::warn("a", "b", "c", "d"),
-            Finding::skipped("e", "f"),
-        ];
+        let findings =
+            vec![CHECK.fail("It answers slowly. ".repeat(9), url.clone()), CHECK.warn("b", "d"), CHECK.skipped("f")];
         let text = Report::new(findings).to_text(80);
         assert!(text.starts_with("FAIL    server_url.client_address It answers slowly."), "{text}");
         let long: Vec<_> = text.lines().filter(|line| line.len() > 80).map(str::trim).collect();
         assert_eq!(long, [format!("fix: {url}")], "only words that can't be broken are longer: {text}");
-        assert!(text.contains("fix: d"), "{text}");
+        assert!(text.contains("why: It matters.") && text.contains("fix: d"), "{text}");
         assert!(text.ends_with("\nfailed: 1, warnings: 1, skipped: 1\n"), "{text}");
     }
 
     #[test]
     fn a_report_without_complaints_says_so() {
-        assert!(Report::new(vec![Finding::ok("a", "b")]).to_text(80).ends_with("\n\nEverything is ok.\n"));
+        assert!(Report::new(vec![CHECK.ok("b")]).to_text(80).ends_with("\n\nEverything is ok.\n"));
     }
 }

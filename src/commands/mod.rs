@@ -1,24 +1,16 @@
 //! The command line. A line that can't be understood ends with exit code 2, as is usual.
 
-pub mod check;
-pub mod healthcheck;
+mod check;
 mod output;
-pub mod revoke;
+mod revoke;
 pub mod serve;
-pub mod signals;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
-use std::sync::LazyLock;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
-use clap_complete::Shell;
+use clap::{Parser, Subcommand};
 
-use output::say;
-
-const NAME: &str = "postiz-auth-server";
-
-static VERSION: LazyLock<String> = LazyLock::new(|| version(option_env!("REVISION")));
+use output::{NAME, VERSION, say};
 
 /// The auth server behind `postiz auth:login`
 #[derive(Debug, Parser)]
@@ -48,8 +40,6 @@ enum Command {
     Revoke(revoke::Arguments),
     /// Ask the server on this machine whether it is alive
     Healthcheck,
-    /// Print completions of commands and options for a shell
-    Completions { shell: Shell },
     /// Print the version
     Version,
 }
@@ -68,42 +58,20 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Serve => serve::run().await,
         Command::Check { json } => check::run(json).await,
         Command::Revoke(arguments) => revoke::run(arguments).await,
-        Command::Healthcheck => healthcheck::run().await,
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut CommandLine::command(), NAME, &mut script);
-            say(&String::from_utf8_lossy(&script))
-        }
+        Command::Healthcheck => check::health().await,
         Command::Version => say(&format!("{NAME} {}\n", *VERSION)),
-    }
-}
-
-/// The version and, if the build was given it in `REVISION`, the beginning of the commit.
-fn version(revision: Option<&str>) -> String {
-    let version = env!("CARGO_PKG_VERSION");
-    match revision {
-        None | Some("") => version.to_owned(),
-        Some(revision) => format!("{version} ({revision:.12})"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
     fn the_definition_is_consistent() {
         CommandLine::command().debug_assert();
-    }
-
-    #[test]
-    fn the_version_names_the_commit_of_a_build_that_knows_it() {
-        let version = |revision| version(revision).replace(env!("CARGO_PKG_VERSION"), "0.0.0");
-        assert_eq!(version(Some("4f2a1b2c3d4e5f60718293a4b5c6d7e8f9012345")), "0.0.0 (4f2a1b2c3d4e)");
-        // A build argument without a value is empty.
-        for none in [None, Some("")] {
-            assert_eq!(version(none), "0.0.0");
-        }
     }
 
     #[test]
@@ -118,8 +86,7 @@ mod tests {
             "srve",
             "--port 80",
             "healthcheck x",
-            "completions",
-            "completions tcsh",
+            "completions bash",
         ] {
             let arguments = format!("postiz-auth-server {line}");
             let error = CommandLine::try_parse_from(arguments.split(' ')).expect_err(line);

@@ -2,15 +2,12 @@
 
 use std::process::ExitCode;
 
-use tokio::runtime::Handle;
-
 use crate::app;
-use crate::capacity::Capacity;
 use crate::commands::output::{complain, configuration, say};
-use crate::error_chain::error_chain;
-use crate::flow::RevokeOutcome;
+use crate::db::DatabaseError;
+use crate::flow::Which;
 use crate::grant::{GrantId, UserCode};
-use crate::store::Which;
+use crate::log::error_chain;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -39,7 +36,7 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let flow = match app::flow(&config, Capacity::default(), &Handle::current()) {
+    let flow = match app::flow(&config) {
         Ok(flow) => flow,
         Err(error) => {
             complain(&format!("{}\n", error_chain(&error)));
@@ -47,18 +44,22 @@ pub(super) async fn run(arguments: Arguments) -> ExitCode {
         }
     };
     match flow.revoke(which).await {
-        RevokeOutcome::Revoked(revoked) => {
+        Ok(revoked) if revoked.is_empty() && which != Which::AllPending => {
+            complain("No login under way has this code or reference.\n");
+            ExitCode::FAILURE
+        }
+        Ok(revoked) => {
             for grant in &revoked {
                 say(&format!("revoked {}\n", grant.reference()));
             }
             say(&format!("Logins revoked: {}. Their terminals learn it at their next poll.\n", revoked.len()))
         }
-        RevokeOutcome::NotFound => {
-            complain("No login under way has this code or reference.\n");
-            ExitCode::FAILURE
-        }
-        RevokeOutcome::Failed(error) => {
-            complain(&format!("Nothing was revoked: {error}. Run `postiz-auth-server check` for details.\n"));
+        Err(error) => {
+            let why = match error {
+                DatabaseError::Unavailable => "the database is unavailable",
+                DatabaseError::Refused => "the database refused the statement",
+            };
+            complain(&format!("Nothing was revoked: {why}. Run `postiz-auth-server check` for details.\n"));
             ExitCode::FAILURE
         }
     }

@@ -2,22 +2,25 @@
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::field::display;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Running, StartError, listen};
 use crate::commands::output::configuration;
-use crate::commands::signals;
 use crate::config::{Config, PostizApp, Problems, ServerUrlSource};
-use crate::error_chain::error_chain;
-use crate::telemetry;
+use crate::log::{self, error_chain};
+use crate::outbound;
+
+/// As a shell reports a process that Ctrl-C ended.
+const INTERRUPTED: i32 = 130;
 
 pub(super) async fn run() -> ExitCode {
     let config = match configuration() {
         Ok(config) => config,
         Err(code) => return code,
     };
-    let _telemetry = telemetry::init(&config);
+    log::init(&config);
     let started = listen(config.port).map_err(StartError::Listen);
     let started = started.and_then(|listener| App::start(&config, listener));
     let running = match started {
@@ -29,7 +32,7 @@ pub(super) async fn run() -> ExitCode {
     };
     introduce(&config, &running);
     let code = tokio::select! {
-        () = signals::stop_signal() => ExitCode::SUCCESS,
+        () = stop_signal() => ExitCode::SUCCESS,
         () = running.postiz_unusable() => ExitCode::from(Problems::EXIT_CODE),
     };
     running.stop().await;
@@ -54,16 +57,30 @@ fn introduce(config: &Config, running: &Running) {
     }
     let frontend_url = config.frontend_url.as_ref().map(display);
     info!(frontend_url, api_url = %config.api_url, "addresses of Postiz");
-    info!(database = %config.database, tls = %config.database.tls.mode, "database");
-    let (resources, capacity) = (running.resources(), running.capacity());
-    info!(
-        held_polls = capacity.held_polls,
-        held_megabytes = capacity.held_bytes / 1_000_000,
-        memory = %resources.memory,
-        open_files = resources.sockets,
-        "terminals that may wait here"
-    );
-    for warning in &config.warnings {
+    info!(database = %config.database, tls = %config.database.tls.mode.map_or_else(|| "by the address".to_owned(), |mode| mode.to_string()), "database");
+    for warning in config.warnings.iter().chain(&outbound::unreadable_authorities()) {
         warn!("{warning}");
+    }
+}
+
+/// Returns at the first SIGTERM or SIGINT; a second one ends the process at once.
+pub async fn stop_signal() {
+    next_signal().await;
+    tokio::spawn(async {
+        next_signal().await;
+        warn!("second stop signal: ending at once");
+        std::process::exit(INTERRUPTED);
+    });
+}
+
+async fn next_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        // Without handlers of ours, the system's default ends the process.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }

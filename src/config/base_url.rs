@@ -4,12 +4,12 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use url::{Host, Url};
+use url::Url;
 
-use crate::config::database_url::{is_private_address, is_private_name};
+use super::network::is_private_name;
 
 /// An `http` or `https` URL without credentials, query or fragment. Its path is kept, a slash at its end is not.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BaseUrl(Url);
 
 impl BaseUrl {
@@ -41,15 +41,24 @@ impl BaseUrl {
 
     /// `localhost`, `*.localhost`, `127.0.0.0/8` or `::1`.
     pub fn is_loopback(&self) -> bool {
-        match self.0.host() {
-            Some(Host::Domain(name)) => {
-                let name = name.trim_end_matches('.');
-                name == "localhost" || name.ends_with(".localhost")
-            }
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-            None => false,
+        let host = self.host();
+        let is_local_name = || format!(".{}", host.trim_end_matches('.')).ends_with(".localhost");
+        host.parse().map_or_else(|_| is_local_name(), |address: IpAddr| address.to_canonical().is_loopback())
+    }
+
+    pub fn audience(&self) -> Audience {
+        if self.is_loopback() {
+            Audience::Machine
+        } else if is_private_name(self.host()) || matches!(self.host(), "0.0.0.0" | "::") {
+            Audience::Network
+        } else {
+            Audience::Everyone
         }
+    }
+
+    /// A name, or an address without brackets.
+    fn host(&self) -> &str {
+        self.0.host_str().unwrap_or_default().trim_matches(['[', ']'])
     }
 }
 
@@ -61,26 +70,6 @@ pub enum Audience {
     /// A private network: a private address, or a name that no public DNS has.
     Network,
     Everyone,
-}
-
-impl BaseUrl {
-    pub fn audience(&self) -> Audience {
-        let is_private_ip = |address: IpAddr| {
-            let address = address.to_canonical();
-            address.is_unspecified() || is_private_address(address)
-        };
-        let is_private = match self.0.host() {
-            Some(Host::Domain(name)) => is_private_name(name),
-            Some(Host::Ipv4(address)) => is_private_ip(address.into()),
-            Some(Host::Ipv6(address)) => is_private_ip(address.into()),
-            None => false,
-        };
-        match (self.is_loopback(), is_private) {
-            (true, _) => Audience::Machine,
-            (false, true) => Audience::Network,
-            (false, false) => Audience::Everyone,
-        }
-    }
 }
 
 impl FromStr for BaseUrl {
@@ -107,12 +96,6 @@ impl FromStr for BaseUrl {
 impl fmt::Display for BaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for BaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 

@@ -5,7 +5,7 @@
 //! - Render: <https://render.com/docs/environment-variables>
 
 use super::base_url::BaseUrl;
-use super::vars::{Vars, value};
+use super::environment::Environment;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
 pub enum Platform {
@@ -18,9 +18,19 @@ pub enum Platform {
     Render,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerUrlSource {
+    /// `SERVER_URL` is set.
+    Set,
+    /// The platform announces it in its own variables.
+    Platform(Platform),
+    /// `http://localhost` and the port.
+    Default,
+}
+
 impl Platform {
-    pub(super) fn recognise(vars: &Vars) -> Option<Self> {
-        let has = |name| value(vars, name).is_some();
+    pub(super) fn recognise(environment: &Environment) -> Option<Self> {
+        let has = |name| environment.get(name).is_some();
         if has("FLY_APP_NAME") {
             Some(Self::Fly)
         } else if has("RAILWAY_PROJECT_ID") || has("RAILWAY_PUBLIC_DOMAIN") {
@@ -33,11 +43,11 @@ impl Platform {
     }
 
     /// The public URL that the platform announces, if there is one and it can be used.
-    pub(super) fn public_url(self, vars: &Vars) -> Option<BaseUrl> {
+    pub(super) fn public_url(self, environment: &Environment) -> Option<BaseUrl> {
         let url = match self {
-            Self::Fly => format!("https://{}.fly.dev", value(vars, "FLY_APP_NAME")?),
-            Self::Railway => format!("https://{}", value(vars, "RAILWAY_PUBLIC_DOMAIN")?),
-            Self::Render => value(vars, "RENDER_EXTERNAL_URL")?.to_owned(),
+            Self::Fly => format!("https://{}.fly.dev", environment.get("FLY_APP_NAME")?),
+            Self::Railway => format!("https://{}", environment.get("RAILWAY_PUBLIC_DOMAIN")?),
+            Self::Render => environment.get("RENDER_EXTERNAL_URL")?.to_owned(),
         };
         url.parse().ok()
     }
@@ -54,28 +64,27 @@ impl Platform {
 
 #[cfg(test)]
 mod tests {
+    use super::super::problems::Problems;
     use super::*;
 
     fn found(vars: &[(&str, &str)]) -> (Option<Platform>, Option<String>) {
-        let vars = vars.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let platform = Platform::recognise(&vars);
-        (platform, platform.and_then(|platform| platform.public_url(&vars)).map(|url| url.to_string()))
+        let vars = vars.iter().map(|&(name, value)| (name.into(), value.into()));
+        let environment = Environment::read(vars, &mut Problems::default());
+        let platform = Platform::recognise(&environment);
+        (platform, platform.and_then(|platform| platform.public_url(&environment)).map(|url| url.to_string()))
     }
 
     #[test]
     fn each_platform_announces_its_public_url() {
+        let railway = ("RAILWAY_PROJECT_ID", "7e0c");
         for (vars, platform, url) in [
             (vec![("FLY_APP_NAME", "my-auth")], Platform::Fly, "https://my-auth.fly.dev"),
             (
-                vec![("RAILWAY_PROJECT_ID", "7e0c"), ("RAILWAY_PUBLIC_DOMAIN", "auth.up.railway.app")],
+                vec![railway, ("RAILWAY_PUBLIC_DOMAIN", "a.up.railway.app")],
                 Platform::Railway,
-                "https://auth.up.railway.app",
+                "https://a.up.railway.app",
             ),
-            (
-                vec![("RENDER", "true"), ("RENDER_EXTERNAL_URL", "https://auth.onrender.com")],
-                Platform::Render,
-                "https://auth.onrender.com",
-            ),
+            (vec![("RENDER_EXTERNAL_URL", "https://a.onrender.com")], Platform::Render, "https://a.onrender.com"),
         ] {
             assert_eq!(found(&vars), (Some(platform), Some(url.to_owned())));
         }
@@ -86,10 +95,6 @@ mod tests {
         assert_eq!(found(&[("FLY_APP_NAME", "no name")]), (Some(Platform::Fly), None));
         assert_eq!(found(&[("RAILWAY_PROJECT_ID", "7e0c")]), (Some(Platform::Railway), None));
         assert_eq!(found(&[("RENDER", "true"), ("RENDER_EXTERNAL_URL", "")]), (Some(Platform::Render), None));
-    }
-
-    #[test]
-    fn elsewhere_there_is_no_platform() {
         assert_eq!(found(&[("FLY_APP_NAME", " "), ("HOME", "/root")]), (None, None));
     }
 }

@@ -1,8 +1,8 @@
-//! All problems of a configuration at once.
+//! All problems of a configuration at once. None holds the value of a secret.
 
 use std::fmt;
 
-use super::variable::Variable;
+use super::variables::Variable;
 
 /// Enough of a bad value to recognise it.
 const SHOWN_CHARS: usize = 80;
@@ -11,7 +11,7 @@ const SHOWN_CHARS: usize = 80;
 #[derive(Debug)]
 pub struct Problem {
     pub variable: &'static Variable,
-    /// Completes the sentence that begins with the variable's name; holds nothing of a secret.
+    /// Completes the sentence that begins with the variable's name.
     pub why: String,
     /// The value, shortened; none if it is a secret or might hold one.
     pub found: Option<String>,
@@ -28,7 +28,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Every problem of a configuration, at most one for each variable. Never holds the value of a secret.
+/// Every problem of a configuration, at most one for each variable: the first that was noted.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Problem>);
 
@@ -40,42 +40,18 @@ impl Problems {
         &self.0
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    pub(super) fn missing(&mut self, variable: &'static Variable) {
-        self.push(Problem { variable, why: "is missing".to_owned(), found: None });
-    }
-
-    pub(super) fn not_unicode(&mut self, variable: &'static Variable) {
-        self.push(Problem { variable, why: "is not valid UTF-8".to_owned(), found: None });
-    }
-
-    pub(super) fn bad_file(&mut self, variable: &'static Variable, why: String) {
-        self.push(Problem { variable, why, found: None });
-    }
-
-    pub(super) fn bad(&mut self, variable: &'static Variable, raw: &str, why: String) {
-        // Text with an @ may hold a password: a DATABASE_URL that was pasted one line too low.
-        let shown = !variable.secret && !raw.contains('@');
-        let found = shown.then(|| raw.chars().take(SHOWN_CHARS).collect());
-        self.push(Problem { variable, why, found });
-    }
-
-    /// Adds a hint to the problem of a missing variable, if there is one.
-    pub(super) fn explain_missing(&mut self, name: &str, hint: &str) {
-        let missing = |problem: &&mut Problem| problem.variable.name == name && problem.why == "is missing";
-        if let Some(problem) = self.0.iter_mut().find(missing) {
-            problem.why = format!("is missing ({hint})");
+    pub(super) fn note(&mut self, variable: &'static Variable, why: impl Into<String>, value: Option<&str>) {
+        if self.0.iter().all(|known| known.variable.name != variable.name) {
+            let found = value.filter(|_| !variable.secret).and_then(shown);
+            self.0.push(Problem { variable, why: why.into(), found });
         }
     }
+}
 
-    fn push(&mut self, problem: Problem) {
-        if self.0.iter().all(|known| known.variable.name != problem.variable.name) {
-            self.0.push(problem);
-        }
-    }
+/// The beginning of a value. `None` for text with an @, which may hold a password: a `DATABASE_URL` that was pasted one line
+/// too low.
+pub(super) fn shown(value: &str) -> Option<String> {
+    (!value.contains('@')).then(|| value.chars().take(SHOWN_CHARS).collect())
 }
 
 impl fmt::Display for Problems {

@@ -1,11 +1,15 @@
-//! Parsers for the text of a variable; each error completes the sentence "NAME ...".
+//! Parsers for the text of a variable. Each error completes the sentence "NAME ..." and quotes nothing: whether the value may
+//! be shown is decided elsewhere.
 
-use std::net::IpAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use url::Url;
+
+/// Fits on one line at the bottom of a page.
+const OPERATOR_NAME_CHARS: usize = 60;
 
 pub(super) fn number<T: TryFrom<i128>>(range: RangeInclusive<i128>) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
@@ -34,19 +38,33 @@ pub(super) fn visible_ascii(text: &str) -> Result<String, String> {
     }
 }
 
-pub(super) fn ip_address(text: &str) -> Result<IpAddr, String> {
-    text.parse().map_err(|_| "is not an IP address".to_owned())
+/// A bare port is one of this machine's own, because metrics are not for everyone.
+pub(super) fn metrics_address(text: &str) -> Result<SocketAddr, String> {
+    let local = text.parse().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let address = local.or_else(|_| text.parse());
+    address.map_err(|_| "is neither a port nor IP-ADDRESS:PORT".to_owned())
 }
 
-/// Separated by commas; a single address is a network of one.
-pub(super) fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-    let networks = items.map(|item| {
-        item.parse()
-            .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
-            .map_err(|_| format!("holds {item:?}, which is neither a network nor an address"))
-    });
-    networks.collect()
+pub(super) fn operator_name(text: &str) -> Result<String, String> {
+    if text.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err("holds a line break or another control character".to_owned());
+    }
+    if text.chars().count() > OPERATOR_NAME_CHARS {
+        return Err(format!("is longer than {OPERATOR_NAME_CHARS} characters"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn operator_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http" | "mailto"));
+    let url = url.ok_or("is not a URL that begins with https://, http:// or mailto:")?;
+    if url.scheme() == "mailto" && !url.path().contains('@') {
+        return Err("holds no mail address after mailto:".to_owned());
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user name or a password".to_owned());
+    }
+    Ok(url)
 }
 
 #[cfg(test)]
@@ -56,8 +74,7 @@ mod tests {
     #[test]
     fn a_number_out_of_range_and_text_get_different_errors() {
         let read = number::<u32>(1..=55);
-        assert_eq!(read("1"), Ok(1));
-        assert_eq!(read("55"), Ok(55));
+        assert_eq!((read("1"), read("55")), (Ok(1), Ok(55)));
         for text in ["0", "56", "-1", "4294967297"] {
             assert_eq!(read(text), Err("is not between 1 and 55".to_owned()), "{text}");
         }
@@ -75,12 +92,28 @@ mod tests {
     }
 
     #[test]
-    fn proxies_are_networks_or_addresses() {
-        let expected = ["10.0.0.0/8", "fd00::/8", "192.0.2.7/32", "2001:db8::1/128"];
-        let expected: Vec<IpNet> = expected.map(|net| net.parse().unwrap()).into();
-        assert_eq!(networks("10.0.0.0/8, fd00::/8,192.0.2.7 ,2001:db8::1,"), Ok(expected));
-        for text in ["10.0.0.0/33", "proxy.example.com", "10.0.0.1:80"] {
-            assert!(networks(text).unwrap_err().contains(text));
+    fn metrics_have_an_address_and_a_bare_port_is_local() {
+        for (text, address) in
+            [("9464", "127.0.0.1:9464"), ("0", "127.0.0.1:0"), ("0.0.0.0:9464", "0.0.0.0:9464"), ("[::]:1", "[::]:1")]
+        {
+            assert_eq!(metrics_address(text).map(|address| address.to_string()), Ok(address.to_owned()));
+        }
+        for text in ["127.0.0.1", ":9464", "localhost:9464", "65536", "::1:9464"] {
+            assert!(metrics_address(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_operator_has_a_name_of_one_line_and_an_address_that_a_page_can_link_to() {
+        assert!(operator_name(&"ü".repeat(60)).is_ok());
+        for name in [&"a".repeat(61), "a\nb", "a\u{7}", "a\u{2028}b"] {
+            assert!(operator_name(name).is_err(), "{name:?}");
+        }
+        for url in ["https://example.com/contact?a=b#c", "http://nas.lan", "mailto:me@example.com?subject=login"] {
+            assert_eq!(operator_url(url).unwrap().as_str().trim_end_matches('/'), url);
+        }
+        for url in ["example.com", "me@example.com", "mailto:me", "javascript:alert(1)", "https://me:pw@example.com"] {
+            assert!(operator_url(url).is_err(), "{url}");
         }
     }
 }

@@ -1,62 +1,57 @@
 //! Runs statements: each with a timeout and retries, on a pool whose connections are discarded when their server fails.
+//!
+//! A statement waits in line for a connection, first come, first served, and has its own time from then on. PostgreSQL ends it
+//! before that time is over. One that is given up earlier, or meets a pooler, is cancelled, and keeps its connection until it has
+//! ended: otherwise each lock of a few seconds would multiply the server's processes. A caller that stops waiting wastes nothing:
+//! the connection that is being opened for it goes to the next one.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use deadpool_postgres::Object;
-use tokio::runtime::Handle;
+use deadpool::managed::{Object, Pool, PoolError, Timeouts};
+use deadpool::{Runtime, Status};
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::Row;
-use tracing::{Instrument as _, debug, info, trace_span, warn};
+use tracing::{debug, info, warn};
 
 use crate::config::Config;
-use crate::db::error::{AttemptError, DatabaseError};
-use crate::db::fields::RowExt as _;
-use crate::db::migrations;
-use crate::db::named::Named;
-use crate::db::pool::Connector;
-use crate::db::pools::{Pools, WorkerPool};
-use crate::db::probe::{Pinged, Probe};
-use crate::db::repeats::Repeats;
-use crate::db::statement::{Parameters, Statement};
+use crate::db::connect::Connector;
+use crate::db::error::{AttemptError, DatabaseError, Failure};
+use crate::db::rows::{Parameters, Statement};
+use crate::db::schema::{self, Found, SchemaState};
 use crate::db::tls::TlsError;
-use crate::error_chain::error_chain;
-use crate::secret::Secret;
+use crate::log::Throttle;
 
-/// One attempt of a statement. A connection that does not answer within it is discarded.
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Statements that may wait for each connection of the pool. While more of them wait, work that can be refused is.
-const MAX_WAITING: usize = 16;
-/// A replica counts as overloaded for this long after it had to refuse work.
-const OVERLOAD_LASTS: Duration = Duration::from_secs(10);
+/// One attempt of a statement, from the moment it has a connection.
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
+/// A direct connection that is silent for longer hangs: PostgreSQL's own timeout for the statement is over.
+const HANGS_AFTER: Duration = Duration::from_secs(2);
+/// Of the health check, for each of its two steps.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than the timeouts of the migration's own statements.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(40);
+/// While the database is away, locked by a backup, or another program's.
+const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 /// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 
-const UNAVAILABLE: &str = "database unavailable, retrying";
-
-/// The way to Postgres. Cheap to clone.
+/// The way to PostgreSQL. Cheap to clone.
 #[derive(Clone)]
-pub struct Database {
-    inner: Arc<Inner>,
-    /// For statements that end with a worker.
-    worker: Option<Arc<WorkerPool>>,
-}
+pub struct Database(Arc<Inner>);
 
 struct Inner {
-    pools: Pools,
-    named: Arc<Named>,
-    probe: Probe,
+    connector: Connector,
+    pool: Pool<Connector>,
+    /// The health check's own connection: while all of the pool are in use, it tells a busy database from an unavailable one.
+    probe: Pool<Connector>,
     available: AtomicBool,
-    /// When work was refused last.
-    overloaded_at: Mutex<Option<Instant>>,
-    migrated: watch::Sender<bool>,
-    /// Increases each time all connections are discarded.
-    generation: AtomicU64,
-    logged: Mutex<Repeats>,
+    schema: watch::Sender<SchemaState>,
+    logged: Mutex<Throttle>,
 }
 
 /// How busy the pool is.
@@ -73,32 +68,20 @@ pub struct Load {
 }
 
 impl Database {
-    /// Connects to nothing yet. Connections live on `runtime`, which must outlive every request, but for those of up to
-    /// `workers` workers.
-    pub fn new(config: &Config, workers: usize, runtime: &Handle) -> Result<Self, TlsError> {
-        let connector = Connector::new(&config.database, runtime)?;
-        let named = Arc::new(Named::new());
-        let inner = Inner {
-            pools: Pools::new(config, workers, connector.clone(), Arc::clone(&named)),
-            named,
-            probe: Probe::new(connector),
+    /// Connects to nothing yet.
+    pub fn new(config: &Config) -> Result<Self, TlsError> {
+        let connector = Connector::new(&config.database)?;
+        Ok(Self(Arc::new(Inner {
+            pool: pool(&connector, config.database_pool_size),
+            probe: pool(&connector, 1),
+            connector,
             available: AtomicBool::new(true),
-            overloaded_at: Mutex::new(None),
-            migrated: watch::Sender::new(false),
-            generation: AtomicU64::new(0),
+            schema: watch::Sender::new(SchemaState::Unknown),
             logged: Mutex::default(),
-        };
-        Ok(Self { inner: Arc::new(inner), worker: None })
+        })))
     }
 
-    /// The same database for statements that end with the worker of this runtime. They use a connection that lives there, or
-    /// a shared one while it is in use. `None` if there are more workers than connections for them.
-    pub fn for_worker(&self, runtime: &Handle) -> Option<Self> {
-        let worker = self.inner.pools.for_worker(runtime)?;
-        Some(Self { inner: Arc::clone(&self.inner), worker: Some(worker) })
-    }
-
-    /// Runs a statement, with retries while its failures are transient, for at most `limit`.
+    /// Runs a statement, with retries while its failures may be over, for at most `limit`.
     pub async fn rows(
         &self,
         statement: Statement,
@@ -107,23 +90,20 @@ impl Database {
     ) -> Result<Vec<Row>, DatabaseError> {
         let deadline = Instant::now() + limit;
         let mut delay = RETRY_DELAY;
+        if matches!(*self.0.schema.borrow(), SchemaState::Foreign(_)) {
+            // Another program's table must not be written to.
+            return Err(DatabaseError::Unavailable);
+        }
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let span = trace_span!("statement", statement = statement.name);
-            let error = match self.attempt(statement, parameters, left.min(ATTEMPT_TIMEOUT)).instrument(span).await {
+            let error = match self.attempt(statement, parameters, deadline).await {
                 Ok(rows) => {
                     self.answered();
                     return Ok(rows);
                 }
-                Err(error) => error,
+                Err(error) => self.failed(statement.name, &error),
             };
-            if !error.is_transient() {
-                self.log_failure(statement.name, &error, "the database refused a statement");
-                return Err(DatabaseError::Refused);
-            }
-            let failure = self.failed(statement.name, &error);
-            if Instant::now() + delay >= deadline {
-                return Err(failure);
+            if error == DatabaseError::Refused || Instant::now() + delay >= deadline {
+                return Err(error);
             }
             sleep(delay).await;
             delay = (delay * 2).min(MAX_RETRY_DELAY);
@@ -134,74 +114,96 @@ impl Database {
         &self,
         statement: Statement,
         parameters: Parameters<'_>,
-        limit: Duration,
+        deadline: Instant,
     ) -> Result<Vec<Row>, AttemptError> {
-        let deadline = Instant::now() + limit;
-        let generation = self.inner.generation.load(Ordering::SeqCst);
-        let connection = self.inner.pools.get(self.worker.as_deref(), limit).await.map_err(AttemptError::Pool)?;
-        let left = deadline.saturating_duration_since(Instant::now());
-        match timeout(left, self.inner.named.query(&connection, statement, parameters)).await {
-            Ok(Ok(rows)) => {
-                if self.inner.generation.load(Ordering::SeqCst) != generation {
-                    drop(Object::take(connection));
-                }
-                Ok(rows)
+        let connection = self.connection(&self.0.pool, deadline).await?;
+        let begun = Instant::now();
+        let until = deadline.min(begun + STATEMENT_TIMEOUT);
+        let Ok(answer) = timeout_at(until, connection.query(statement, parameters)).await else {
+            return Err(self.give_up(connection, until - begun < HANGS_AFTER));
+        };
+        let answer = answer.map_err(AttemptError::from);
+        let failure = answer.as_ref().err().map(AttemptError::failure);
+        match failure {
+            Some(Failure::ReadOnly) => self.discard_connections(),
+            Some(Failure::MissingSchema) if self.schema() == SchemaState::Current => {
+                self.0.schema.send_replace(SchemaState::Unknown);
             }
-            Ok(Err(error)) => {
-                let error = AttemptError::Statement(error);
-                if error.is_transient() {
-                    drop(Object::take(connection));
-                }
-                if error.is_read_only() {
-                    self.discard_connections();
-                }
-                if error.is_missing_schema() {
-                    self.inner.migrated.send_replace(false);
-                }
-                Err(error)
-            }
-            Err(_) => {
-                // The next user would wait behind the lost statement. When one connection hangs, the others
-                // probably do too.
-                drop(Object::take(connection));
-                self.discard_connections();
-                Err(AttemptError::Timeout)
-            }
+            _ => {}
         }
+        let is_discarded = connection.generation != self.0.connector.generation.load(Ordering::SeqCst);
+        if is_discarded || failure == Some(Failure::Outage) {
+            drop(Object::take(connection));
+        }
+        answer
+    }
+
+    /// Waits in line, until the deadline. A task of its own opens a connection if there may be one more.
+    async fn connection(&self, pool: &Pool<Connector>, deadline: Instant) -> Result<Object<Connector>, AttemptError> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let timeouts = Timeouts { wait: Some(wait), ..Timeouts::new() };
+        let from = pool.clone();
+        let mut got = Box::pin(async move { from.timeout_get(&timeouts).await });
+        let is_full = || pool.status().size == pool.status().max_size;
+        let got = match (&mut got).now_or_never() {
+            Some(got) => Ok(Ok(got)),
+            None if is_full() => timeout_at(deadline, got).await.map(Ok),
+            None => timeout_at(deadline, tokio::spawn(got)).await,
+        };
+        match got {
+            Ok(Ok(Ok(connection))) => Ok(connection),
+            Ok(Ok(Err(PoolError::Backend(error)))) => Err(error.into()),
+            _ if is_full() => Err(AttemptError::Late),
+            // One is still being opened.
+            _ => Err(AttemptError::Timeout),
+        }
+    }
+
+    /// The connection returns to the pool when the statement has ended.
+    fn give_up(&self, connection: Object<Connector>, is_late: bool) -> AttemptError {
+        if connection.is_direct && !is_late {
+            // The server did not end the statement itself, so it is gone, and the other connections with it.
+            drop(Object::take(connection));
+            self.discard_connections();
+            return AttemptError::Timeout;
+        }
+        tokio::spawn(async move {
+            if !connection.end_statement().await {
+                drop(Object::take(connection));
+            }
+        });
+        if is_late { AttemptError::Late } else { AttemptError::Timeout }
     }
 
     /// Discards every connection, those in use after their statement: their server failed or became a standby.
     pub fn discard_connections(&self) {
-        self.inner.generation.fetch_add(1, Ordering::SeqCst);
-        self.inner.pools.discard_idle();
+        self.0.connector.generation.fetch_add(1, Ordering::SeqCst);
+        self.0.pool.retain(|_, _| false);
     }
 
     fn answered(&self) {
-        if !self.inner.available.swap(true, Ordering::Relaxed) {
+        if !self.0.available.swap(true, Ordering::Relaxed) {
             info!("the database is available again");
-            self.inner.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.0.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
-    /// Logs a transient failure by its cause: too many statements, or a database that does not answer.
     fn failed(&self, statement: &'static str, error: &AttemptError) -> DatabaseError {
-        if error.is_busy() && self.inner.available.load(Ordering::Relaxed) {
-            self.overloaded();
-            return DatabaseError::Overloaded;
-        }
-        self.log_failure(statement, error, UNAVAILABLE);
-        DatabaseError::Unavailable
+        let (message, failed) = match error.failure() {
+            Failure::Outage | Failure::ReadOnly => {
+                self.0.available.store(false, Ordering::Relaxed);
+                ("database unavailable, retrying", DatabaseError::Unavailable)
+            }
+            Failure::MissingSchema | Failure::Retry => ("a statement failed, retrying", DatabaseError::Unavailable),
+            Failure::Refused => ("the database refused a statement", DatabaseError::Refused),
+        };
+        self.log(statement, &error.to_string(), message);
+        failed
     }
 
     /// Warns of a failure that is new, and at growing intervals of one that lasts.
-    fn log_failure(&self, statement: &'static str, error: &AttemptError, message: &'static str) {
-        if error.is_outage() {
-            self.inner.available.store(false, Ordering::Relaxed);
-        }
-        let error = error_chain(error);
-        let mut logged = self.inner.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = logged.is_due(&error, Instant::now());
-        drop(logged);
+    fn log(&self, statement: &'static str, error: &str, message: &'static str) {
+        let is_due = self.0.logged.lock().unwrap_or_else(PoisonError::into_inner).is_due(error, Instant::now());
         if is_due {
             warn!(statement, error, "{message}");
         } else {
@@ -209,121 +211,85 @@ impl Database {
         }
     }
 
-    fn overloaded(&self) {
-        let mut last = self.inner.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let goes_on = last.replace(Instant::now()).is_some_and(|last| last.elapsed() < OVERLOAD_LASTS);
-        drop(last);
-        if !goes_on {
-            let waiting = self.inner.pools.shared().status().waiting;
-            warn!(waiting, "overloaded: too many statements wait for a database connection");
-        }
-    }
-
-    /// Whether this replica has had to refuse work within the last seconds.
-    pub fn is_overloaded(&self) -> bool {
-        let last = self.inner.overloaded_at.lock().unwrap_or_else(PoisonError::into_inner);
-        last.is_some_and(|last| last.elapsed() < OVERLOAD_LASTS)
-    }
-
-    /// Whether one more statement may wait for a connection; to be asked before work that can be refused.
-    pub fn has_room(&self) -> bool {
-        let pool = self.inner.pools.shared().status();
-        let has_room = pool.waiting < pool.max_size * MAX_WAITING;
-        if !has_room {
-            self.overloaded();
-        }
-        has_room
-    }
-
-    /// Whether Postgres answers and accepts writes, asked once on a connection of its own.
+    /// Whether PostgreSQL answers and accepts writes, asked once on a connection of its own.
     ///
     /// A primary that became a standby still reads, but what it reads may never change again: its connections are
     /// discarded. When one connection hangs, the others probably do too.
     pub async fn is_writable(&self) -> bool {
-        match self.inner.probe.ping().await {
-            Pinged::Writable => true,
-            Pinged::ReadOnly | Pinged::Hanging => {
-                self.discard_connections();
-                false
-            }
-            Pinged::Unavailable => false,
+        let connected = self.connection(&self.0.probe, Instant::now() + PROBE_TIMEOUT).await;
+        let Ok(connection) = connected else { return false };
+        match timeout(PROBE_TIMEOUT, connection.is_writable()).await {
+            Ok(Ok(true)) => return true,
+            Ok(Ok(false)) | Err(_) => self.discard_connections(),
+            Ok(Err(_)) => {}
         }
+        drop(Object::take(connection));
+        false
     }
 
-    /// Whether the schema is known to be current. Sends no statement.
-    pub fn is_migrated(&self) -> bool {
-        *self.inner.migrated.borrow()
+    /// What is known of the tables. Sends no statement.
+    pub fn schema(&self) -> SchemaState {
+        self.0.schema.borrow().clone()
     }
 
-    /// Returns when the schema is current.
+    /// Returns when the tables are known to be current.
     pub async fn migrated(&self) {
         // The sender lives as long as `self`.
-        let _ = self.inner.migrated.subscribe().wait_for(|migrated| *migrated).await;
+        let _ = self.0.schema.subscribe().wait_for(|state| *state == SchemaState::Current).await;
     }
 
-    /// Keeps the schema current: applies what is missing now, and again if the tables disappear. Never returns.
+    /// Keeps the tables current: makes what is missing now, and again if they disappear. Never returns.
     pub async fn keep_migrated(&self) {
-        /// Between two attempts to reach a database that is still starting.
-        const RETRY: Duration = Duration::from_millis(500);
         loop {
             while self.migrate().await.is_err() {
-                sleep(RETRY).await;
+                sleep(MIGRATION_RETRY).await;
             }
-            let _ = self.inner.migrated.subscribe().wait_for(|migrated| !migrated).await;
+            let _ = self.0.schema.subscribe().wait_for(|state| *state != SchemaState::Current).await;
         }
     }
 
-    /// Brings the schema up to date. Sends nothing if it is known to be.
+    /// Makes what is missing in the database. Sends nothing if it is known to be current.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        if self.is_migrated() {
+        if self.schema() == SchemaState::Current {
             return Ok(());
         }
-        match migrations::apply(self.inner.pools.shared()).await {
-            Ok(applied) => {
-                for version in applied {
-                    info!(version, "migration applied");
-                }
-                self.inner.migrated.send_replace(true);
-                self.answered();
-                Ok(())
-            }
-            Err(error) if error.is_transient() => {
-                self.log_failure("migrate", &error, UNAVAILABLE);
-                Err(DatabaseError::Unavailable)
-            }
-            Err(error) => {
-                self.log_failure("migrate", &error, "a migration failed, retrying");
-                Err(DatabaseError::Refused)
-            }
+        let deadline = Instant::now() + MIGRATION_TIMEOUT;
+        let applying = async {
+            let mut connection = self.connection(&self.0.pool, deadline).await?;
+            Ok(schema::apply(&mut connection.client).await?)
+        };
+        let applied = timeout_at(deadline, applying).await.unwrap_or(Err(AttemptError::Timeout));
+        let (found, made) = applied.map_err(|error| self.failed("migrate", &error))?;
+        for object in made {
+            info!(object, "created in the database");
         }
-    }
-
-    /// The key by which `check` recognises a server on this database; `None` if it was deleted.
-    pub async fn self_check_key(&self) -> Result<Option<Secret>, DatabaseError> {
-        const TIMEOUT: Duration = Duration::from_secs(3);
-        let statement = Statement { name: "self_check_key", sql: migrations::SELF_CHECK_KEY };
-        let rows = self.rows(statement, &[], TIMEOUT).await?;
-        let key = rows.first().map(|row| row.field::<&[u8]>("key")).transpose()?;
-        Ok(key.and_then(|key| key.try_into().ok()).map(Secret::from_bytes))
+        self.answered();
+        if let Found::Foreign(why) = found {
+            self.log("migrate", &why, "this database can't be used");
+            self.0.schema.send_replace(SchemaState::Foreign(why));
+            return Err(DatabaseError::Refused);
+        }
+        self.0.schema.send_replace(SchemaState::Current);
+        Ok(())
     }
 
     /// How busy the pool is. Sends no statement.
     pub fn load(&self) -> Load {
-        let pool = self.inner.pools.status();
-        Load {
-            connections: pool.size,
-            idle: pool.available,
-            max: pool.max_size,
-            waiting: pool.waiting,
-            available: self.inner.available.load(Ordering::Relaxed),
-        }
+        let Status { size, available, max_size, waiting } = self.0.pool.status();
+        let is_available = self.0.available.load(Ordering::Relaxed);
+        Load { connections: size, idle: available, max: max_size, waiting, available: is_available }
     }
 
     /// Closes every connection, those in use after their statement.
     pub fn close(&self) {
-        self.inner.pools.close();
-        self.inner.probe.close();
+        self.0.pool.close();
+        self.0.probe.close();
     }
+}
+
+#[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]
+fn pool(connector: &Connector, size: usize) -> Pool<Connector> {
+    Pool::builder(connector.clone()).max_size(size).runtime(Runtime::Tokio1).build().expect("it has a runtime")
 }
 
 impl fmt::Debug for Database {

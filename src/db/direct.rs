@@ -1,33 +1,41 @@
-//! Tells a connection to a server process of its own from one through a pooler.
+//! Tells a connection to a server process of its own from one through a pooler, and cancels statements.
 //!
 //! A server announces its process id when a connection starts. A pooler announces a number of its own, because each
-//! statement may meet another process.
+//! statement may meet another process. tokio-postgres shows the announced id only in a request to cancel, so that is written to
+//! memory here. The driver's own way to send it closes the connection at once: PgBouncer then forgets the request, and version
+//! 1.18 ends itself.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_util::future::{Ready, ready};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
+use tokio::net::TcpStream;
+use tokio_postgres::Client;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
-use tokio_postgres::{Client, Error};
 
-use crate::db::RowExt as _;
-
-const PID: &str = "SELECT pg_backend_pid() AS pid";
 /// `SSLRequest` and `CancelRequest` of PostgreSQL's protocol: length, code, and for the second process id and key.
 const SSL_REQUEST: usize = 8;
 const CANCEL_REQUEST: usize = 16;
 
-/// Whether all statements of this connection run in the process that announced itself.
-pub(super) async fn is_direct(client: &Client) -> Result<bool, Error> {
-    let rows = client.query_typed(PID, &[]).await?;
-    let answered: Option<i32> = rows.first().and_then(|row| row.field("pid").ok());
-    Ok(answered.is_some() && answered == announced(client).await.ok())
+/// The process id that was announced, to compare with `pg_backend_pid()`.
+pub(super) async fn announced_process(client: &Client) -> io::Result<i32> {
+    let [.., a, b, c, d, _, _, _, _] = cancel_request(client).await?;
+    Ok(i32::from_be_bytes([a, b, c, d]))
 }
 
-/// The process id that was announced. tokio-postgres shows it only in a request to cancel, which goes to memory here.
-async fn announced(client: &Client) -> io::Result<i32> {
+/// Sends a request to cancel. As in libpq before version 17, it is not encrypted.
+pub(super) async fn send(request: [u8; CANCEL_REQUEST], address: SocketAddr) -> io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    stream.write_all(&request).await?;
+    // Until the other side closes it.
+    stream.read(&mut [0]).await.map(drop)
+}
+
+/// The request to cancel the statement under way.
+pub(super) async fn cancel_request(client: &Client) -> io::Result<[u8; CANCEL_REQUEST]> {
     let (mut here, there) = duplex(CANCEL_REQUEST);
     let written = async {
         // With `sslmode=require` it asks for TLS first, and the stream below is its TLS.
@@ -41,11 +49,10 @@ async fn announced(client: &Client) -> io::Result<i32> {
             here.read_exact(&mut request[..SSL_REQUEST]).await?;
         }
         here.read_exact(&mut request[SSL_REQUEST..]).await?;
-        let [.., a, b, c, d, _, _, _, _] = request;
-        Ok(i32::from_be_bytes([a, b, c, d]))
+        Ok(request)
     };
-    let ((), pid) = tokio::try_join!(written, read)?;
-    Ok(pid)
+    let ((), request) = tokio::try_join!(written, read)?;
+    Ok(request)
 }
 
 struct InMemory;

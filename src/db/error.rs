@@ -1,78 +1,128 @@
-//! Why a statement failed, and whether a retry may succeed.
+//! Why a statement failed, and what that means for the next attempt.
 
-use deadpool_postgres::{PoolError, TimeoutType};
-use tokio_postgres::error::SqlState;
+use std::io;
+use std::time::Duration;
+
+use crate::log::error_chain;
 
 /// A statement was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
-    /// Postgres did not answer, or not in time. A later attempt may succeed.
+    /// PostgreSQL did not answer, or not in time. A later attempt may succeed.
     #[error("the database is unavailable")]
     Unavailable,
-    /// The database answers, but not as many statements as this replica has. A later attempt may succeed.
-    #[error("this replica is overloaded")]
-    Overloaded,
-    /// Postgres refused the statement, or answered with a row that this version can't read: a bug.
+    /// PostgreSQL refused the statement, or answered with a row that this version can't read: a bug.
     #[error("the database refused a statement")]
     Refused,
+}
+
+/// Why no connection was opened.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    #[error("the host has no address")]
+    NoAddress,
+    #[error("none of the addresses accepts writes")]
+    ReadOnly,
+    #[error("{host} can't be resolved: {source}")]
+    Lookup { host: String, source: io::Error },
+    #[error("no answer from {address} within {limit:?}")]
+    Timeout { address: String, limit: Duration },
+    #[error("{}", describe(.0))]
+    Failed(#[from] tokio_postgres::Error),
+}
+
+impl OpenError {
+    /// Of several addresses, the one that got furthest says best what is wrong.
+    pub(super) fn progress(&self) -> usize {
+        match self {
+            Self::NoAddress | Self::ReadOnly | Self::Lookup { .. } | Self::Timeout { .. } => 0,
+            Self::Failed(error) => 1 + usize::from(error.as_db_error().is_some()),
+        }
+    }
 }
 
 /// Why one attempt failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AttemptError {
-    #[error("no connection")]
-    Pool(#[source] PoolError),
-    #[error("the statement failed")]
-    Statement(#[source] tokio_postgres::Error),
+    #[error("no connection: {0}")]
+    Open(#[from] OpenError),
+    #[error("{}", describe(.0))]
+    Statement(#[from] tokio_postgres::Error),
+    /// Other statements, or a lock, took the time.
+    #[error("no connection or no answer before the deadline")]
+    Late,
     #[error("no answer in time")]
     Timeout,
 }
 
+/// What a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// There is no connection, or no answer. Other statements fail as well.
+    Outage,
+    /// The server is a standby: another one is the primary now.
+    ReadOnly,
+    /// Tables or columns are missing: they were dropped, or another database has taken the place.
+    MissingSchema,
+    /// This attempt failed, as by a lock or a conflict. The next one may not.
+    Retry,
+    Refused,
+}
+
 impl AttemptError {
-    /// Whether another attempt, on another connection, may succeed.
-    pub(super) fn is_transient(&self) -> bool {
+    pub(super) fn failure(&self) -> Failure {
         match self {
-            Self::Timeout => true,
-            Self::Pool(PoolError::Backend(error)) | Self::Statement(error) => is_transient(error),
-            Self::Pool(_) => true,
+            Self::Late => Failure::Retry,
+            Self::Open(_) | Self::Timeout => Failure::Outage,
+            // Without a code, the error is not the server's: the connection broke.
+            Self::Statement(error) => error.code().map_or(Failure::Outage, |code| of_code(code.code())),
         }
-    }
-
-    /// Whether other statements fail as well: there is no connection, or no answer.
-    pub(super) fn is_outage(&self) -> bool {
-        matches!(self, Self::Pool(_)) || self.is_transient()
-    }
-
-    /// Whether all connections stayed in use.
-    pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Self::Pool(PoolError::Timeout(TimeoutType::Wait)))
-    }
-
-    /// Whether the tables are missing: an empty database replaced the old one.
-    pub(super) fn is_missing_schema(&self) -> bool {
-        matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE))
-    }
-
-    /// Whether this server is read-only: another one is the primary now.
-    pub(super) fn is_read_only(&self) -> bool {
-        matches!(self, Self::Statement(error) if error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION))
     }
 }
 
-fn is_transient(error: &tokio_postgres::Error) -> bool {
-    let Some(code) = error.code() else {
-        // The server did not send this error: the connection broke or was never made.
-        return true;
-    };
-    // The classes are those of the table in PostgreSQL's Appendix A.
-    let class = &code.code()[..2];
-    matches!(class, "08" | "53" | "57" | "58")
-        // A standby that was the primary a moment ago.
-        || *code == SqlState::READ_ONLY_SQL_TRANSACTION
-        || *code == SqlState::T_R_SERIALIZATION_FAILURE
-        || *code == SqlState::T_R_DEADLOCK_DETECTED
-        || *code == SqlState::LOCK_NOT_AVAILABLE
-        // An empty database replaced the old one: the migrations run again.
-        || *code == SqlState::UNDEFINED_TABLE
-        || *code == SqlState::INVALID_CATALOG_NAME
+/// Codes and their classes are those of PostgreSQL's Appendix A.
+fn of_code(code: &str) -> Failure {
+    match code {
+        "42P01" | "42703" => Failure::MissingSchema,
+        "25006" => Failure::ReadOnly,
+        "57014" | "55P03" | "40001" | "40P01" => Failure::Retry,
+        "3D000" => Failure::Outage,
+        _ if ["08", "53", "57", "58"].contains(&&code[..2]) => Failure::Outage,
+        _ => Failure::Refused,
+    }
+}
+
+/// Without the details of the server's errors, which hold the values of rows.
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error().map(|error| (error.code().code(), error.message())) {
+        Some((code @ "28P01", message)) => format!("{message} ({code}); a new password is read at a restart"),
+        Some((code, message)) => format!("{message} ({code})"),
+        None if has_no_tls(error) => "the server has no TLS; sslmode=prefer connects without it".to_owned(),
+        None => error_chain(error),
+    }
+}
+
+/// The driver has only a sentence for it.
+pub(super) fn has_no_tls(error: &tokio_postgres::Error) -> bool {
+    error_chain(error).contains("server does not support TLS")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_code_has_its_meaning() {
+        for (codes, meaning) in [
+            ("57P01 57P03 53300 08006 58000 3D000", Failure::Outage),
+            ("57014 55P03 40001 40P01", Failure::Retry),
+            ("25006", Failure::ReadOnly),
+            ("42P01 42703", Failure::MissingSchema),
+            ("42501 23505 0A000 22P02", Failure::Refused),
+        ] {
+            for code in codes.split(' ') {
+                assert_eq!(of_code(code), meaning, "{code}");
+            }
+        }
+    }
 }

@@ -1,21 +1,19 @@
 //! Postiz sends the person back with an authorization code, or with a refusal.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::{Instant, sleep, timeout};
-use tracing::error;
 
-use crate::db::DatabaseError;
-use crate::flow::exchange::Exchanged;
-use crate::flow::registry::WokenPolls;
-use crate::flow::{DeviceFlow, Origin, Viewer};
-use crate::grant::{BrowserKey, Decision, GrantId, State, Terminal, UserCode};
-use crate::metrics::{GrantEvent, Limit};
+use crate::flow::exchange::{Exchanged, Trial};
+use crate::flow::waiting::WokenPolls;
+use crate::flow::{DeviceFlow, Origin, Trouble, Viewer};
+use crate::grant::{BrowserKey, Decision, Done, GrantId, State, UserCode};
 use crate::postiz::Reason;
 use crate::secret::Digest;
-use crate::store::{Abandonment, Approval, Claim, Denial, Lease, LeaseHolder};
+use crate::store::{Claim, Lease, LeaseHolder};
 
 /// A second callback waits this long for the first one's outcome: longer than an exchange.
 const CLAIM_WAIT: Duration = Duration::from_secs(11);
@@ -24,7 +22,6 @@ const CLAIM_RETRY: Duration = Duration::from_millis(250);
 /// little to say so.
 const DELIVERY_CHECKS: [Duration; 4] =
     [Duration::from_millis(30), Duration::from_millis(120), Duration::from_millis(300), Duration::from_millis(550)];
-
 /// The page waits no longer for the trial of the token than it may wait for the delivery.
 const TRIAL_WAIT: Duration = Duration::from_secs(1);
 
@@ -44,15 +41,9 @@ pub enum AuthorizationResponse {
 
 #[derive(Debug)]
 pub enum CallbackOutcome {
-    /// The token is stored, and this is what the terminal is doing.
-    Approved(GrantId, Terminal),
-    /// The token is stored, but Postiz refuses it: probably, the organization has no subscription.
-    TokenRefused(GrantId),
+    Done(Option<GrantId>, Done),
     /// An exchange or the storing of its token is under way; the same URL tells more in a moment.
     InProgress(GrantId),
-    /// The terminal had a token already, which this second approval has revoked at Postiz.
-    Replaced(GrantId),
-    Denied(GrantId),
     /// The exchange failed, and the code may still be good: the same URL can be tried again.
     TryAgain(GrantId, Reason),
     /// The code is spent: the same login can be approved again.
@@ -61,31 +52,6 @@ pub enum CallbackOutcome {
         user_code: UserCode,
         reason: Reason,
     },
-    /// This browser did not confirm the code. Nothing has changed.
-    WrongBrowser,
-    /// This browser did not confirm the code and brings an authorization code, so the grant has ended.
-    Abandoned(GrantId),
-    /// The state is unknown, or the grant takes no code any more. Nothing was exchanged.
-    LinkExpired(Option<GrantId>),
-    /// Too many codes from this network were refused. The same URL can be tried later.
-    RateLimited {
-        grant: GrantId,
-        retry_after: Duration,
-    },
-    /// Nothing was exchanged: too many statements are under way. The same URL can be tried again.
-    Overloaded,
-    Unavailable,
-    /// A bug: the exchange panicked.
-    Failed(GrantId),
-}
-
-impl From<DatabaseError> for CallbackOutcome {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::Overloaded => Self::Overloaded,
-            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
-        }
-    }
 }
 
 impl AuthorizationResponse {
@@ -110,164 +76,150 @@ impl AuthorizationResponse {
 }
 
 impl DeviceFlow {
-    /// Exchanges the code, exactly once, or ends the grant.
-    pub async fn callback(&self, response: AuthorizationResponse, viewer: &Viewer) -> CallbackOutcome {
-        match (response, viewer.browser.clone()) {
-            (AuthorizationResponse::Code { state, code }, Some(browser)) => {
-                self.approved(state, browser, code, viewer.address).await
+    /// Exchanges the code, exactly once, or ends the grant. Goes on to its end if the person closes the tab: Postiz has ended
+    /// their older token already.
+    pub async fn callback(
+        self: &Arc<Self>,
+        response: AuthorizationResponse,
+        Viewer { address, browser }: Viewer,
+    ) -> Result<CallbackOutcome, Trouble> {
+        let flow = Arc::clone(self);
+        let work = async move {
+            flow.limits.callback(address)?;
+            let owner = |state: &State| browser.filter(|browser| browser.owns(state));
+            match response {
+                AuthorizationResponse::Code { state, code } => match owner(&state) {
+                    Some(browser) => flow.approved(&state, &browser, &code, address).await,
+                    None => flow.abandoned(&state, &code, address).await,
+                },
+                AuthorizationResponse::Denied { state } => match owner(&state) {
+                    Some(browser) => flow.denied(&state, &browser, address).await,
+                    None => Ok(CallbackOutcome::Done(None, Done::WrongBrowser)),
+                },
+                AuthorizationResponse::Failed => Ok(CallbackOutcome::Done(None, Done::LinkExpired)),
             }
-            (AuthorizationResponse::Code { state, code }, None) => self.abandoned(state, code, viewer.address).await,
-            (AuthorizationResponse::Denied { state }, Some(browser)) => {
-                self.denied(&state, &browser, viewer.address).await
-            }
-            (AuthorizationResponse::Denied { .. }, None) => CallbackOutcome::WrongBrowser,
-            (AuthorizationResponse::Failed, _) => CallbackOutcome::LinkExpired(None),
-        }
+        };
+        self.task(work).await
     }
 
     async fn approved(
-        &self,
-        state: State,
-        browser: BrowserKey,
-        code: SecretString,
-        client: Option<IpAddr>,
-    ) -> CallbackOutcome {
-        let claim = match self.claim(&state, &browser, &code, client).await {
-            Ok(claim) => claim,
-            Err(error) => return error.into(),
-        };
-        match claim {
-            Claim::Claimed(lease) => {
-                if let Err(limited) = self.limits.exchange(client) {
-                    self.limited(Limit::Exchanges);
-                    // If this fails, the lease runs out by itself.
-                    let _ = self.store.release(&lease, false).await;
-                    return CallbackOutcome::RateLimited { grant: lease.grant, retry_after: limited.retry_after };
-                }
-                let (flow, work) = (self.clone(), lease.clone());
-                match self.finish(async move { flow.exchange(&work, &state, &browser, &code, client).await }).await {
-                    Some(exchanged) => self.exchanged(&lease, exchanged).await,
-                    None => CallbackOutcome::Failed(lease.grant),
-                }
-            }
-            Claim::InProgress(grant) => CallbackOutcome::InProgress(grant),
-            Claim::Approved(grant, terminal) => CallbackOutcome::Approved(grant, terminal),
-            Claim::Replaced(grant) => CallbackOutcome::Replaced(grant),
-            Claim::CodeSpent(grant, user_code) => {
-                CallbackOutcome::ApproveAgain { grant, user_code, reason: Reason::CodeRefused }
-            }
-            Claim::Denied(grant) => CallbackOutcome::Denied(grant),
-            Claim::Expired(grant) => CallbackOutcome::LinkExpired(Some(grant)),
-            Claim::WrongBrowser(_) => self.abandoned(state, code, client).await,
-            Claim::Altered(grant) => self.altered(grant, &state, &browser).await,
-            Claim::Unknown => CallbackOutcome::LinkExpired(None),
-        }
-    }
-
-    async fn claim(
-        &self,
+        self: &Arc<Self>,
         state: &State,
         browser: &BrowserKey,
         code: &SecretString,
         client: Option<IpAddr>,
-    ) -> Result<Claim, DatabaseError> {
+    ) -> Result<CallbackOutcome, Trouble> {
         let (digest, holder) = (Digest::of_text(code), LeaseHolder::random());
-        let deadline = Instant::now() + CLAIM_WAIT;
+        let (grant, deadline) = (state.grant, Instant::now() + CLAIM_WAIT);
         loop {
-            match self.fairly(client, self.store.claim(state, browser, &digest, &holder)).await? {
-                Claim::InProgress(_) if Instant::now() + CLAIM_RETRY < deadline => sleep(CLAIM_RETRY).await,
-                claim => return Ok(claim),
+            // In line for Postiz before the claim: a lease does not wait.
+            let place = self.limits.postiz_request(client).await?;
+            match self.in_line(client, self.store.claim(state, browser, &digest, &holder)).await? {
+                Claim::Claimed(lease) => {
+                    let exchanged = self.exchange(&lease, browser, code).await;
+                    drop(place);
+                    return Ok(self.exchanged(&lease, exchanged).await);
+                }
+                Claim::InProgress if Instant::now() + CLAIM_RETRY < deadline => drop(place),
+                Claim::InProgress => return Ok(CallbackOutcome::InProgress(grant)),
+                Claim::CodeSpent(user_code) => {
+                    return Ok(CallbackOutcome::ApproveAgain { grant, user_code, reason: Reason::CodeRefused });
+                }
+                Claim::Over(done) => return Ok(CallbackOutcome::Done(Some(grant), done)),
             }
+            sleep(CLAIM_RETRY).await;
         }
     }
 
     async fn exchanged(&self, lease: &Lease, exchanged: Exchanged) -> CallbackOutcome {
         let grant = lease.grant;
         match exchanged {
-            Exchanged::Stored(Approval::Approved, woken, trial) => {
-                let (terminal, trial) = tokio::join!(self.terminal(grant, woken), timeout(TRIAL_WAIT, trial));
-                match terminal {
-                    Terminal::SignedIn | Terminal::Waiting if matches!(trial, Ok(Ok(true))) => {
-                        CallbackOutcome::TokenRefused(grant)
-                    }
-                    Terminal::SignedIn | Terminal::Waiting | Terminal::Inactive => {
-                        CallbackOutcome::Approved(grant, terminal)
-                    }
-                }
+            Exchanged::Stored(woken, trial) => {
+                CallbackOutcome::Done(Some(grant), self.after_approval(grant, woken, trial).await)
             }
-            Exchanged::Stored(Approval::Denied, ..) => CallbackOutcome::Denied(grant),
-            Exchanged::Stored(Approval::Superseded, ..) => CallbackOutcome::LinkExpired(Some(grant)),
+            Exchanged::Over(done) => CallbackOutcome::Done(Some(grant), done),
             Exchanged::NotStored => CallbackOutcome::InProgress(grant),
-            Exchanged::Failed(failure) if failure.spends_code() && lease.is_last_code => {
-                CallbackOutcome::LinkExpired(Some(grant))
+            // The grant's client is gone, and with it every code for it.
+            Exchanged::Failed(Reason::ClientForgotten) => CallbackOutcome::Done(Some(grant), Done::LinkExpired),
+            Exchanged::Failed(reason) if reason.spends_code() => {
+                CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason }
             }
-            Exchanged::Failed(failure) if failure.spends_code() => {
-                CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason: failure }
-            }
-            Exchanged::Failed(failure) => CallbackOutcome::TryAgain(grant, failure),
+            Exchanged::Failed(reason) => CallbackOutcome::TryAgain(grant, reason),
         }
     }
 
+    async fn after_approval(&self, grant: GrantId, woken: WokenPolls, trial: Trial) -> Done {
+        let (terminal, trial) = tokio::join!(self.terminal(grant, woken), timeout(TRIAL_WAIT, trial));
+        let is_refused = matches!(trial, Ok(Ok(true)));
+        if is_refused && terminal != Done::Inactive { Done::TokenRefused } else { terminal }
+    }
+
     /// What the terminal is doing, after a short wait for its delivery.
-    async fn terminal(&self, grant: GrantId, woken: Option<WokenPolls>) -> Terminal {
-        if let Some(mut woken) = woken
-            && woken.delivered().await
-        {
-            return Terminal::SignedIn;
+    async fn terminal(&self, grant: GrantId, mut woken: WokenPolls) -> Done {
+        if woken.delivered().await {
+            return Done::SignedIn;
         }
-        let mut found = Terminal::Waiting;
+        let mut found = Done::Waiting;
         for delay in DELIVERY_CHECKS {
             sleep(delay).await;
             match self.store.terminal(grant).await {
                 Ok(Some(terminal)) => found = terminal,
                 Ok(None) | Err(_) => break,
             }
-            if found == Terminal::SignedIn {
+            if found == Done::SignedIn {
                 break;
             }
         }
         found
     }
 
-    async fn abandoned(&self, state: State, code: SecretString, client: Option<IpAddr>) -> CallbackOutcome {
-        let flow = self.clone();
-        let abandoning = self.finish(async move { flow.abandon(state, code, client).await });
-        match abandoning.await.unwrap_or(Err(DatabaseError::Unavailable)) {
-            Ok(Abandonment::Ended(grant) | Abandonment::AlreadyOver(grant) | Abandonment::Repeated(grant)) => {
-                CallbackOutcome::Abandoned(grant)
-            }
-            Ok(Abandonment::CodeOfRightBrowser(_)) => CallbackOutcome::WrongBrowser,
-            Ok(Abandonment::Unknown) => CallbackOutcome::LinkExpired(None),
-            Err(error) => error.into(),
+    /// A browser that did not confirm a login brings an authorization code for it. Somebody was sent a link to Postiz's consent
+    /// page, or changed browsers. The code belongs to the person at this browser, and its token must not reach the terminal. So
+    /// the grant ends, and the code is exchanged nowhere: the page's address does not hold it.
+    async fn abandoned(
+        &self,
+        state: &State,
+        code: &SecretString,
+        client: Option<IpAddr>,
+    ) -> Result<CallbackOutcome, Trouble> {
+        let code = Digest::of_text(code);
+        let refusal = self.in_line(client, self.store.abandon(state, &code)).await?;
+        if refusal.applied {
+            drop(self.decided(state.grant, Decision::Denied, Origin::WrongBrowser));
         }
+        // An unknown state is not ours, and has no reference.
+        let grant = (refusal.outcome != Done::LinkExpired).then_some(state.grant);
+        Ok(CallbackOutcome::Done(grant, refusal.outcome))
     }
 
-    /// Ends a grant whose row can't be trusted: its token could be sealed to another terminal.
-    async fn altered(&self, grant: GrantId, state: &State, browser: &BrowserKey) -> CallbackOutcome {
-        self.metrics.count(GrantEvent::Altered);
-        error!(
-            grant = grant.reference(),
-            "the grant's row was changed after its opening, or was opened with another client secret: its code is not exchanged"
-        );
-        // If this fails, the grant expires: a later callback finds its row altered too.
-        if let Ok(Denial::Applied(grant)) = self.store.deny_at_postiz(state, browser).await {
-            drop(self.decided(grant, Decision::Denied, Origin::AlteredRow));
+    async fn denied(
+        &self,
+        state: &State,
+        browser: &BrowserKey,
+        client: Option<IpAddr>,
+    ) -> Result<CallbackOutcome, Trouble> {
+        let refusal = self.in_line(client, self.store.deny_at_postiz(state, browser)).await?;
+        if refusal.applied {
+            drop(self.decided(state.grant, Decision::Denied, Origin::Postiz));
         }
-        CallbackOutcome::LinkExpired(Some(grant))
+        Ok(CallbackOutcome::Done(Some(state.grant), refusal.outcome))
     }
+}
 
-    async fn denied(&self, state: &State, browser: &BrowserKey, client: Option<IpAddr>) -> CallbackOutcome {
-        match self.fairly(client, self.store.deny_at_postiz(state, browser)).await {
-            Ok(Denial::Applied(grant)) => {
-                drop(self.decided(grant, Decision::Denied, Origin::Postiz));
-                CallbackOutcome::Denied(grant)
-            }
-            Ok(Denial::Denied(grant)) => CallbackOutcome::Denied(grant),
-            Ok(Denial::Approved(grant)) => CallbackOutcome::Approved(grant, Terminal::Waiting),
-            Ok(Denial::Expired(grant)) => CallbackOutcome::LinkExpired(Some(grant)),
-            Ok(Denial::WrongBrowser(_)) => CallbackOutcome::WrongBrowser,
-            Ok(Denial::Unknown) => CallbackOutcome::LinkExpired(None),
-            Err(error) => error.into(),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::DeviceCode;
+
+    #[test]
+    fn an_authorization_response_is_a_code_a_refusal_or_a_failure() {
+        let state = BrowserKey::random().state(DeviceCode::random().grant_id()).to_query();
+        let read = |query: &str| AuthorizationResponse::from_query(&query.replace("STATE", &state));
+        assert!(matches!(read("state=STATE&code=abc"), Some(AuthorizationResponse::Code { .. })));
+        assert!(matches!(read("error=access_denied&state=STATE&code=abc"), Some(AuthorizationResponse::Denied { .. })));
+        for query in ["state=STATE", "state=STATE&code=", "state=STATE&error=server_error&code=abc"] {
+            assert!(matches!(read(query), Some(AuthorizationResponse::Failed)), "{query}");
         }
+        assert!(read("code=abc").is_none() && read("code=abc&state=short").is_none());
     }
 }

@@ -1,17 +1,22 @@
 //! A person compares or types the user code (RFC 8628 §3.3), and goes on to Postiz or declines.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::{info, warn};
 use url::Url;
 
-use crate::db::DatabaseError;
-use crate::flow::{DeviceFlow, Origin};
-use crate::grant::{BrowserKey, Decision, GrantId, PostizClientId, Proximity, Terminal, UserCode};
+use crate::flow::{DeviceFlow, Origin, Trouble};
+use crate::grant::{BrowserKey, ClientId, CodeProblem, Decision, GrantId, PostizClientId, Proximity, UserCode};
+use crate::limits::RateLimited;
 use crate::metrics::{GrantEvent, Limit};
-use crate::postiz::{Endpoints, Reason, RegistrationError, client_name};
+use crate::postiz::{Endpoints, Reason, client_name};
 use crate::store::{Entered, GrantView};
+
+/// For the turn to register a client. A Postiz that stalls keeps each one for some seconds.
+const REGISTRATION_WAIT: Duration = Duration::from_secs(15);
 
 /// The person at a browser.
 #[derive(Debug, Clone)]
@@ -32,27 +37,17 @@ pub enum Entry {
 /// Why a verb did nothing for an entered code.
 #[derive(Debug)]
 pub enum CodeRefused {
-    Denied(GrantId),
-    /// Its grant is approved or delivered.
-    Used(GrantId),
-    /// Its grant has expired or was revoked.
-    Expired(GrantId),
-    Unknown,
-    RateLimited {
-        retry_after: Duration,
-    },
-    /// Not looked up: too many statements are under way.
-    Overloaded,
-    /// The database.
-    Unavailable,
+    Problem(CodeProblem, Option<GrantId>),
+    /// The browser has not sent back the cookie that the page gave it.
+    NoCookie,
     /// Postiz gave no client for this grant, or has not answered since the start. The grant stays as it is.
     PostizUnavailable(Option<GrantId>, Reason),
-    /// Too many clients are being registered at Postiz for other grants.
-    Busy(GrantId),
+    Trouble(Trouble),
 }
 
 /// What a person has to know before approving a login.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "four independent facts")]
 pub struct Confirmation {
     pub grant: GrantId,
     pub user_code: UserCode,
@@ -65,160 +60,157 @@ pub struct Confirmation {
     pub requester: Option<IpAddr>,
     pub viewer: Option<IpAddr>,
     pub proximity: Proximity,
-    pub terminal: Terminal,
+    /// Whether the terminal has stopped polling.
+    pub inactive: bool,
     /// The code was confirmed in another browser as well.
     pub several_browsers: bool,
     /// The grant gets a client of its own, whose name Postiz shows. Otherwise its approval ends the tokens of the person's
     /// other machines.
     pub has_own_client: bool,
+    /// What the terminal's client calls itself, which anybody may have chosen.
+    pub client_name: Option<String>,
 }
 
-/// The way to Postiz's consent page.
+/// The way to Postiz's consent page, for the browser with this key.
 #[derive(Debug)]
 pub struct ToPostiz {
     pub url: Url,
-    /// The browser has to keep it: the callback belongs to this browser.
     pub browser: BrowserKey,
 }
 
 impl DeviceFlow {
     /// Shows a login; changes nothing of it.
-    pub async fn view(&self, code: UserCode, viewer: &Viewer, entry: Entry) -> Result<Confirmation, CodeRefused> {
-        let view = self.viewed(code, viewer).await?;
-        Ok(confirmation(code, &view, viewer, entry, self.postiz.registers()))
+    pub async fn view(
+        self: &Arc<Self>,
+        code: UserCode,
+        viewer: Viewer,
+        entry: Entry,
+    ) -> Result<Confirmation, CodeRefused> {
+        let flow = Arc::clone(self);
+        self.task(async move { Ok(flow.confirmation(code, &flow.viewed(code, &viewer).await?, &viewer, entry)) }).await
     }
 
     /// Begins the authorization in this browser. May be repeated; the last browser counts.
-    pub async fn confirm(&self, code: UserCode, viewer: &Viewer) -> Result<ToPostiz, CodeRefused> {
-        let Some(endpoints) = self.postiz.endpoints() else {
-            return Err(CodeRefused::PostizUnavailable(None, Reason::Unreachable));
+    pub async fn confirm(self: &Arc<Self>, code: UserCode, viewer: Viewer) -> Result<ToPostiz, CodeRefused> {
+        let flow = Arc::clone(self);
+        self.task(async move { flow.begin(code, &viewer).await }).await
+    }
+
+    /// Repeats [`Self::confirm`] for the browser that confirmed the code, by a link. Of other codes it tells nothing.
+    pub async fn resume(self: &Arc<Self>, code: UserCode, viewer: Viewer) -> Result<ToPostiz, CodeRefused> {
+        let flow = Arc::clone(self);
+        let work = async move {
+            let view = flow.viewed(code, &viewer).await?;
+            if !view.began_here {
+                return Err(CodeRefused::Problem(CodeProblem::Unknown, None));
+            }
+            warn!(
+                grant = view.id.reference(),
+                "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
+            );
+            flow.begin(code, &viewer).await
         };
-        let (client, seen) = self.own_client(code, viewer, &endpoints).await?;
-        let browser = viewer.browser.clone().unwrap_or_else(BrowserKey::random);
-        let statement = self.store.begin(code, viewer.address, &browser, client.as_ref(), seen.as_ref());
-        let begun = self.found(self.fairly(viewer.address, statement).await?)?;
+        self.task(work).await
+    }
+
+    /// Ends the grant because the person declined.
+    pub async fn deny(self: &Arc<Self>, code: UserCode, viewer: Viewer) -> Result<GrantId, CodeRefused> {
+        let flow = Arc::clone(self);
+        let work = async move {
+            let denied = flow.in_line(viewer.address, flow.store.deny(code, viewer.address)).await?;
+            let grant = flow.found(denied)?;
+            drop(flow.decided(grant, Decision::Denied, Origin::OurPage));
+            Ok(grant)
+        };
+        self.task(work).await
+    }
+
+    async fn viewed(&self, code: UserCode, viewer: &Viewer) -> Result<GrantView, CodeRefused> {
+        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
+        self.found(self.in_line(viewer.address, view).await?)
+    }
+
+    async fn begin(&self, code: UserCode, viewer: &Viewer) -> Result<ToPostiz, CodeRefused> {
+        let endpoints = self.postiz.endpoints().ok_or(CodeRefused::PostizUnavailable(None, Reason::Unreachable))?;
+        let browser = viewer.browser.clone().ok_or(CodeRefused::NoCookie)?;
+        self.limits.confirmation(viewer.address, code).map_err(Trouble::from)?;
+        let client =
+            if self.postiz.registers() { Some(self.own_client(code, viewer, &endpoints).await?) } else { None };
+        let statement = self.store.begin(code, viewer.address, &browser, client.as_ref());
+        let begun = self.found(self.in_line(viewer.address, statement).await?)?;
         // With an app, the column counts for nothing: the browser is never sent to a client that the database names.
         let client = begun.postiz_client.as_ref().filter(|_| self.postiz.registers());
-        let state = browser.state(code);
-        let Some(url) = self.postiz.authorization_url(&endpoints, client, &browser, &state) else {
-            // A callback has found the client forgotten in this moment.
-            return Err(CodeRefused::PostizUnavailable(Some(begun.grant), Reason::ClientForgotten));
-        };
+        let (verifier, state) = (browser.code_verifier(&begun.verifier_salt), browser.state(begun.grant));
+        let url = self.postiz.authorization_url(&endpoints, client, &verifier, &state).ok_or(Trouble::Failed)?;
         self.metrics.count(GrantEvent::Confirmed);
-        info!(grant = begun.grant.reference(), "grant begun: the browser is sent to Postiz");
+        if begun.is_first {
+            info!(grant = begun.grant.reference(), "grant begun: the browser is sent to Postiz");
+        }
         Ok(ToPostiz { url, browser })
     }
 
-    /// The client at Postiz for this grant, and the one that its row had. Registered at the first confirmation, and again if
-    /// Postiz has forgotten it; none with an app.
+    /// The client at Postiz for this grant, registered at the first confirmation.
     async fn own_client(
         &self,
         code: UserCode,
         viewer: &Viewer,
         endpoints: &Endpoints,
-    ) -> Result<(Option<PostizClientId>, Option<PostizClientId>), CodeRefused> {
-        if !self.postiz.registers() {
-            return Ok((None, None));
-        }
+    ) -> Result<PostizClientId, CodeRefused> {
         // A wrong code registers nothing.
         let view = self.viewed(code, viewer).await?;
-        // One code could be confirmed again and again. Each time costs Postiz a request.
-        if let Err(limited) = self.limits.confirmation(viewer.address) {
-            self.limited(Limit::Registrations);
-            return Err(CodeRefused::RateLimited { retry_after: limited.retry_after });
+        if let Some(client) = view.postiz_client {
+            return Ok(client);
         }
-        let Some(_place) = self.registrations.enter(viewer.address).await else {
-            self.limited(Limit::Registrations);
-            return Err(CodeRefused::Busy(view.id));
-        };
-        if let Some(client) = &view.postiz_client
-            && self.postiz.still_knows(client).await
-        {
-            return Ok((view.postiz_client.clone(), view.postiz_client));
-        }
+        let _place = self.limits.postiz_request(viewer.address).await.map_err(Trouble::from)?;
+        let turn = timeout(REGISTRATION_WAIT, self.limits.registration()).await;
+        let _turn = turn.map_err(|_| CodeRefused::PostizUnavailable(Some(view.id), Reason::Slow))?;
+        let own_name = view.client_id.as_ref().and_then(ClientId::name);
+        let name = client_name(code, &view.opened, view.requester, own_name);
         let grant = view.id.reference();
-        match self.postiz.register(endpoints, &client_name(code, &view.opened, view.requester)).await {
+        match self.postiz.register(endpoints, &name).await {
             Ok(client) => {
                 info!(grant, client = %client, "client registered at Postiz");
-                Ok((Some(client), view.postiz_client))
+                Ok(client)
             }
-            Err(RegistrationError::Busy) => {
-                self.limited(Limit::Registrations);
-                Err(CodeRefused::Busy(view.id))
-            }
-            Err(RegistrationError::Failed(reason)) => {
+            Err(reason) => {
                 warn!(grant, %reason, "no client could be registered at Postiz");
                 Err(CodeRefused::PostizUnavailable(Some(view.id), reason))
             }
         }
     }
 
-    /// Repeats [`Self::confirm`] for the browser that confirmed the code, by a link. Of another browser's codes it tells nothing.
-    pub async fn resume(&self, code: UserCode, viewer: &Viewer) -> Result<ToPostiz, CodeRefused> {
-        let browser = viewer.browser.as_ref().ok_or(CodeRefused::Unknown)?;
-        let began = self.fairly(viewer.address, self.store.began(&browser.state(code))).await?;
-        warn!(
-            grant = began.ok_or(CodeRefused::Unknown)?.reference(),
-            "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
-        );
-        self.confirm(code, viewer).await
-    }
-
-    /// Ends the grant because the person declined.
-    pub async fn deny(&self, code: UserCode, viewer: &Viewer) -> Result<GrantId, CodeRefused> {
-        let grant = self.found(self.fairly(viewer.address, self.store.deny(code, viewer.address)).await?)?;
-        drop(self.decided(grant, Decision::Denied, Origin::OurPage));
-        Ok(grant)
-    }
-
-    async fn viewed(&self, code: UserCode, viewer: &Viewer) -> Result<GrantView, CodeRefused> {
-        let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
-        self.found(self.fairly(viewer.address, view).await?)
+    fn confirmation(&self, user_code: UserCode, view: &GrantView, viewer: &Viewer, entry: Entry) -> Confirmation {
+        let proximity = Proximity::of(view.requester, viewer.address);
+        Confirmation {
+            grant: view.id,
+            user_code,
+            prefilled: entry == Entry::Typed || proximity == Proximity::SameNetwork,
+            age: view.age,
+            remaining: view.remaining,
+            requester: view.requester,
+            viewer: viewer.address,
+            proximity,
+            inactive: view.inactive,
+            several_browsers: view.several_browsers,
+            has_own_client: self.postiz.registers(),
+            client_name: view.client_id.as_ref().and_then(ClientId::name).map(str::to_owned),
+        }
     }
 
     fn found<T>(&self, entered: Entered<T>) -> Result<T, CodeRefused> {
-        Err(match entered {
-            Entered::Found(found) => return Ok(found),
-            Entered::Denied(grant) => CodeRefused::Denied(grant),
-            Entered::Used(grant) => CodeRefused::Used(grant),
-            Entered::Expired(grant) => CodeRefused::Expired(grant),
-            Entered::Unknown => CodeRefused::Unknown,
+        match entered {
+            Entered::Found(found) => Ok(found),
+            Entered::Problem(problem, grant) => Err(CodeRefused::Problem(problem, grant)),
             Entered::RateLimited { retry_after } => {
-                self.limited(Limit::Guesses);
-                CodeRefused::RateLimited { retry_after }
+                self.limits.met(Limit::Guesses);
+                Err(Trouble::from(RateLimited { retry_after }).into())
             }
-        })
-    }
-}
-
-impl From<DatabaseError> for CodeRefused {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::Overloaded => Self::Overloaded,
-            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
         }
     }
 }
 
-fn confirmation(
-    user_code: UserCode,
-    view: &GrantView,
-    viewer: &Viewer,
-    entry: Entry,
-    has_own_client: bool,
-) -> Confirmation {
-    let proximity = Proximity::of(view.requester, viewer.address);
-    Confirmation {
-        grant: view.id,
-        user_code,
-        prefilled: entry == Entry::Typed || proximity == Proximity::SameNetwork,
-        age: view.age,
-        remaining: view.remaining,
-        requester: view.requester,
-        viewer: viewer.address,
-        proximity,
-        terminal: view.terminal,
-        several_browsers: view.several_browsers,
-        has_own_client,
+impl From<Trouble> for CodeRefused {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
     }
 }

@@ -1,6 +1,9 @@
 //! The exchange of an authorization code, and the storing of its token.
+//!
+//! From the exchange on, this process alone has the token, and the person's older one is gone. So it keeps trying to store it
+//! while the database is unavailable, and the stop of the server waits for it.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -8,11 +11,11 @@ use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::db::DatabaseError;
-use crate::flow::registry::WokenPolls;
+use crate::flow::waiting::WokenPolls;
 use crate::flow::{DeviceFlow, Origin};
-use crate::grant::{BrowserKey, Decision, GrantId, SealedToken, State};
+use crate::grant::{BrowserKey, Decision, Done, GrantId, SealedToken};
 use crate::postiz::Reason;
-use crate::store::{Approval, Lease};
+use crate::store::Lease;
 
 /// How long the callback tries to store the token before its page says "one moment".
 const FIRST_STORE_TIMEOUT: Duration = Duration::from_secs(4);
@@ -21,8 +24,10 @@ const STORE_RETRY_LIMIT: Duration = Duration::from_mins(10);
 
 /// How an exchange ended.
 pub(super) enum Exchanged {
-    /// With the held polls that were woken here, if any, and the trial of the token.
-    Stored(Approval, Option<WokenPolls>, Trial),
+    /// With the held polls that were woken here, and the trial of the token.
+    Stored(WokenPolls, Trial),
+    /// The grant took no token any more.
+    Over(Done),
     /// Postiz granted a token, and storing it is retried in the background.
     NotStored,
     Failed(Reason),
@@ -32,22 +37,20 @@ pub(super) enum Exchanged {
 pub(super) type Trial = JoinHandle<bool>;
 
 impl DeviceFlow {
-    /// Has to run to its end even if the person closes the tab: Postiz has revoked their older token already.
     pub(super) async fn exchange(
-        &self,
+        self: &Arc<Self>,
         lease: &Lease,
-        state: &State,
         browser: &BrowserKey,
         code: &SecretString,
-        client: Option<IpAddr>,
     ) -> Exchanged {
         let grant = lease.grant.reference();
         info!(grant, "grant claimed: its code is exchanged");
-        let credentials = match self.postiz.exchange(lease.postiz_client.as_ref(), code, browser, state).await {
+        let verifier = browser.code_verifier(&lease.verifier_salt);
+        let credentials = match self.postiz.exchange(lease.postiz_client.as_ref(), code, &verifier).await {
             Ok(credentials) => credentials,
-            Err(failure) => {
-                self.exchange_failed(lease, failure, client).await;
-                return Exchanged::Failed(failure);
+            Err(reason) => {
+                self.exchange_failed(lease, reason).await;
+                return Exchanged::Failed(reason);
             }
         };
         let trial = self.try_token(lease.grant, credentials.access_token.clone());
@@ -57,46 +60,39 @@ impl DeviceFlow {
         };
         drop(credentials);
         match self.store_token(lease, &token, FIRST_STORE_TIMEOUT).await {
-            Ok((approval, woken)) => Exchanged::Stored(approval, woken, trial),
+            Ok((Done::Waiting, Some(woken))) => Exchanged::Stored(woken, trial),
+            Ok((done, _)) => Exchanged::Over(done),
             Err(_) => {
                 warn!(grant, "a granted token can't be stored yet, retrying");
-                let (flow, lease) = (self.clone(), lease.clone());
+                let (flow, lease) = (Arc::clone(self), lease.clone());
                 drop(self.background(async move { flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await }));
                 Exchanged::NotStored
             }
         }
     }
 
-    async fn exchange_failed(&self, lease: &Lease, failure: Reason, client: Option<IpAddr>) {
+    async fn exchange_failed(&self, lease: &Lease, reason: Reason) {
         let grant = lease.grant.reference();
-        if failure == Reason::ClientRefused {
-            error!(grant, reason = %failure, "the exchange failed");
+        if reason == Reason::ClientRefused {
+            error!(grant, %reason, "the exchange failed");
         } else {
-            warn!(grant, reason = %failure, spent = failure.spends_code(), "the exchange failed");
-        }
-        if failure == Reason::CodeRefused {
-            self.limits.exchange_refused(client);
+            warn!(grant, %reason, spent = reason.spends_code(), "the exchange failed");
         }
         // If this fails too, the lease runs out by itself.
-        let _ = if failure == Reason::ClientForgotten {
-            self.store.release_without_client(lease).await
-        } else {
-            self.store.release(lease, failure.spends_code()).await
-        };
+        let _ = self.store.release(lease, reason.spends_code()).await;
     }
 
     /// In the background: neither the storing nor the delivery waits for it.
-    fn try_token(&self, grant: GrantId, token: SecretString) -> Trial {
-        let flow = self.clone();
-        let trial = async move {
+    fn try_token(self: &Arc<Self>, grant: GrantId, token: SecretString) -> Trial {
+        let flow = Arc::clone(self);
+        self.background(async move {
             let refused = flow.postiz.refuses(&token).await;
             if refused {
                 let grant = grant.reference();
                 warn!(grant, "Postiz refuses the new token: the organization probably has no active subscription");
             }
             refused
-        };
-        self.background(trial)
+        })
     }
 
     async fn store_token(
@@ -104,18 +100,16 @@ impl DeviceFlow {
         lease: &Lease,
         token: &SealedToken,
         limit: Duration,
-    ) -> Result<(Approval, Option<WokenPolls>), DatabaseError> {
-        let approval = self.store.approve(lease, token, limit).await?;
-        if approval == Approval::Denied {
-            let grant = lease.grant.reference();
+    ) -> Result<(Done, Option<WokenPolls>), DatabaseError> {
+        let done = self.store.approve(lease, token, limit).await?;
+        if done == Done::Denied {
             warn!(
-                grant,
+                grant = lease.grant.reference(),
                 "the grant was denied during its exchange: nobody has the token, but it stays valid at Postiz until the \
                  person ends it under Approved Apps"
             );
         }
-        let woken =
-            (approval == Approval::Approved).then(|| self.decided(lease.grant, Decision::Approved, Origin::Postiz));
-        Ok((approval, woken))
+        let woken = (done == Done::Waiting).then(|| self.decided(lease.grant, Decision::Approved, Origin::Postiz));
+        Ok((done, woken))
     }
 }

@@ -1,7 +1,7 @@
 //! The device flow: one verb for each thing that can happen to a grant.
 //!
-//! A verb takes parsed values, makes every decision that its request needs, and answers with one enum that carries its
-//! data, or with a result of it and one enum of refusals. HTTP parses, calls one verb and renders the answer.
+//! A verb takes parsed values, makes every decision that its request needs and answers with one enum that carries its data.
+//! HTTP parses, calls one verb and renders the answer.
 //!
 //! | verb | caller |
 //! |---|---|
@@ -10,78 +10,88 @@
 //! | [`DeviceFlow::view`], [`DeviceFlow::confirm`], [`DeviceFlow::deny`] | `/device/verify` |
 //! | [`DeviceFlow::resume`] | `GET /device/continue` |
 //! | [`DeviceFlow::callback`] | `GET /device/callback` |
+//! | [`DeviceFlow::health`] | `GET /health` |
 //! | [`DeviceFlow::revoke`] | the command `revoke` |
+//!
+//! What a verb does is a task of the main runtime, which its client can't stop: a client that reads nothing keeps no database
+//! connection, and an exchange goes on when its browser leaves. Only a poll's wait ends with its client.
 
-mod abandon;
-mod budget;
 mod callback;
+mod cleanup;
 mod confirm;
-mod entry;
 mod exchange;
 mod feed;
-mod held_poll;
+mod health;
 mod open;
 mod poll;
-mod refresh;
-mod registry;
-mod revoke;
-mod share;
-#[cfg(test)]
-mod tests;
+mod waiting;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use strum::IntoStaticStr;
 use tokio::runtime::Handle;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument as _, info};
 
-use crate::capacity::Capacity;
 use crate::config::Config;
 use crate::db::DatabaseError;
 use crate::grant::{Decision, GrantId};
-use crate::limits::Limits;
-use crate::metrics::{GrantEvent, GrantMetrics, Limit, LimitMetrics};
-use crate::postiz::{MAX_REGISTRATIONS, Postiz};
-use crate::secret::Secret;
+use crate::limits::{Limits, RateLimited};
+use crate::metrics::{GrantEvent, GrantMetrics};
+use crate::postiz::Postiz;
 use crate::store::Store;
 
-pub use budget::Usage;
 pub use callback::{AuthorizationResponse, CallbackOutcome};
 pub use confirm::{CodeRefused, Confirmation, Entry, ToPostiz, Viewer};
-pub use open::{OpenOutcome, Opened};
+pub use health::Health;
+pub use open::{Intervals, Opened};
 pub use poll::{PollOptions, PollOutcome};
-pub use revoke::RevokeOutcome;
 
-use registry::{Registry, WokenPolls};
-use share::Shares;
+pub use crate::store::Which;
 
-/// The grants of this server, with everything that decides about them. Cheap to clone.
-#[derive(Debug, Clone)]
+use waiting::{Waiting, WokenPolls};
+
+/// The grants of this server, with everything that decides about them.
+#[derive(Debug)]
 pub struct DeviceFlow {
     store: Store,
-    postiz: Arc<Postiz>,
-    registry: Arc<Registry>,
-    capacity: Capacity,
-    shares: Arc<Shares>,
-    registrations: Arc<Shares>,
-    limits: Arc<Limits>,
+    postiz: Postiz,
+    waiting: Arc<Waiting>,
+    limits: Limits,
     metrics: GrantMetrics,
-    limit_metrics: LimitMetrics,
+    /// The server still serves, and balancers should stop sending requests.
+    draining: AtomicBool,
+    /// When Postgres was asked last, and whether it accepts writes.
+    writable: Mutex<Option<(Instant, bool)>>,
+    /// Notified when a grant is opened: the cleanup pauses while there is none.
+    grant_opened: Notify,
     device_code_ttl: Duration,
     long_poll: Duration,
-    started: Instant,
+    max_held_polls: usize,
     /// Cancelled when the server stops: held polls are answered then.
     stopping: CancellationToken,
-    /// Work that goes on although its client has disconnected.
+    /// Tasks under way, whether a client waits for them or not.
     unfinished: TaskTracker,
-    /// For such work. The web server's workers end before it.
+    /// The main runtime. Requests arrive on the web server's workers, which end before it.
     runtime: Handle,
+}
+
+/// Why a verb could not do its work. The same request may succeed later.
+#[derive(Debug, Clone, Copy)]
+pub enum Trouble {
+    /// This client is over a limit.
+    RateLimited(RateLimited),
+    /// The database.
+    Unavailable,
+    /// A bug: the task panicked.
+    Failed,
 }
 
 /// Where a decision was made.
@@ -92,41 +102,81 @@ enum Origin {
     Postiz,
     /// A callback in a browser that did not confirm the login.
     WrongBrowser,
-    /// A row that was changed in the database.
-    AlteredRow,
     Operator,
     /// It has counted and logged the decision.
     OtherReplica,
 }
 
 impl DeviceFlow {
-    pub fn new(config: &Config, store: Store, postiz: Postiz, capacity: Capacity, runtime: &Handle) -> Self {
+    /// Has to be called on the main runtime.
+    pub fn new(config: &Config, store: Store, postiz: Postiz) -> Self {
         Self {
             store,
-            postiz: Arc::new(postiz),
-            registry: Arc::new(Registry::new(capacity)),
-            capacity,
-            shares: Arc::new(Shares::new(config.database_pool_size)),
-            registrations: Arc::new(Shares::new(MAX_REGISTRATIONS)),
-            limits: Arc::new(Limits::new(config.rate_limit_codes)),
+            postiz,
+            waiting: Arc::new(Waiting::new(config.max_held_polls)),
+            limits: Limits::new(config),
             metrics: GrantMetrics::default(),
-            limit_metrics: LimitMetrics::default(),
+            draining: AtomicBool::new(false),
+            writable: Mutex::default(),
+            grant_opened: Notify::new(),
             device_code_ttl: config.device_code_ttl,
             long_poll: config.long_poll,
-            started: Instant::now(),
+            max_held_polls: config.max_held_polls,
             stopping: CancellationToken::new(),
             unfinished: TaskTracker::new(),
-            runtime: runtime.clone(),
+            runtime: Handle::current(),
         }
     }
 
-    /// The same for the requests of a worker with this runtime.
-    #[must_use]
-    pub fn for_worker(&self, runtime: &Handle) -> Self {
-        Self { store: self.store.for_worker(runtime), ..self.clone() }
+    /// Ends grants that are not denied, delivered or expired, and returns them. Their terminals are answered at once, at every
+    /// replica.
+    pub async fn revoke(&self, which: Which) -> Result<Vec<GrantId>, DatabaseError> {
+        let revoked = self.store.revoke(which).await?;
+        for grant in &revoked {
+            drop(self.decided(*grant, Decision::Revoked, Origin::Operator));
+        }
+        Ok(revoked)
     }
 
-    /// Wakes the held polls of a decided grant, counts the decision and logs it. Nothing else does any of the three.
+    /// Runs work in a task, to its end.
+    async fn task<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Trouble> + Send + 'static,
+    {
+        self.background(work).await.unwrap_or_else(|_| Err(Trouble::Failed.into()))
+    }
+
+    /// Runs a statement in its client's line.
+    async fn in_line<T>(
+        &self,
+        client: Option<IpAddr>,
+        statement: impl Future<Output = Result<T, DatabaseError>>,
+    ) -> Result<T, Trouble> {
+        let _place = self.limits.statement(client).await?;
+        Ok(statement.await?)
+    }
+
+    /// The same for work that no client waits for.
+    fn background<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        self.runtime.spawn(self.unfinished.track_future(work).in_current_span())
+    }
+
+    /// Starts what runs beside the requests until the server stops.
+    pub fn start(self: &Arc<Self>) {
+        let [schema, postiz, feed, cleanup] = [(); 4].map(|()| Arc::clone(self));
+        self.until_stopped(async move { schema.store.database().keep_migrated().await });
+        self.until_stopped(async move { postiz.postiz.keep_discovered().await });
+        self.until_stopped(async move { feed.follow_decisions().await });
+        self.until_stopped(async move { cleanup.clean_up().await });
+    }
+
+    fn until_stopped(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping.clone();
+        self.runtime.spawn(async move { stopping.run_until_cancelled(work).await });
+    }
+
+    /// Wakes the held polls of a decided grant, counts the decision and logs it.
     fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) -> WokenPolls {
         if origin != Origin::OtherReplica {
             self.metrics.count(match decision {
@@ -134,51 +184,9 @@ impl DeviceFlow {
                 Decision::Denied => GrantEvent::Denied,
                 Decision::Revoked => GrantEvent::Revoked,
             });
-            let (decision, origin): (&str, &str) = (decision.into(), origin.into());
-            info!(grant = grant.reference(), origin, "grant {decision}");
+            info!(grant = grant.reference(), origin = <&str>::from(origin), "grant {decision}");
         }
-        self.registry.wake(grant, decision)
-    }
-
-    /// Runs work to its end even if its client disconnects; `None` if it panicked.
-    async fn finish<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        self.background(work).await.ok()
-    }
-
-    /// Runs work to its end that no client waits for.
-    fn background<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.runtime.spawn(self.unfinished.track_future(work).in_current_span())
-    }
-
-    /// Runs a statement within its client's share of the database connections. Refuses it if the share stays in use, or if
-    /// too many statements wait already.
-    async fn fairly<T>(
-        &self,
-        client: Option<IpAddr>,
-        statement: impl Future<Output = Result<T, DatabaseError>>,
-    ) -> Result<T, DatabaseError> {
-        let Some(_place) = self.shares.enter(client).await else {
-            // Statements that fail slowly are no flood.
-            if !self.store.database().load().available {
-                return Err(DatabaseError::Unavailable);
-            }
-            self.limited(Limit::NetworkStatements);
-            return Err(DatabaseError::Overloaded);
-        };
-        let answer = if self.store.database().has_room() { statement.await } else { Err(DatabaseError::Overloaded) };
-        if matches!(answer, Err(DatabaseError::Overloaded)) {
-            self.limited(Limit::Statements);
-        }
-        answer
-    }
-
-    /// The key by which `check` recognises this server, read within the client's share: any client can cause it.
-    pub async fn self_check_key(&self, client: Option<IpAddr>) -> Option<Secret> {
-        self.fairly(client, self.store.database().self_check_key()).await.ok()?
-    }
-
-    fn limited(&self, limit: Limit) {
-        self.limit_metrics.count(limit);
+        self.waiting.wake(grant, decision)
     }
 
     /// Held polls are answered now, and later polls at once.
@@ -191,7 +199,7 @@ impl DeviceFlow {
         &self.stopping
     }
 
-    /// Returns when the work of disconnected clients is done; false if `limit` was not enough.
+    /// Returns when all tasks are done; false if `limit` was not enough.
     pub async fn finished(&self, limit: Duration) -> bool {
         self.unfinished.close();
         timeout(limit, self.unfinished.wait()).await.is_ok()
@@ -213,17 +221,22 @@ impl DeviceFlow {
         &self.metrics
     }
 
-    pub fn limit_metrics(&self) -> &LimitMetrics {
-        &self.limit_metrics
+    /// Polls held now, and how many may be.
+    pub fn held_polls(&self) -> (usize, usize) {
+        (self.waiting.held(), self.max_held_polls)
     }
+}
 
-    /// How many polls may be held.
-    pub fn capacity(&self) -> Capacity {
-        self.capacity
+impl From<RateLimited> for Trouble {
+    fn from(limited: RateLimited) -> Self {
+        Self::RateLimited(limited)
     }
+}
 
-    /// Polls held now, and the memory that they are accounted with.
-    pub fn held_polls(&self) -> Usage {
-        self.registry.held()
+impl From<DatabaseError> for Trouble {
+    fn from(error: DatabaseError) -> Self {
+        match error {
+            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
+        }
     }
 }

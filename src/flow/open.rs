@@ -1,19 +1,22 @@
 //! A terminal opens a grant (RFC 8628 §3.1).
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::info;
 
-use crate::flow::DeviceFlow;
+use crate::flow::{DeviceFlow, Trouble};
 use crate::grant::{ClientId, DeviceCode, UserCode};
-use crate::metrics::{GrantEvent, Limit};
+use crate::metrics::GrantEvent;
+use crate::store::NewGrant;
 
-#[derive(Debug)]
-pub enum OpenOutcome {
-    Opened(Opened),
-    RateLimited { retry_after: Duration },
-    Unavailable,
+/// Between two polls of the client.
+#[derive(Debug, Clone, Copy)]
+pub struct Intervals {
+    /// If this replica will hold its polls.
+    pub held: Duration,
+    pub otherwise: Duration,
 }
 
 #[derive(Debug)]
@@ -21,22 +24,27 @@ pub struct Opened {
     pub device_code: DeviceCode,
     pub user_code: UserCode,
     pub expires_in: Duration,
-    /// Whether this replica will hold its polls. If not, the terminal should poll less often.
-    pub polls_are_held: bool,
+    /// Polls are paced by it, whatever form they have.
+    pub interval: Duration,
 }
 
 impl DeviceFlow {
-    pub async fn open(&self, requester: Option<IpAddr>, client_id: Option<ClientId>) -> OpenOutcome {
-        if let Err(limited) = self.limits.opening(requester) {
-            self.limited(Limit::Openings);
-            return OpenOutcome::RateLimited { retry_after: limited.retry_after };
-        }
-        let Ok((device_code, user_code)) = self.store.open(requester, client_id).await else {
-            return OpenOutcome::Unavailable;
-        };
+    pub async fn open(
+        self: &Arc<Self>,
+        requester: Option<IpAddr>,
+        client_id: Option<ClientId>,
+        intervals: Intervals,
+    ) -> Result<Opened, Trouble> {
+        self.limits.opening(requester)?;
+        let polls_are_held = !self.long_poll.is_zero() && self.waiting.has_room(requester);
+        let interval = if polls_are_held { intervals.held } else { intervals.otherwise };
+        let new = NewGrant { requester, client_id, interval };
+        let flow = Arc::clone(self);
+        let statement = async move { flow.in_line(requester, flow.store.open(&new)).await };
+        let (device_code, user_code) = self.task(statement).await?;
+        self.grant_opened.notify_one();
         self.metrics.count(GrantEvent::Opened);
         info!(grant = device_code.grant_id().reference(), "grant opened");
-        let polls_are_held = !self.long_poll.is_zero() && self.registry.has_room(requester);
-        OpenOutcome::Opened(Opened { device_code, user_code, expires_in: self.device_code_ttl, polls_are_held })
+        Ok(Opened { device_code, user_code, expires_in: self.device_code_ttl, interval })
     }
 }

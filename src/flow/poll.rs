@@ -1,235 +1,183 @@
 //! A terminal polls for its token (RFC 8628 §3.4), and is held while the grant is pending.
+//!
+//! The look-up and the delivery are tasks. Between them the poll waits in its own request, and ends with it.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::db::DatabaseError;
-use crate::flow::DeviceFlow;
-use crate::flow::entry::Arriving;
-use crate::flow::held_poll::HeldPoll;
-use crate::grant::{ClientId, Credentials, Decision, DeviceCode};
+use crate::flow::waiting::Poll;
+use crate::flow::{DeviceFlow, Trouble};
+use crate::grant::{ClientId, Credentials, Decision, DeviceCode, Standing};
+use crate::limits::RateLimited;
 use crate::metrics::{GrantEvent, Limit};
-use crate::store::{Delivery, Standing};
+use crate::store::{Delivered, Delivery};
 
 /// Of the time for which a poll may be held. Terminals that began to poll together, as after a restart, come apart: held for
 /// the same time, they would all come back together.
 const SHORTEST_HOLD: f64 = 0.8;
-/// Held polls end at multiples of this time, so that a worker that wakes up answers many.
-const END_TOGETHER: Duration = Duration::from_millis(100);
 
 /// What the client asked for, and where it is.
 #[derive(Debug, Clone)]
 pub struct PollOptions {
     /// How long the poll may be held; `LONG_POLL_SECONDS` at most. Zero answers at once.
     pub hold: Duration,
-    /// The shortest time between two polls, for a client that has to keep one. A decided or expired grant is never
-    /// throttled.
-    pub interval: Option<Duration>,
+    /// Whether the client has to keep the announced interval.
+    pub paced: bool,
     pub client: Option<IpAddr>,
-    /// Compared with the opening's if the poll has an interval.
+    /// Compared with the opening's, if both are given.
     pub client_id: Option<ClientId>,
-    /// The size of the request, for the memory that the poll takes while it is held.
-    pub request_bytes: usize,
 }
 
 #[derive(Debug)]
 pub enum PollOutcome {
     Delivered(Credentials),
-    /// Undecided, or the database is unavailable: the terminal polls again, and nothing is lost.
-    Pending,
-    /// Undecided, and there was no room to hold this poll.
+    /// There is no token to deliver. If the database is unavailable, that is *pending*, and nothing is lost.
+    NoToken(Standing),
+    /// Pending, and there was no room to hold this poll.
     NotHeld,
-    /// Undecided, and this poll came sooner than the interval after the one before.
-    SlowDown,
-    Denied,
-    /// Expired or revoked.
-    Expired,
-    /// No grant has this device code, or another client opened it.
-    Unknown,
-    /// The same, and this client has polled too many unknown ones.
-    RateLimited {
-        retry_after: Duration,
-    },
+    /// Unknown, and this client has polled too many unknown codes.
+    RateLimited(RateLimited),
     /// The terminal has fetched its token many times: it can't save it.
     NotSaved,
-    /// The device code does not open the sealed token: the row was altered.
-    Unreadable,
+    /// The device code does not open the sealed token (the row was altered), or a bug.
+    Failed,
+}
+
+/// What ends a poll's wait.
+enum Woken {
+    Decided(Decision),
+    TimeIsUp,
+    MayBeExpired,
 }
 
 impl DeviceFlow {
-    pub async fn poll(&self, code: &DeviceCode, options: PollOptions) -> PollOutcome {
+    pub async fn poll(self: &Arc<Self>, code: DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
+        let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
         // Entered before the look-up: a decision between the two would be lost.
-        let PollOptions { interval, client, request_bytes, .. } = options;
-        let arriving = Arriving { hold: !hold.is_zero(), interval, client, request_bytes };
-        let mut poll = HeldPoll::enter(&self.registry, code.grant_id(), &arriving);
-        if let Some(limit) = poll.limit() {
-            self.limited(limit);
+        let mut poll = self.waiting.enter(code.grant_id(), options.client, !hold.is_zero());
+        if let Some(limit) = poll.limit {
+            self.limits.met(limit);
         }
-        let outcome = self.answer(code, hold, &options, &mut poll).await.unwrap_or(PollOutcome::Pending);
-        let outcome = match outcome {
-            PollOutcome::Pending if poll.limit().is_some() => PollOutcome::NotHeld,
-            outcome => outcome,
-        };
-        if matches!(outcome, PollOutcome::Pending | PollOutcome::NotHeld | PollOutcome::SlowDown) {
-            poll.keep();
+        let outcome = self.answer(code, &options, until, &mut poll).await;
+        match outcome {
+            PollOutcome::NoToken(Standing::Pending | Standing::SlowDown) => {
+                let no_room = poll.limit.is_some();
+                poll.terminal_returns();
+                if no_room { PollOutcome::NotHeld } else { outcome }
+            }
+            PollOutcome::NoToken(Standing::Unknown) => match self.limits.unknown_poll(options.client) {
+                Ok(()) => outcome,
+                Err(limited) => PollOutcome::RateLimited(limited),
+            },
+            _ => outcome,
         }
-        outcome
     }
 
     async fn answer(
-        &self,
-        code: &DeviceCode,
-        hold: Duration,
+        self: &Arc<Self>,
+        code: DeviceCode,
         options: &PollOptions,
-        poll: &mut HeldPoll,
-    ) -> Result<PollOutcome, DatabaseError> {
-        let until = self.end_of(hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0)));
-        let (mut standing, early) = self.standing(poll, options).await?;
+        until: Instant,
+        poll: &mut Poll,
+    ) -> PollOutcome {
+        // The database notes each poll that has to keep an interval, so that it holds across replicas.
+        let mut known = poll.remaining().filter(|_| !options.paced);
         loop {
-            let remaining = match standing {
-                Standing::Unknown => return Ok(self.unknown(options.client)),
-                Standing::Denied => return Ok(PollOutcome::Denied),
-                Standing::Expired => return Ok(PollOutcome::Expired),
-                Standing::Ready => return self.deliver(code, options.client, poll).await,
-                Standing::Pending { .. } if early => {
-                    self.limited(Limit::Pace);
-                    return Ok(PollOutcome::SlowDown);
-                }
-                Standing::Pending { .. } if !poll.is_held() => return Ok(PollOutcome::Pending),
-                Standing::Pending { remaining } => remaining,
+            let found = match known.take() {
+                Some(remaining) => Ok((Standing::Pending, remaining)),
+                None => self.look_up(poll, options).await,
             };
-            standing = match self.wait(poll, until, remaining).await {
-                Woken::Decided(Decision::Approved) => Standing::Ready,
-                Woken::Decided(Decision::Denied) => Standing::Denied,
-                Woken::Decided(Decision::Revoked) => Standing::Expired,
-                Woken::TimeIsUp => return Ok(PollOutcome::Pending),
-                // The database says whether it has expired: an exchange may be under way.
-                Woken::MayBeExpired => self.look_up(poll).await?,
+            let remaining = match found {
+                Ok((Standing::Pending, remaining)) => remaining,
+                Ok((Standing::Ready, _)) => return self.deliver(code, options.client, poll).await,
+                Ok((standing, _)) => return PollOutcome::NoToken(standing),
+                // Held without a look-up.
+                Err(Trouble::Unavailable) => Duration::ZERO,
+                Err(Trouble::RateLimited(_)) => return PollOutcome::NoToken(Standing::Pending),
+                Err(Trouble::Failed) => return PollOutcome::Failed,
             };
-        }
-    }
-
-    fn end_of(&self, hold: Duration) -> Instant {
-        let end = self.started.elapsed() + hold;
-        let periods = end.as_millis() / END_TOGETHER.as_millis();
-        self.started + END_TOGETHER * u32::try_from(periods).unwrap_or(u32::MAX)
-    }
-
-    /// Where the grant stands, and whether the poll came too early.
-    async fn standing(&self, poll: &HeldPoll, options: &PollOptions) -> Result<(Standing, bool), DatabaseError> {
-        match (options.interval, poll.pending()) {
-            (Some(_), Some(remaining)) if poll.is_early() => Ok((Standing::Pending { remaining }, true)),
-            // The database notes each other poll that has an interval, so that it holds across replicas.
-            (Some(interval), _) => {
-                let noted_at = Instant::now();
-                let (store, grant, client_id) = (self.store.clone(), poll.grant(), options.client_id.clone());
-                let statement = async move { store.paced_standing(grant, interval, client_id.as_ref()).await };
-                let paced = self.alone(options.client, Box::pin(statement)).await?;
-                note_pending(poll, paced.standing, Some(noted_at));
-                Ok((paced.standing, paced.early))
+            if !poll.is_held() {
+                return PollOutcome::NoToken(Standing::Pending);
             }
-            (None, Some(remaining)) => Ok((Standing::Pending { remaining }, false)),
-            (None, None) => Ok((self.look_up(poll).await?, false)),
+            match self.wait(poll, until, remaining).await {
+                Woken::Decided(Decision::Approved) => return self.deliver(code, options.client, poll).await,
+                Woken::Decided(Decision::Denied) => return PollOutcome::NoToken(Standing::Denied),
+                Woken::Decided(Decision::Revoked) => return PollOutcome::NoToken(Standing::Expired),
+                Woken::TimeIsUp => return PollOutcome::NoToken(Standing::Pending),
+                // Only the database says whether it has expired: an exchange may be under way.
+                Woken::MayBeExpired => {}
+            }
         }
     }
 
-    /// Runs a statement of this poll alone, in a task: a client can keep a poll from going on, with a connection to the
-    /// database in use. Boxed, because a held poll keeps the space of everything that it has awaited or passed on.
-    async fn alone<T: Send + 'static>(
-        &self,
-        client: Option<IpAddr>,
-        statement: BoxFuture<'static, Result<T, DatabaseError>>,
-    ) -> Result<T, DatabaseError> {
-        let flow = self.clone();
-        let work = self.finish(async move { flow.fairly(client, statement).await });
-        Box::pin(work).await.unwrap_or(Err(DatabaseError::Unavailable))
+    async fn look_up(self: &Arc<Self>, poll: &Poll, options: &PollOptions) -> Result<(Standing, Duration), Trouble> {
+        let (flow, grant) = (Arc::clone(self), poll.grant);
+        let PollOptions { paced, client, client_id, .. } = options.clone();
+        let statement = async move { flow.in_line(client, flow.store.look_up(grant, paced, client_id.as_ref())).await };
+        let found = self.task(statement).await?;
+        match found.0 {
+            Standing::Pending => poll.found_pending(found.1),
+            Standing::SlowDown => self.limits.met(Limit::Pace),
+            _ => {}
+        }
+        Ok(found)
     }
 
-    async fn look_up(&self, poll: &HeldPoll) -> Result<Standing, DatabaseError> {
-        let standing = Box::pin(self.store.standing(poll.grant())).await?;
-        note_pending(poll, standing, None);
-        Ok(standing)
-    }
-
-    async fn wait(&self, poll: &mut HeldPoll, until: Instant, remaining: Duration) -> Woken {
+    /// `remaining` is the time until the grant expires. None left means that it is not known when the wait is over.
+    async fn wait(&self, poll: &mut Poll, until: Instant, remaining: Duration) -> Woken {
         let expiry = Instant::now() + remaining;
-        // No time left means that an exchange is under way: the poll is held for the whole time.
         let (wake_at, then) = if !remaining.is_zero() && expiry < until {
             (expiry, Woken::MayBeExpired)
         } else {
             (until, Woken::TimeIsUp)
         };
         tokio::select! {
-            decision = poll.decision() => Woken::Decided(decision),
+            decision = poll.decision() => decision.map_or(Woken::TimeIsUp, Woken::Decided),
             () = sleep_until(wake_at) => then,
             () = self.stopping.cancelled() => Woken::TimeIsUp,
         }
     }
 
-    async fn deliver(
-        &self,
-        code: &DeviceCode,
-        client: Option<IpAddr>,
-        poll: &HeldPoll,
-    ) -> Result<PollOutcome, DatabaseError> {
-        let grant = poll.grant().reference();
-        let (store, id) = (self.store.clone(), poll.grant());
-        let statement = Box::pin(async move { store.deliver(id).await });
-        let (token, first_after) = match self.alone(client, statement).await? {
-            Delivery::Token { token, first_after } => (token, first_after),
-            Delivery::TooMany { first } => {
-                if first {
-                    warn!(
-                        grant,
-                        "the terminal fetches its token again and again: it can't save it, and gets an error now"
-                    );
-                }
-                return Ok(PollOutcome::NotSaved);
+    async fn deliver(self: &Arc<Self>, code: DeviceCode, client: Option<IpAddr>, poll: &Poll) -> PollOutcome {
+        let (flow, grant) = (Arc::clone(self), poll.grant);
+        let statement = async move { flow.in_line(client, flow.store.deliver(grant)).await };
+        match self.task(statement).await {
+            Ok(Some(delivery)) => self.delivered(&code, &delivery, poll),
+            // A second approval took the token back, or its minute is over. The next poll finds out which.
+            Ok(None) | Err(Trouble::Unavailable | Trouble::RateLimited(_)) => PollOutcome::NoToken(Standing::Pending),
+            Err(Trouble::Failed) => PollOutcome::Failed,
+        }
+    }
+
+    fn delivered(&self, code: &DeviceCode, delivery: &Delivery, poll: &Poll) -> PollOutcome {
+        let grant = poll.grant.reference();
+        match delivery.outcome {
+            Delivered::First | Delivered::Again => {}
+            Delivered::FirstRefusal => {
+                warn!(grant, "the terminal fetches its token again and again: it can't save it, and gets an error now");
+                return PollOutcome::NotSaved;
             }
-            // A second approval took it back, or its minute is over. The next poll finds out which.
-            Delivery::NotReady => return Ok(PollOutcome::Pending),
-        };
-        match token.open(code) {
+            Delivered::Refused => return PollOutcome::NotSaved,
+        }
+        match delivery.token.open(code) {
             Ok(credentials) => {
-                if let Some((after_approval, after_opening)) = first_after {
-                    self.metrics.delivered(after_approval, after_opening);
+                if delivery.outcome == Delivered::First {
+                    self.metrics.delivered(delivery.after_approval, delivery.after_opening);
                 }
                 poll.has_delivered();
                 info!(grant, "token delivered");
-                Ok(PollOutcome::Delivered(credentials))
+                PollOutcome::Delivered(credentials)
             }
             Err(error) => {
                 self.metrics.count(GrantEvent::Unreadable);
                 error!(grant, %error, "the device code does not open the sealed token: the row was altered");
-                Ok(PollOutcome::Unreadable)
+                PollOutcome::Failed
             }
         }
     }
-
-    fn unknown(&self, client: Option<IpAddr>) -> PollOutcome {
-        match self.limits.unknown_poll(client) {
-            Ok(()) => PollOutcome::Unknown,
-            Err(limited) => {
-                self.limited(Limit::UnknownPolls);
-                PollOutcome::RateLimited { retry_after: limited.retry_after }
-            }
-        }
-    }
-}
-
-fn note_pending(poll: &HeldPoll, standing: Standing, noted_at: Option<Instant>) {
-    if let Standing::Pending { remaining } = standing {
-        poll.found_pending(remaining, noted_at);
-    }
-}
-
-enum Woken {
-    Decided(Decision),
-    TimeIsUp,
-    MayBeExpired,
 }

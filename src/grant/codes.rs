@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
+use percent_encoding::percent_decode_str;
 use rand::RngExt as _;
 
 use crate::secret::{Digest, LENGTH, Secret};
@@ -99,8 +100,8 @@ impl UserCode {
     pub const LETTERS: usize = 8;
     /// The letters that a code is drawn from.
     pub const ALPHABET: &'static [u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-    /// Longer input is not read.
-    const LONGEST_INPUT: usize = 64;
+    /// Longer input is not read. A link to the page fits.
+    const LONGEST_INPUT: usize = 512;
 
     /// Draws a new one, each letter with the same probability.
     pub fn random() -> Self {
@@ -114,9 +115,8 @@ impl UserCode {
     }
 }
 
-/// Reads what a person typed or pasted: any case, with or without dash, spaces or line end.
-///
-/// Digits that look like a letter of the alphabet are taken for it.
+/// Reads what a person typed or pasted: any case, full-width letters, with or without dash, spaces or line end, or the whole
+/// link. Digits that look like a letter of the alphabet are taken for it.
 impl FromStr for UserCode {
     type Err = MalformedCode;
 
@@ -124,7 +124,9 @@ impl FromStr for UserCode {
         if text.len() > Self::LONGEST_INPUT {
             return Err(MalformedCode);
         }
-        let mut letters = text.chars().filter(|c| c.is_alphanumeric()).map(letter);
+        let text = bare(text);
+        // U+30FC is the dash of a Japanese keyboard, and counts as a letter.
+        let mut letters = text.chars().filter(|c| c.is_alphanumeric() && *c != '\u{30fc}').map(letter);
         let mut code = [0; Self::LETTERS];
         for slot in &mut code {
             *slot = letters.next().flatten().ok_or(MalformedCode)?;
@@ -136,8 +138,28 @@ impl FromStr for UserCode {
     }
 }
 
+/// The code in a link, without what mail programs and chats encode once more (`%2D`, `%252D`, `=3D`).
+fn bare(text: &str) -> String {
+    let after = text.rsplit_once("code=").map_or(text, |(_, value)| value);
+    let value = after.split(['&', '#']).next().unwrap_or_default();
+    let mut value = value.strip_prefix("3D").unwrap_or(value).to_owned();
+    while value.contains('%') {
+        let decoded = percent_decode_str(&value).decode_utf8_lossy().into_owned();
+        if decoded == value {
+            break;
+        }
+        value = decoded;
+    }
+    value
+}
+
 fn letter(typed: char) -> Option<u8> {
-    let meant = match typed.to_ascii_uppercase() {
+    // Full-width forms stand in the order of ASCII.
+    let narrow = match typed {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(typed) - 0xfee0)?,
+        other => other,
+    };
+    let meant = match narrow.to_ascii_uppercase() {
         '1' => 'L',
         '2' => 'Z',
         '5' => 'S',
@@ -192,6 +214,12 @@ mod tests {
             "8cdf_6hjk",
             "\u{feff}BCDF-GHJK",
             "BCDF\u{a0}GHJK",
+            "ＢＣＤＦー６ｈｊｋ",
+            "ｂｃｄｆ−ghjk",
+            "https://auth.example.com/device/verify?code=BCDF-GHJK",
+            "auth.example.com/device/verify?x=1&user_code=bcdf%2Dghjk&y=2#z",
+            "BCDF%252DGHJK",
+            "code=3DBCDF-GHJK",
         ] {
             assert_eq!(typed.parse(), Ok(code), "{typed:?}");
         }
@@ -200,11 +228,21 @@ mod tests {
 
     #[test]
     fn other_text_is_refused_as_a_user_code() {
-        for typed in ["", "-", "BCDF", "BCDF-GHJ", "BCDF-GHJKL", "ABCD-EFGH", "BCDF-GHJ😀", "0000-0000", "ＢCDF-GHJK"]
-        {
+        for typed in [
+            "",
+            "-",
+            "BCDF",
+            "BCDF-GHJ",
+            "BCDF-GHJKL",
+            "ABCD-EFGH",
+            "BCDF-GHJ😀",
+            "0000-0000",
+            "%zz",
+            "https://x/?code=",
+        ] {
             assert_eq!(typed.parse::<UserCode>(), Err(MalformedCode), "{typed:?}");
         }
-        assert!("B-".repeat(40).parse::<UserCode>().is_err());
+        assert!("B-".repeat(400).parse::<UserCode>().is_err());
     }
 
     #[test]

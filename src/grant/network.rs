@@ -4,34 +4,30 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Prefix lengths from one client outwards. A household or a server has one IPv4 address or a /64; providers hand out a
-/// /56 or a /48 to any customer, and an organisation has a /24.
-const IPV4_PREFIXES: &[u8] = &[32, 24];
-const IPV6_PREFIXES: &[u8] = &[64, 56, 48];
-
-/// The limit of each of a client's [`networks`], as a multiple of the client's own.
-pub const GROWTH: [u32; 3] = [1, 4, 16];
-
-/// Clients without an address count as one.
-pub fn or_unspecified(client: Option<IpAddr>) -> IpAddr {
-    client.unwrap_or(IpAddr::from([0; 4]))
+/// Who a request is counted for: a client, and what one owner may control around it.
+///
+/// A household or a server has one IPv4 address or a /64. Providers hand out a /48 to any customer, and an organisation has a
+/// /24. An unknown address is a network without a client: all who have none share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// The IPv4 address itself, or the IPv6 /64.
+    pub client: Option<IpNet>,
+    /// The IPv4 /24, or the IPv6 /48.
+    pub network: IpNet,
 }
 
-/// The networks around an address, the client's own first.
-pub fn networks(address: IpAddr) -> impl Iterator<Item = IpNet> {
-    let address = address.to_canonical();
-    let prefixes = if address.is_ipv6() { IPV6_PREFIXES } else { IPV4_PREFIXES };
-    prefixes.iter().map(move |length| IpNet::new(address, *length).unwrap_or_else(|_| address.into()).trunc())
+impl Origin {
+    pub fn of(address: Option<IpAddr>) -> Self {
+        let Some(address) = address.map(|address| address.to_canonical()) else {
+            return Self { client: None, network: IpNet::default() };
+        };
+        let (client, network) = if address.is_ipv4() { (32, 24) } else { (64, 48) };
+        Self { client: Some(around(address, client)), network: around(address, network) }
+    }
 }
 
-/// The client's own network: the IPv4 address itself, or the IPv6 /64.
-pub fn network(address: IpAddr) -> IpNet {
-    networks(address).next().unwrap_or_else(|| address.into())
-}
-
-/// The largest network that one client may control: an IPv4 /24, or an IPv6 /48.
-pub fn surroundings(address: IpAddr) -> IpNet {
-    networks(address).last().unwrap_or_else(|| address.into())
+fn around(address: IpAddr, length: u8) -> IpNet {
+    IpNet::new(address, length).unwrap_or_else(|_| address.into()).trunc()
 }
 
 /// Whether two addresses belong to one client.
@@ -47,7 +43,8 @@ impl Proximity {
     pub fn of(one: Option<IpAddr>, other: Option<IpAddr>) -> Self {
         let (Some(one), Some(other)) = (one, other) else { return Self::CannotTell };
         let (one, other) = (one.to_canonical(), other.to_canonical());
-        if network(one) == network(other) || (one.is_loopback() && other.is_loopback()) {
+        if Origin::of(Some(one)).client == Origin::of(Some(other)).client || (one.is_loopback() && other.is_loopback())
+        {
             Self::SameNetwork
         } else if one.is_ipv4() == other.is_ipv4() {
             Self::OtherNetwork
@@ -78,10 +75,16 @@ mod tests {
     }
 
     #[test]
-    fn networks_grow_from_the_client_outwards() {
-        let text = |text| networks(address(text)).map(|net| net.to_string()).collect::<Vec<_>>();
-        assert_eq!(text("192.0.2.1"), ["192.0.2.1/32", "192.0.2.0/24"]);
-        assert_eq!(text("::ffff:192.0.2.1"), ["192.0.2.1/32", "192.0.2.0/24"]);
-        assert_eq!(text("2001:db8:1:203:4:5:6:7"), ["2001:db8:1:203::/64", "2001:db8:1:200::/56", "2001:db8:1::/48"]);
+    fn an_origin_is_a_client_and_the_network_around_it() {
+        let text = |text| {
+            let origin = Origin::of(Some(address(text)));
+            (origin.client.unwrap().to_string(), origin.network.to_string())
+        };
+        let pair = |client: &str, network: &str| (client.to_owned(), network.to_owned());
+        assert_eq!(text("192.0.2.1"), pair("192.0.2.1/32", "192.0.2.0/24"));
+        assert_eq!(text("::ffff:192.0.2.1"), pair("192.0.2.1/32", "192.0.2.0/24"));
+        assert_eq!(text("2001:db8:1:203:4:5:6:7"), pair("2001:db8:1:203::/64", "2001:db8:1::/48"));
+        let unknown = Origin::of(None);
+        assert!(unknown.client.is_none() && unknown != Origin::of(Some(address("0.0.0.1"))));
     }
 }

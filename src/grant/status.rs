@@ -36,8 +36,7 @@ pub enum Step {
     Approve,
     /// The person declined.
     Deny,
-    /// A callback brings a code in a browser that did not confirm the login. It finds the grant by its state, which a pending
-    /// or revoked one does not have.
+    /// A callback brings a code in a browser that did not confirm the login.
     Abandon,
     /// The terminal receives the token.
     Deliver,
@@ -71,26 +70,6 @@ impl Status {
             | (Self::Pending | Self::Authorizing | Self::Denied | Self::Revoked, Step::Deliver) => None,
         }
     }
-}
-
-/// How a grant was decided.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
-#[strum(serialize_all = "snake_case")]
-pub enum Decision {
-    Approved,
-    Denied,
-    Revoked,
-}
-
-/// What the terminal of an approved grant is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum Terminal {
-    /// It has the token.
-    SignedIn,
-    /// It polled within [`INACTIVE_AFTER`].
-    Waiting,
-    Inactive,
 }
 
 /// A terminal that has not polled for this long has probably stopped: more than twice the minute in which a poll is noted

@@ -1,65 +1,55 @@
-//! `GET /device/callback`: Postiz sends the person back with a code, or with a refusal.
+//! `GET /device/callback`: Postiz sends the person back with a code, or with a refusal. What became of it is told at
+//! `/device/done/{outcome}`, an address without the code and the state.
+//!
+//! The address of the second page holds everything that it shows, so it reads and changes nothing. Anybody can link to it.
 
+use actix_web::http::Method;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::Path;
 use actix_web::{HttpRequest, HttpResponse};
 
 use crate::flow::{AuthorizationResponse, CallbackOutcome};
-use crate::grant::GrantId;
-use crate::http::done::Done;
+use crate::grant::{Done, GrantId};
 use crate::http::fetch_metadata::Arrival;
 use crate::http::pages::{Page, Retry};
 use crate::http::visitor::Visitor;
-use crate::limits::whole_seconds;
-
-/// Where the person reads what became of the callback.
-enum Answer {
-    /// At another address: this one holds a code and a state.
-    Done(Done),
-    /// Here, because the login goes on at this address.
-    Page(Page),
-    /// Here, and the page repeats the request by itself.
-    Overloaded,
-}
 
 /// Exchanges the code, exactly once, and tells the person what became of it.
 pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
-    // Another site's image or prefetch could otherwise use up its visitor's budget of refused codes.
+    // An exchange needs a person who reads the answer.
+    if *request.method() == Method::HEAD {
+        return HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish();
+    }
+    // Another site's image or prefetch could otherwise use up its visitor's limit.
     if Arrival::of(&request, visitor.server_url()) == Arrival::NotFollowed {
         return visitor.show(&Page::CrossSite);
     }
     let Some(response) = AuthorizationResponse::from_query(request.query_string()) else {
-        return Done::LinkExpired.redirect(&visitor, None);
+        return redirect(&visitor, None, Done::LinkExpired);
     };
-    let outcome = visitor.flow().callback(response, visitor.viewer()).await;
-    match answer(&outcome) {
-        (grant, Answer::Done(done)) => done.redirect(&visitor, grant),
-        (_, Answer::Overloaded) => visitor.overloaded(Retry::Reload),
-        (grant, Answer::Page(page)) => visitor.about(grant).show(&page),
+    let retry = Retry::Reload;
+    match visitor.flow().callback(response, visitor.viewer().clone()).await {
+        Ok(CallbackOutcome::Done(grant, done)) => redirect(&visitor, grant, done),
+        Ok(CallbackOutcome::InProgress(grant)) => visitor.about(grant).show(&Page::OneMoment { retry }),
+        Ok(CallbackOutcome::TryAgain(grant, reason)) => visitor.about(grant).show(&Page::TryAgain { reason, retry }),
+        Ok(CallbackOutcome::ApproveAgain { grant, user_code, reason }) => {
+            visitor.about(grant).show(&Page::ApproveAgain { user_code: user_code.to_string(), reason })
+        }
+        Err(trouble) => visitor.show_trouble(trouble, retry),
     }
 }
 
-fn answer(outcome: &CallbackOutcome) -> (Option<GrantId>, Answer) {
-    let one_moment = Page::OneMoment { retry: Retry::Reload };
-    match *outcome {
-        CallbackOutcome::Approved(grant, terminal) => (Some(grant), Answer::Done(terminal.into())),
-        CallbackOutcome::TokenRefused(grant) => (Some(grant), Answer::Done(Done::TokenRefused)),
-        CallbackOutcome::Replaced(grant) => (Some(grant), Answer::Done(Done::Replaced)),
-        CallbackOutcome::Denied(grant) => (Some(grant), Answer::Done(Done::Denied)),
-        CallbackOutcome::WrongBrowser => (None, Answer::Done(Done::WrongBrowser)),
-        CallbackOutcome::Abandoned(grant) => (Some(grant), Answer::Done(Done::Stopped)),
-        CallbackOutcome::LinkExpired(grant) => (grant, Answer::Done(Done::LinkExpired)),
-        CallbackOutcome::InProgress(grant) => (Some(grant), Answer::Page(one_moment)),
-        CallbackOutcome::TryAgain(grant, reason) => {
-            (Some(grant), Answer::Page(Page::TryAgain { reason, retry: Retry::Reload }))
-        }
-        CallbackOutcome::ApproveAgain { grant, user_code, reason } => {
-            (Some(grant), Answer::Page(Page::ApproveAgain { user_code: user_code.to_string(), reason }))
-        }
-        CallbackOutcome::RateLimited { grant, retry_after } => {
-            let retry_after_seconds = whole_seconds(retry_after).max(1);
-            (Some(grant), Answer::Page(Page::TooManyTries { retry_after_seconds }))
-        }
-        CallbackOutcome::Overloaded => (None, Answer::Overloaded),
-        CallbackOutcome::Unavailable => (None, Answer::Page(one_moment)),
-        CallbackOutcome::Failed(grant) => (Some(grant), Answer::Page(Page::Internal)),
-    }
+fn redirect(visitor: &Visitor, grant: Option<GrantId>, done: Done) -> HttpResponse {
+    let (base_path, word) = (visitor.server_url().base_path(), done.address());
+    let reference = grant.map(|grant| format!("?reference={}", grant.reference())).unwrap_or_default();
+    visitor.redirect(&format!("{base_path}/device/done/{word}{reference}"))
+}
+
+/// `GET /device/done/{outcome}`.
+pub async fn done(request: HttpRequest, visitor: Visitor, outcome: Path<String>) -> HttpResponse {
+    let Some(done) = Done::from_address(&outcome) else { return visitor.show(&Page::NotFound) };
+    let query = request.query_string().as_bytes();
+    let reference = url::form_urlencoded::parse(query).find(|(name, _)| name == "reference");
+    let reference = reference.map(|(_, text)| text.into_owned());
+    visitor.naming(reference.filter(|text| GrantId::parse_reference(text).is_some())).show(&Page::Done(done))
 }

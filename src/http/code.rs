@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
-use crate::flow::{OpenOutcome, Opened};
+use crate::flow::{Opened, Trouble};
 use crate::grant::ClientId;
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
@@ -48,14 +48,16 @@ pub async fn code(
     refuse_pages(&request)?;
     let body = body.map_err(|error| rejection(&error))?;
     let fields = body.fields::<Request>()?;
-    match deps.flow.open(deps.client_ip.of(&request), fields.client_id).await {
-        OpenOutcome::Opened(opened) => Ok(success(&deps, &opened, Dialect::of(body.form))),
-        OpenOutcome::RateLimited { retry_after } => Err(ClientError::TooManyLogins(whole_seconds(retry_after))),
-        OpenOutcome::Unavailable => Err(ClientError::TemporarilyUnavailable(RETRY_AFTER)),
+    let intervals = Dialect::of(body.form).intervals();
+    match deps.flow.open(deps.client_ip.of(&request), fields.client_id, intervals).await {
+        Ok(opened) => Ok(success(&deps, &opened)),
+        Err(Trouble::RateLimited(limited)) => Err(ClientError::TooManyLogins(whole_seconds(limited.retry_after))),
+        Err(Trouble::Unavailable) => Err(ClientError::TemporarilyUnavailable(RETRY_AFTER)),
+        Err(Trouble::Failed) => Err(ClientError::Internal),
     }
 }
 
-fn success(deps: &Deps, opened: &Opened, dialect: Dialect) -> HttpResponse {
+fn success(deps: &Deps, opened: &Opened) -> HttpResponse {
     let user_code = opened.user_code.to_string();
     let verification_uri = deps.server_url.join("/device/verify");
     let mut complete = verification_uri.clone();
@@ -66,6 +68,6 @@ fn success(deps: &Deps, opened: &Opened, dialect: Dialect) -> HttpResponse {
         verification_uri: verification_uri.into(),
         verification_uri_complete: complete.into(),
         expires_in: opened.expires_in.as_secs(),
-        interval: dialect.interval(opened.polls_are_held).as_secs(),
+        interval: opened.interval.as_secs(),
     })
 }

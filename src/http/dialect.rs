@@ -10,20 +10,19 @@ use std::time::Duration;
 use actix_web::HttpRequest;
 
 use crate::config::BaseUrl;
+use crate::flow::Intervals;
 use crate::http::params::BodyForm;
 
 /// Between two polls of an RFC 8628 client, and of the CLI if its polls are not held.
-pub const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(5);
 /// Before each poll of the CLI if its polls are held, so that one is held when the person approves. The CLI reads 0 as 5.
-pub const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
+const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
 /// The CLI ends the login at an unknown error and prints `error`, not its description. A sentence of these characters may
 /// stand there (RFC 6749 §5.2). The command follows.
 const NOT_SAVED: &str = "this terminal keeps fetching its token, so it can't save it. Make sure that the folder ~/.postiz can be \
                          written and that the disk is not full. Then run: ";
 /// The CLI's server if none is configured.
 const CLI_DEFAULT_SERVER: &str = "https://cli-auth.postiz.com";
-/// A client's clock may run a little fast, and a request may overtake another.
-const SLACK: Duration = Duration::from_secs(1);
 
 /// The command that starts a login with the CLI at this server. The option works in every shell; a variable before the command
 /// does not.
@@ -49,19 +48,19 @@ impl Dialect {
         }
     }
 
-    /// The interval to announce.
-    pub fn interval(self, polls_are_held: bool) -> Duration {
+    /// The intervals that may be announced.
+    pub fn intervals(self) -> Intervals {
         match self {
-            Self::Cli if polls_are_held => INTERVAL_WHEN_HELD,
-            Self::Cli | Self::Rfc8628 => INTERVAL,
+            Self::Cli => Intervals { held: INTERVAL_WHEN_HELD, otherwise: INTERVAL },
+            Self::Rfc8628 => Intervals { held: INTERVAL, otherwise: INTERVAL },
         }
     }
 
-    /// The shortest time between two polls. The CLI has none: `slow_down` would end its login.
-    pub fn pace(self) -> Option<Duration> {
+    /// Whether the client has to keep the announced interval. The CLI has not: `slow_down` would end its login.
+    pub fn is_paced(self) -> bool {
         match self {
-            Self::Cli => None,
-            Self::Rfc8628 => Some(INTERVAL.saturating_sub(SLACK)),
+            Self::Cli => false,
+            Self::Rfc8628 => true,
         }
     }
 
@@ -101,9 +100,9 @@ mod tests {
 
     #[test]
     fn the_cli_gets_a_short_interval_only_if_its_polls_are_held() {
-        assert_eq!(Dialect::Cli.interval(true), INTERVAL_WHEN_HELD);
-        assert_eq!(Dialect::Cli.interval(false), INTERVAL);
-        assert_eq!(Dialect::Rfc8628.interval(true), INTERVAL);
+        let intervals = |dialect: Dialect| (dialect.intervals().held, dialect.intervals().otherwise);
+        assert_eq!(intervals(Dialect::Cli), (INTERVAL_WHEN_HELD, INTERVAL));
+        assert_eq!(intervals(Dialect::Rfc8628), (INTERVAL, INTERVAL));
     }
 
     #[test]

@@ -46,9 +46,12 @@ pub enum ClientError {
     /// The terminal can't save its token; with the `error` that its client understands.
     #[error("This terminal has fetched its token too often. Save it, and start the login again (reference {}).", .0.reference())]
     NotSaved(GrantId, Cow<'static, str>),
-    /// The stored token can't be opened.
-    #[error("The token of this login can't be read. Start the login again (reference {}).", .0.reference())]
+    /// The stored token can't be opened, or a bug.
+    #[error("The token of this login can't be delivered. Start the login again (reference {}).", .0.reference())]
     ServerError(GrantId),
+    /// A bug.
+    #[error("Something went wrong here. Try again in a moment.")]
+    Internal,
     /// With the seconds until the next attempt.
     #[error("The server can't do this right now. Try again in a moment.")]
     TemporarilyUnavailable(u64),
@@ -78,7 +81,9 @@ impl ClientError {
             Self::InvalidRequest(_) => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::Body(BodyError::TooLarge) => ("invalid_request", StatusCode::PAYLOAD_TOO_LARGE),
             Self::Body(BodyError::TooSlow) => ("invalid_request", StatusCode::REQUEST_TIMEOUT),
-            Self::Body(BodyError::UnknownType) => ("invalid_request", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Body(BodyError::UnknownType | BodyError::Encoded) => {
+                ("invalid_request", StatusCode::UNSUPPORTED_MEDIA_TYPE)
+            }
             Self::Body(BodyError::Broken | BodyError::Malformed) => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::WebPage => ("invalid_request", StatusCode::BAD_REQUEST),
             Self::HeadTooLarge => ("invalid_request", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
@@ -91,6 +96,7 @@ impl ClientError {
             Self::NotSaved(_, error) => (error, StatusCode::BAD_REQUEST),
             // Not 500: a proxy may replace its body, and the CLI polls on without one.
             Self::ServerError(_) => ("server_error", StatusCode::BAD_REQUEST),
+            Self::Internal => ("server_error", StatusCode::INTERNAL_SERVER_ERROR),
             Self::TemporarilyUnavailable(_) => ("temporarily_unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::TooManyLogins(_) => ("temporarily_unavailable", StatusCode::TOO_MANY_REQUESTS),
             Self::TooManyUnknown(_) => ("invalid_grant", StatusCode::TOO_MANY_REQUESTS),

@@ -1,7 +1,7 @@
 //! How a request came about, by the headers that only a browser can set (Fetch Metadata, `Origin`).
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{HOST, HeaderMap, ORIGIN};
+use actix_web::http::header::{HOST, HeaderMap, HeaderValue, ORIGIN};
 use url::{Host, Url};
 
 use crate::config::BaseUrl;
@@ -53,6 +53,27 @@ fn may_be_rebound(headers: &HeaderMap, server_url: &BaseUrl) -> bool {
         Some(Host::Domain(name)) => name.contains('.') && url.host_str() != server_url.join("").host_str(),
         Some(Host::Ipv4(_) | Host::Ipv6(_)) | None => false,
     }
+}
+
+/// The CSRF check: whether the browser says that a page of ours sent this form. Each browser sends `Origin` or `Sec-Fetch-Site`
+/// with a form, so a request without both is refused.
+///
+/// `Origin` has to be that of `SERVER_URL` even if `Sec-Fetch-Site` says `same-origin`: after DNS rebinding, another site's
+/// name leads here, and its pages are of one origin with ours. With https a certificate prevents that. So there `same-origin` is
+/// enough beside `Origin: null`, which a proxy causes that adds `Referrer-Policy: no-referrer` to our pages.
+pub fn is_own_form(request: &HttpRequest, server_url: &BaseUrl) -> bool {
+    let own = server_url.origin();
+    let sites = || request.headers().get_all("Sec-Fetch-Site").map(HeaderValue::as_bytes);
+    let null_is_own = server_url.is_https() && sites().eq([b"same-origin".as_slice()]);
+    let origins = request.headers().get_all(ORIGIN).map(HeaderValue::as_bytes);
+    let origins = origins.map(|origin| origin == own.as_bytes() || null_is_own && origin == b"null");
+    let mut claims = origins.chain(sites().map(|site| matches!(site, b"same-origin" | b"none"))).peekable();
+    claims.peek().is_some() && claims.all(|is_own| is_own)
+}
+
+/// Whether a page of ours leads here by a redirect or a link, as far as the browser says so.
+pub fn is_same_origin(request: &HttpRequest) -> bool {
+    request.headers().get("Sec-Fetch-Site").is_some_and(|site| site == "same-origin")
 }
 
 /// Refuses requests that a web page sent: a page has no business with device codes, and would act from its visitor's
@@ -112,5 +133,25 @@ mod tests {
             assert_eq!(host("http://auth.lan:3000", own), Arrival::Direct, "{own}");
         }
         assert_eq!(host("https://auth.example.com", "backend.internal.example"), Arrival::Direct);
+    }
+
+    #[test]
+    fn a_form_of_ours_is_told_by_its_origin() {
+        let is_own = |server_url: &str, headers: &[(&'static str, &'static str)]| {
+            let request = headers.iter().fold(TestRequest::default(), |request, header| request.append_header(*header));
+            is_own_form(&request.to_http_request(), &server_url.parse().unwrap())
+        };
+        let (https, http) = ("https://auth.example.com/x", "http://auth.lan");
+        let (origin, null) = (("Origin", "https://auth.example.com"), ("Origin", "null"));
+        let (same, cross) = (("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site"));
+        assert!(is_own(https, &[origin, same]) && is_own(https, &[origin]) && is_own(https, &[same]));
+        assert!(is_own(http, &[("Origin", "http://auth.lan")]));
+        assert!(is_own(https, &[null, same]), "a proxy adds Referrer-Policy: no-referrer");
+        assert!(!is_own(http, &[null, same]), "after DNS rebinding, a page of the other site says so");
+        for refused in [&[][..], &[null], &[origin, cross], &[null, cross], &[("Origin", "https://evil.example"), same]]
+        {
+            assert!(!is_own(https, refused), "{refused:?}");
+        }
+        assert!(!is_own(https, &[null, same, cross]) && !is_own(https, &[("Origin", "http://auth.example.com")]));
     }
 }

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use actix_web::dev::Payload;
+use actix_web::http::header::CONTENT_ENCODING;
 use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use futures_util::StreamExt as _;
@@ -52,16 +53,15 @@ pub enum BodyError {
     Broken,
     #[error("the content type has to be application/json or application/x-www-form-urlencoded")]
     UnknownType,
+    /// It has a `Content-Encoding`.
+    #[error("the body must not be compressed")]
+    Encoded,
     /// Not of the announced type, a malformed field, or a repeated one.
     #[error("the body can't be read")]
     Malformed,
 }
 
 impl Body {
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// The fields of JSON or form; the defaults if the body is empty.
     pub fn fields<T: DeserializeOwned + Default>(&self) -> Result<T, BodyError> {
         match self.form {
@@ -81,8 +81,15 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let content_type = request.content_type().trim().to_ascii_lowercase();
+        let is_encoded = request
+            .headers()
+            .get_all(CONTENT_ENCODING)
+            .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
         let payload = payload.take();
         Box::pin(async move {
+            if is_encoded {
+                return Err(BodyRejected(BodyError::Encoded).into());
+            }
             let bytes = read(payload).await.map_err(BodyRejected)?;
             let form = match content_type.as_str() {
                 _ if bytes.is_empty() => BodyForm::Empty,

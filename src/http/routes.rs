@@ -1,67 +1,63 @@
 //! Every address on one screen.
 
-use actix_web::http::Method;
-use actix_web::http::header::{ACCEPT, ALLOW, CACHE_CONTROL, HeaderValue};
+use actix_web::guard::{self, Guard};
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderValue};
 use actix_web::middleware::from_fn;
-use actix_web::web::{Path, ServiceConfig, get, head, post, resource, route, scope, to};
-use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _};
+use actix_web::web::{Path, ServiceConfig, post, resource, route, to};
+use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _, Route};
 
 use crate::http::errors::ClientError;
-use crate::http::own_task::in_own_task;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
-use crate::http::visitor::Visitor;
-use crate::http::{callback, code, done, health, lean, metadata, openapi, self_check, token, verify};
+use crate::http::visitor::{Visitor, is_person};
+use crate::http::{about, callback, code, lean, token, verify};
+
+const WELL_KNOWN: &str = "/.well-known/oauth-authorization-server";
 
 /// Registers the addresses at the root and below the path of `SERVER_URL`: a proxy may strip that path or keep it.
 pub fn configure(base_path: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
     let base_path = base_path.to_owned();
     move |config: &mut ServiceConfig| {
-        let well_known = "/.well-known/oauth-authorization-server";
-        config.service(page(well_known).route(get().to(metadata::authorization_server)));
         if !base_path.is_empty() {
             // RFC 8414 §3.1 puts the issuer's path behind the well-known one.
-            config.service(page(&format!("{well_known}{base_path}")).route(get().to(metadata::authorization_server)));
-            config.service(scope(&base_path).configure(endpoints));
+            let service = page(&format!("{WELL_KNOWN}{base_path}")).route(read().to(about::authorization_server));
+            config.service(service);
+            endpoints(config, &base_path);
         }
-        endpoints(config);
+        endpoints(config, "");
         config.default_service(to(not_found));
     }
 }
 
-fn endpoints(config: &mut ServiceConfig) {
+fn endpoints(config: &mut ServiceConfig, base: &str) {
+    let at = |path: &str| format!("{base}{path}");
+    let home = if base.is_empty() { "/" } else { base };
     config
-        .service(resource("/device/code").route(post().to(code::code)).default_service(to(async || only("POST"))))
+        .service(program(&at("/device/code")).route(post().to(code::code)))
+        .service(program(&at("/device/token")).wrap(from_fn(lean::lean)).route(post().to(token::token)))
+        .service(page(home).route(read().to(about::home)))
+        .service(page(&at("/device")).route(read().to(to_verify)))
         .service(
-            resource("/device/token")
-                .wrap(from_fn(lean::lean))
-                .route(post().to(token::token))
-                .default_service(to(async || only("POST"))),
-        )
-        // Terminals' requests share their statements, or have them run in other tasks.
-        .service(scope("").wrap(from_fn(in_own_task)).configure(pages));
-}
-
-fn pages(config: &mut ServiceConfig) {
-    config
-        .service(page("/").route(get().to(metadata::home)).route(head().to(metadata::home)))
-        .service(
-            resource("/device/verify")
-                .route(get().to(verify::page))
-                .route(head().to(verify::page))
+            resource(at("/device/verify"))
+                .route(read().to(verify::page))
                 .route(post().to(verify::decide))
                 .default_service(to(async |request: HttpRequest, visitor: Visitor| {
                     wrong_method(&request, &visitor, "GET, HEAD, POST")
                 })),
         )
-        .service(page("/device/continue").route(get().to(verify::resume)).route(head().to(verify::resume)))
-        // HEAD exchanges nothing: an exchange needs a person who reads the answer.
-        .service(page("/device/callback").route(get().to(callback::callback)).route(head().to(uncached)))
-        .service(page("/device/done/{outcome}").route(get().to(done::done)).route(head().to(done::done)))
-        .service(page("/openapi.yaml").route(get().to(openapi::openapi)).route(head().to(openapi::openapi)))
-        .service(page("/health").route(get().to(health::ready)).route(head().to(health::ready)))
-        .service(page("/health/live").route(get().to(health::live)).route(head().to(health::live)))
-        .service(page(self_check::PATH).route(get().to(self_check::self_check)))
-        .service(page(&format!("{ASSETS_PATH}{{name}}")).route(get().to(asset)));
+        .service(page(&at("/device/continue")).route(read().to(verify::resume)))
+        .service(page(&at("/device/callback")).route(read().to(callback::callback)))
+        .service(page(&at("/device/done/{outcome}")).route(read().to(callback::done)))
+        .service(page(&at(WELL_KNOWN)).route(read().to(about::authorization_server)))
+        .service(page(&at("/openapi.yaml")).route(read().to(about::openapi)))
+        .service(page(&at("/llms.txt")).route(read().to(about::llms)))
+        .service(page(&at("/health")).route(read().to(about::ready)))
+        .service(page(&at("/health/live")).route(read().to(about::live)))
+        .service(page(&at(&format!("{ASSETS_PATH}{{name}}"))).route(read().to(asset)));
+}
+
+/// GET, and HEAD wherever GET is.
+fn read() -> Route {
+    route().guard(guard::fn_guard(|request| guard::Get().check(request) || guard::Head().check(request)))
 }
 
 /// An address that takes GET and HEAD.
@@ -71,12 +67,19 @@ fn page(path: &str) -> Resource {
     )
 }
 
-async fn uncached() -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish()
+/// An address that takes POST from programs.
+fn program(path: &str) -> Resource {
+    resource(path).default_service(to(async || only("POST")))
 }
 
-async fn asset(request: HttpRequest, visitor: Visitor, name: Path<String>) -> HttpResponse {
-    match pages::asset(&name) {
+/// Short enough to be read out and typed on a telephone.
+async fn to_verify(request: HttpRequest, visitor: Visitor) -> HttpResponse {
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    visitor.redirect(&format!("{}/device/verify{query}", visitor.server_url().base_path()))
+}
+
+async fn asset(request: HttpRequest, visitor: Visitor, path: Path<String>) -> HttpResponse {
+    match pages::asset(&path) {
         Some(asset) => HttpResponse::Ok()
             .content_type(asset.content_type)
             .insert_header((CACHE_CONTROL, ASSET_CACHE_CONTROL))
@@ -100,10 +103,4 @@ fn wrong_method(request: &HttpRequest, visitor: &Visitor, allowed: &'static str)
 
 fn only(allowed: &'static str) -> HttpResponse {
     ClientError::MethodNotAllowed(allowed).error_response()
-}
-
-/// A browser's `Accept` names HTML; a program's names JSON or anything.
-fn is_person(request: &HttpRequest) -> bool {
-    let accepts_html = |value: &HeaderValue| value.to_str().is_ok_and(|accept| accept.contains("text/html"));
-    request.method() != Method::OPTIONS && request.headers().get_all(ACCEPT).any(accepts_html)
 }

@@ -7,12 +7,11 @@ use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{PollOptions, PollOutcome};
-use crate::grant::{ClientId, Credentials, DeviceCode};
+use crate::grant::{ClientId, Credentials, DeviceCode, Standing};
 use crate::http::Deps;
 use crate::http::dialect::Dialect;
 use crate::http::errors::ClientError;
 use crate::http::fetch_metadata::refuse_pages;
-use crate::http::lean;
 use crate::http::params::{Body, client_id, rejection};
 use crate::limits::whole_seconds;
 
@@ -50,23 +49,26 @@ pub async fn token(
     let body = body.map_err(|error| rejection(&error))?;
     let (dialect, fields) = (Dialect::of(body.form), body.fields::<Request>()?);
     let code = device_code(dialect, &fields)?;
-    let (grant, client, client_id) = (code.grant_id(), deps.client_ip.of(&request), fields.client_id);
-    let (hold, interval) = (dialect.hold(&request), dialect.pace());
-    let request_bytes = lean::head_bytes(&request) + body.bytes();
-    let options = PollOptions { hold, interval, client, client_id, request_bytes };
+    let grant = code.grant_id();
+    let options = PollOptions {
+        hold: dialect.hold(&request),
+        paced: dialect.is_paced(),
+        client: deps.client_ip.of(&request),
+        client_id: fields.client_id,
+    };
     // Not kept while the poll is held.
     drop(body);
-    match deps.flow.poll(&code, options).await {
+    match deps.flow.poll(code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
-        PollOutcome::Pending => Err(ClientError::AuthorizationPending(grant)),
+        PollOutcome::NoToken(Standing::Pending | Standing::Ready) => Err(ClientError::AuthorizationPending(grant)),
+        PollOutcome::NoToken(Standing::SlowDown) => Err(ClientError::SlowDown(grant)),
+        PollOutcome::NoToken(Standing::Denied) => Err(ClientError::AccessDenied(grant)),
+        PollOutcome::NoToken(Standing::Expired) => Err(ClientError::ExpiredToken(grant)),
+        PollOutcome::NoToken(Standing::Unknown) => Err(ClientError::InvalidGrant),
         PollOutcome::NotHeld => Err(ClientError::NotHeld(grant)),
-        PollOutcome::SlowDown => Err(ClientError::SlowDown(grant)),
-        PollOutcome::Denied => Err(ClientError::AccessDenied(grant)),
-        PollOutcome::Expired => Err(ClientError::ExpiredToken(grant)),
-        PollOutcome::Unknown => Err(ClientError::InvalidGrant),
-        PollOutcome::RateLimited { retry_after } => Err(ClientError::TooManyUnknown(whole_seconds(retry_after))),
+        PollOutcome::RateLimited(limited) => Err(ClientError::TooManyUnknown(whole_seconds(limited.retry_after))),
         PollOutcome::NotSaved => Err(ClientError::NotSaved(grant, dialect.not_saved(&deps.login_command))),
-        PollOutcome::Unreadable => Err(ClientError::ServerError(grant)),
+        PollOutcome::Failed => Err(ClientError::ServerError(grant)),
     }
 }
 

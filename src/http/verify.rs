@@ -1,55 +1,77 @@
 //! `/device/verify`: a person compares or types the code (RFC 8628 §3.3), and goes on to Postiz or declines.
 //!
-//! A GET changes nothing, so a link preview or a prefetch can't use up a code.
+//! A GET of the page changes nothing, so a link preview or a prefetch can't use up a code. It gives the browser its key, so that
+//! two clicks on *Continue* have the same one. `GET /device/continue` does change something: it begins the authorization as
+//! the form does, for the browser that did so before, because `form-action` restricts forms and not links.
 
-use actix_web::HttpResponse;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
+use actix_web::{HttpRequest, HttpResponse};
 
 use crate::flow::{CodeRefused, Confirmation, ToPostiz};
-use crate::http::browser_cookie;
-use crate::http::entered_code::{Action, CodeForm, EnteredCode, LinkedCode};
-use crate::http::pages::{CodeProblem, Page, Retry};
+use crate::grant::CodeProblem;
+use crate::http::entered_code::{Action, EnteredCode, TYPED, linked, submitted};
+use crate::http::fetch_metadata::is_same_origin;
+use crate::http::pages::{Page, Retry};
+use crate::http::params::Body;
 use crate::http::visitor::Visitor;
-use crate::limits::whole_seconds;
-
-/// A registration at Postiz takes milliseconds, or a few seconds if Postiz stalls.
-const BUSY_RETRY_SECONDS: u64 = 3;
 
 /// Asks for the code, or shows the login that has it.
-pub async fn page(visitor: Visitor, code: LinkedCode) -> HttpResponse {
-    let LinkedCode(Some(code)) = code else {
-        return visitor.show(&Page::EnterCode { problem: None, typed: String::new() });
-    };
-    let outcome = visitor.flow().view(code.user_code, visitor.viewer(), code.entry).await;
-    answer(visitor, &code, outcome, Retry::Reload, confirm)
+pub async fn page(request: HttpRequest, visitor: Visitor) -> HttpResponse {
+    let visitor = visitor.giving_key();
+    match linked(&request, &visitor) {
+        Ok(Some(code)) => {
+            let outcome = visitor.flow().view(code.user_code, visitor.viewer().clone(), code.entry).await;
+            answer(visitor, &code, outcome, Retry::Reload, confirm)
+        }
+        Ok(None) => enter_code(&visitor),
+        Err(page) => visitor.show(&page),
+    }
 }
 
-/// Shows the login of a typed code, or carries out the person's choice.
-pub async fn decide(visitor: Visitor, form: CodeForm) -> HttpResponse {
-    let (retry, code) = (form.retry(), form.code);
+/// Leads from a typed code to its login, or carries out the person's choice.
+pub async fn decide(request: HttpRequest, visitor: Visitor, body: Result<Body, actix_web::Error>) -> HttpResponse {
+    let visitor = visitor.giving_key();
+    let form = match submitted(&request, &visitor, body) {
+        Ok(form) => form,
+        Err(page) => return visitor.show(&page),
+    };
+    let (user_code, viewer) = (form.code.user_code, visitor.viewer().clone());
     match form.action {
+        // A page at an address of its own: a step back to it sends no form again.
+        Action::View if is_same_origin(&request) => {
+            let base_path = visitor.server_url().base_path();
+            visitor.redirect(&format!("{base_path}/device/verify?code={user_code}&{TYPED}=1"))
+        }
         Action::View => {
-            let outcome = visitor.flow().view(code.user_code, visitor.viewer(), code.entry).await;
-            answer(visitor, &code, outcome, retry, confirm)
+            let outcome = visitor.flow().view(user_code, viewer, form.code.entry).await;
+            answer(visitor, &form.code, outcome, form.retry, confirm)
         }
         Action::Continue => {
-            let outcome = visitor.flow().confirm(code.user_code, visitor.viewer()).await;
-            answer(visitor, &code, outcome, retry, |visitor, to| to_postiz(&visitor, to))
+            let outcome = visitor.flow().confirm(user_code, viewer).await;
+            answer(visitor, &form.code, outcome, form.retry, |visitor, to| to_postiz(&visitor, to))
         }
         Action::Deny => {
-            let outcome = visitor.flow().deny(code.user_code, visitor.viewer()).await;
-            answer(visitor, &code, outcome, retry, |visitor, grant| visitor.about(grant).show(&Page::Denied))
+            let outcome = visitor.flow().deny(user_code, viewer).await;
+            let denied = Page::EnterCode { problem: Some(CodeProblem::Denied), typed: String::new() };
+            answer(visitor, &form.code, outcome, form.retry, |visitor, grant| visitor.about(grant).show(&denied))
         }
     }
 }
 
-/// The way to Postiz again, for the browser that confirmed the code: `form-action` does not restrict a link.
-pub async fn resume(visitor: Visitor, code: LinkedCode) -> HttpResponse {
-    let LinkedCode(Some(code)) = code else {
-        return visitor.show(&Page::EnterCode { problem: None, typed: String::new() });
-    };
-    let outcome = visitor.flow().resume(code.user_code, visitor.viewer()).await;
-    answer(visitor, &code, outcome, Retry::Reload, |visitor, to| to_postiz(&visitor, to))
+/// The way to Postiz again, for the browser that confirmed the code.
+pub async fn resume(request: HttpRequest, visitor: Visitor) -> HttpResponse {
+    match linked(&request, &visitor) {
+        Ok(Some(code)) => {
+            let outcome = visitor.flow().resume(code.user_code, visitor.viewer().clone()).await;
+            answer(visitor, &code, outcome, Retry::Reload, |visitor, to| to_postiz(&visitor, to))
+        }
+        Ok(None) => enter_code(&visitor),
+        Err(page) => visitor.show(&page),
+    }
+}
+
+fn enter_code(visitor: &Visitor) -> HttpResponse {
+    visitor.show(&Page::EnterCode { problem: None, typed: String::new() })
 }
 
 fn answer<T>(
@@ -59,36 +81,28 @@ fn answer<T>(
     retry: Retry,
     found: impl FnOnce(Visitor, T) -> HttpResponse,
 ) -> HttpResponse {
-    let problem = |problem, typed: &str| Page::EnterCode { problem: Some(problem), typed: typed.to_owned() };
     match outcome {
         Ok(it) => found(visitor, it),
-        Err(CodeRefused::Denied(grant)) => visitor.about(grant).show(&Page::Denied),
-        Err(CodeRefused::Used(grant)) => visitor.about(grant).show(&problem(CodeProblem::Used, "")),
-        Err(CodeRefused::Expired(grant)) => visitor.about(grant).show(&problem(CodeProblem::Expired, "")),
-        Err(CodeRefused::Unknown) => visitor.show(&problem(CodeProblem::Unknown, &code.typed)),
-        Err(CodeRefused::RateLimited { retry_after }) => {
-            visitor.show(&Page::TooManyTries { retry_after_seconds: whole_seconds(retry_after).max(1) })
+        Err(CodeRefused::Problem(problem, grant)) => {
+            visitor.about(grant).show(&Page::EnterCode { problem: Some(problem), typed: code.typed.clone() })
         }
-        Err(CodeRefused::Overloaded) => visitor.overloaded(retry),
-        Err(CodeRefused::Unavailable) => visitor.show(&Page::OneMoment { retry }),
+        Err(CodeRefused::NoCookie) => visitor.show(&Page::NoCookie { retry }),
         Err(CodeRefused::PostizUnavailable(grant, reason)) => {
             visitor.about(grant).show(&Page::TryAgain { reason, retry })
         }
-        Err(CodeRefused::Busy(grant)) => {
-            visitor.about(grant).show(&Page::Overloaded { retry, retry_after_seconds: BUSY_RETRY_SECONDS })
-        }
+        Err(CodeRefused::Trouble(trouble)) => visitor.show_trouble(trouble, retry),
     }
 }
 
 fn confirm(visitor: Visitor, confirmation: Confirmation) -> HttpResponse {
-    visitor.about(confirmation.grant).show(&Page::Confirm(confirmation))
+    visitor.about(confirmation.grant).show(&Page::Confirm(Box::new(confirmation)))
 }
 
 fn to_postiz(visitor: &Visitor, to: ToPostiz) -> HttpResponse {
-    // 303: the browser must not send the form on to Postiz.
+    // 303: the browser must not send the form on to Postiz. Its key lives on.
     HttpResponse::SeeOther()
         .insert_header((LOCATION, String::from(to.url)))
-        .insert_header((SET_COOKIE, browser_cookie::set(&to.browser, visitor.server_url())))
+        .insert_header((SET_COOKIE, visitor.cookie(&to.browser)))
         .insert_header((CACHE_CONTROL, "no-store"))
         .finish()
 }

@@ -1,23 +1,29 @@
-//! Answers a browser with a page: language, status and headers.
+//! A person at a browser: language, address, and the cookie that binds an approval to the browser that confirmed the code.
 
 use std::future::{Ready, ready};
+use std::sync::{Arc, PoisonError};
 
 use actix_web::dev::Payload;
-use actix_web::http::StatusCode;
+use actix_web::http::Method;
 use actix_web::http::header::{
-    ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, RETRY_AFTER, VARY,
+    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, COOKIE, HeaderValue, LOCATION,
+    ORIGIN, RETRY_AFTER, SET_COOKIE, VARY,
 };
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use tokio::time::Instant;
+use tracing::warn;
 
 use crate::config::BaseUrl;
-use crate::flow::{DeviceFlow, Viewer};
-use crate::grant::GrantId;
+use crate::flow::{DeviceFlow, Trouble, Viewer};
+use crate::grant::{BrowserKey, GrantId};
+use crate::http::Deps;
 use crate::http::pages::{self, Language, Page, PageContext, Retry};
-use crate::http::{Deps, browser_cookie};
+use crate::limits::{RateLimited, whole_seconds};
+use crate::postiz::Endpoints;
 
-/// A page that was refused because of the load retries by itself after this time.
-const OVERLOAD_RETRY_SECONDS: u64 = 3;
+/// Longer than any grant lives.
+const MAX_AGE_SECONDS: u32 = 2 * 60 * 60;
 
 /// A person at a browser, with what every page for them needs.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub struct Visitor {
     language: Language,
     deps: Data<Deps>,
     viewer: Viewer,
+    /// For a browser without one.
+    new_key: Option<BrowserKey>,
     reference: Option<String>,
 }
 
@@ -34,12 +42,13 @@ impl Visitor {
         let language = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
         let deps = request.app_data::<Data<Deps>>().cloned();
         let deps = deps.ok_or_else(|| actix_web::error::ErrorInternalServerError("the app has no dependencies"))?;
-        let viewer =
-            Viewer { address: deps.client_ip.of(request), browser: browser_cookie::read(request, &deps.server_url) };
-        Ok(Self { language: Language::from_accept_language(language), deps, viewer, reference: None })
+        let browser = key(request, cookie_name(&deps.server_url));
+        let viewer = Viewer { address: deps.client_ip.of(request), browser };
+        let language = Language::from_accept_language(language);
+        Ok(Self { language, deps, viewer, new_key: None, reference: None })
     }
 
-    pub fn flow(&self) -> &DeviceFlow {
+    pub fn flow(&self) -> &Arc<DeviceFlow> {
         &self.deps.flow
     }
 
@@ -51,11 +60,18 @@ impl Visitor {
         &self.deps.server_url
     }
 
+    /// The page gives a key to a browser that has none.
+    #[must_use]
+    pub fn giving_key(mut self) -> Self {
+        self.new_key = self.viewer.browser.is_none().then(BrowserKey::random);
+        self
+    }
+
     /// The page will show this grant's reference.
     #[must_use]
-    pub fn about(mut self, grant: impl Into<Option<GrantId>>) -> Self {
-        self.reference = grant.into().map(|grant| grant.reference());
-        self
+    pub fn about(self, grant: impl Into<Option<GrantId>>) -> Self {
+        let reference = grant.into().map(|grant| grant.reference());
+        self.naming(reference)
     }
 
     /// The page will show this reference.
@@ -66,59 +82,98 @@ impl Visitor {
     }
 
     pub fn show(&self, page: &Page) -> HttpResponse {
+        let front_end = self.deps.flow.postiz().front_end();
+        let endpoints = self.deps.flow.postiz().endpoints();
         let context = PageContext {
             base_path: self.deps.server_url.base_path(),
             language: self.language,
             login_command: &self.deps.login_command,
             reference: self.reference.as_deref(),
+            operator_name: self.deps.operator_name.as_deref(),
+            operator_url: self.deps.operator_url.as_deref(),
+            postiz_url: endpoints.as_ref().map(Endpoints::front_end),
         };
-        let mut response = HttpResponse::build(status(page));
-        if let Page::TooManyTries { retry_after_seconds } | Page::Overloaded { retry_after_seconds, .. } = page {
-            response.insert_header((RETRY_AFTER, retry_after_seconds.to_string()));
+        let mut response = HttpResponse::build(page.status());
+        if let Page::RateLimited { retry_after, .. } = page {
+            response.insert_header((RETRY_AFTER, whole_seconds(*retry_after).to_string()));
+        }
+        if let Some(key) = &self.new_key {
+            response.insert_header((SET_COOKIE, self.cookie(key)));
         }
         response
             .content_type("text/html; charset=utf-8")
             .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((VARY, "Accept-Language"))
             .insert_header((CONTENT_LANGUAGE, self.language.lang()))
-            .insert_header((CONTENT_SECURITY_POLICY, self.content_security_policy()))
+            .insert_header((CONTENT_SECURITY_POLICY, content_security_policy(front_end.as_deref())))
             .body(pages::render(page, &context))
     }
 
-    /// The page for work that was refused because of the load.
-    pub fn overloaded(&self, retry: Retry) -> HttpResponse {
-        self.show(&Page::Overloaded { retry, retry_after_seconds: OVERLOAD_RETRY_SECONDS })
+    pub fn show_trouble(&self, trouble: Trouble, retry: Retry) -> HttpResponse {
+        self.show(&match trouble {
+            Trouble::RateLimited(RateLimited { retry_after }) => Page::RateLimited { retry_after, retry },
+            Trouble::Unavailable => Page::OneMoment { retry },
+            Trouble::Failed => Page::Internal,
+        })
     }
 
-    /// `form-action` names Postiz too: the form of `/device/verify` is answered with a redirect there, which Chromium checks.
-    fn content_security_policy(&self) -> String {
-        // Without an address of Postiz, no form is answered with a redirect.
-        let postiz = self.deps.flow.postiz().front_end().unwrap_or_default();
-        format!(
-            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {postiz}; \
-             base-uri 'none'; frame-ancestors 'none'"
-        )
+    /// To another address of ours, by a GET.
+    pub fn redirect(&self, location: &str) -> HttpResponse {
+        let mut response = HttpResponse::SeeOther();
+        if let Some(key) = &self.new_key {
+            response.insert_header((SET_COOKIE, self.cookie(key)));
+        }
+        response.insert_header((LOCATION, location)).insert_header((CACHE_CONTROL, "no-store")).finish()
+    }
+
+    /// The `Set-Cookie` that gives a browser this key. Lax, so that it comes back with Postiz's redirect.
+    pub fn cookie(&self, key: &BrowserKey) -> String {
+        let name = cookie_name(self.server_url());
+        let secure = if self.server_url().is_https() { "; Secure" } else { "" };
+        format!("{name}={}; Path=/; Max-Age={MAX_AGE_SECONDS}; HttpOnly; SameSite=Lax{secure}", key.to_cookie())
+    }
+
+    /// Says what came and what was expected: a proxy that changes headers, or a page under another name, stops every login.
+    pub fn log_refused_form(&self, request: &HttpRequest) {
+        let shown = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
+        let (origin, site) = (shown(ORIGIN.as_str()), shown("sec-fetch-site"));
+        let text = format!("{origin:?} {site:?}");
+        let mut refused = self.deps.refused_forms.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_due(&text, Instant::now()) {
+            let (origin, site) = (origin.as_deref(), site.as_deref());
+            warn!(
+                origin,
+                sec_fetch_site = site,
+                expected = self.server_url().origin(),
+                "a form was refused because another site may have sent it: if people open this server under another name, \
+                 SERVER_URL is wrong; if the origin is null, a proxy adds Referrer-Policy: no-referrer"
+            );
+        }
     }
 }
 
-fn status(page: &Page) -> StatusCode {
-    match page {
-        Page::Home
-        | Page::EnterCode { problem: None, .. }
-        | Page::Confirm(_)
-        | Page::Done { .. }
-        | Page::TokenRefused
-        | Page::Denied => StatusCode::OK,
-        Page::EnterCode { problem: Some(_), .. } | Page::LinkSpent | Page::BadRequest => StatusCode::BAD_REQUEST,
-        Page::WrongBrowser | Page::WrongBrowserEnded | Page::CrossSite => StatusCode::FORBIDDEN,
-        Page::NotFound => StatusCode::NOT_FOUND,
-        Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        Page::Replaced => StatusCode::CONFLICT,
-        Page::TooManyTries { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Page::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        Page::TryAgain { .. } | Page::ApproveAgain { .. } => StatusCode::BAD_GATEWAY,
-        Page::OneMoment { .. } | Page::Overloaded { .. } => StatusCode::SERVICE_UNAVAILABLE,
-    }
+/// With https, the prefix prevents other hosts, sibling subdomains included, from setting it.
+fn cookie_name(server_url: &BaseUrl) -> &'static str {
+    if server_url.is_https() { "__Host-postiz-browser" } else { "postiz-browser" }
+}
+
+/// Other services on this host may have cookies that are no text: only our own is decoded.
+fn key(request: &HttpRequest, name: &str) -> Option<BrowserKey> {
+    let lines = request.headers().get_all(COOKIE);
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b';'));
+    pairs
+        .filter_map(|pair| pair.trim_ascii().strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .find_map(|value| BrowserKey::from_cookie(std::str::from_utf8(value).ok()?))
+}
+
+/// `form-action` names Postiz too: the form of `/device/verify` is answered with a redirect there, which Chromium checks.
+fn content_security_policy(front_end: Option<&str>) -> String {
+    // Without an address of Postiz, no form is answered with a redirect.
+    let postiz = front_end.unwrap_or_default();
+    format!(
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self' {postiz}; \
+         base-uri 'none'; frame-ancestors 'none'"
+    )
 }
 
 impl FromRequest for Visitor {
@@ -127,5 +182,35 @@ impl FromRequest for Visitor {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(Self::of(request))
+    }
+}
+
+/// A browser's `Accept` names HTML; a program's names JSON or anything.
+pub fn is_person(request: &HttpRequest) -> bool {
+    let accepts_html = |value: &HeaderValue| value.to_str().is_ok_and(|accept| accept.contains("text/html"));
+    request.method() != Method::OPTIONS && request.headers().get_all(ACCEPT).any(accepts_html)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    #[test]
+    fn a_foreign_cookie_spoils_no_other() {
+        let own = BrowserKey::random();
+        let found = |cookies: Vec<u8>| {
+            let value = HeaderValue::from_bytes(&cookies).unwrap();
+            let request = TestRequest::default().append_header((COOKIE, value)).to_http_request();
+            key(&request, "__Host-postiz-browser").map(|key| key.to_cookie())
+        };
+        let ours = format!("__Host-postiz-browser={}", own.to_cookie());
+        for before in ["prefs=m\u{fc}nchen; ", "a=\"b\"; ", "__Host-postiz-browser=old; ", "__Host-postiz-browserx=1; "]
+        {
+            assert_eq!(found(format!("{before}{ours}").into_bytes()), Some(own.to_cookie()), "{before}");
+        }
+        assert_eq!(found([b"x=\xff\xfe; ", ours.as_bytes()].concat()), Some(own.to_cookie()));
+        assert_eq!(found(format!("\u{2000}{ours}").into_bytes()), None, "a name that only looks like ours");
     }
 }

@@ -1,19 +1,15 @@
-//! Finds out where people approve at Postiz, and where clients are registered: at the start, and again when the metadata's age
-//! is over.
+//! Finds out where people approve at Postiz, and where clients are registered: at the start, and again from time to time, because
+//! Postiz may be upgraded meanwhile.
 
 use std::time::Duration;
 
-use http::StatusCode;
-use http::header::CACHE_CONTROL;
+use reqwest::StatusCode;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
-use crate::outbound;
+use crate::outbound::{NoAnswer, ask};
 use crate::postiz::Postiz;
-use crate::postiz::metadata::{
-    DiscoveryError, Endpoints, Knowledge, MIN_AGE, Metadata, Unusable, is_from_postiz, max_age,
-};
-use crate::postiz::no_answer::NoAnswer;
+use crate::postiz::metadata::{DiscoveryError, Endpoints, Knowledge, Metadata, Unusable, is_from_postiz};
 
 /// Newer versions of Postiz have the first path, v2.21.5 to v2.22.1 the second one.
 const PATHS: [&str; 2] =
@@ -21,9 +17,15 @@ const PATHS: [&str; 2] =
 /// Before the first answer. The delay doubles up to [`MAX_RETRY_DELAY`].
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 const MAX_RETRY_DELAY: Duration = Duration::from_secs(10);
+/// Until the metadata is read again.
+const REFRESH: Duration = Duration::from_mins(10);
+/// The same if it could not be read, or could not be used.
+const REFRESH_AFTER_FAILURE: Duration = Duration::from_mins(1);
+/// A client id that Postiz never gives.
+const NO_CLIENT: &str = "none";
 
 impl Postiz {
-    /// Reads the metadata now and whenever its age is over. Returns only if the configuration needs none.
+    /// Reads the metadata now and from time to time. Returns only if the configuration needs none.
     pub async fn keep_discovered(&self) {
         if matches!(self.needs.known(), Knowledge::Endpoints(_)) {
             return;
@@ -31,17 +33,17 @@ impl Postiz {
         let mut delay = RETRY_DELAY;
         loop {
             let pause = match self.discover().await {
-                Ok((endpoints, max_age)) => {
+                Ok(endpoints) => {
                     self.found(endpoints);
-                    max_age
+                    REFRESH
                 }
                 Err(DiscoveryError::Unusable(unusable)) => {
                     self.found_unusable(&unusable);
-                    MIN_AGE
+                    REFRESH_AFTER_FAILURE
                 }
                 Err(DiscoveryError::NoAnswer(no_answer)) if self.endpoints().is_some() => {
                     debug!(%no_answer, "Postiz's OAuth metadata can't be read again");
-                    MIN_AGE
+                    REFRESH_AFTER_FAILURE
                 }
                 Err(DiscoveryError::NoAnswer(no_answer)) => {
                     if delay == RETRY_DELAY {
@@ -56,42 +58,32 @@ impl Postiz {
         }
     }
 
-    /// Reads the metadata, and for how long it holds.
-    pub async fn discover(&self) -> Result<(Endpoints, Duration), DiscoveryError> {
-        for path in PATHS {
-            if let Some((metadata, max_age)) = self.metadata(path).await.map_err(DiscoveryError::NoAnswer)? {
-                let endpoints = self.needs.endpoints(&metadata).map_err(DiscoveryError::Unusable)?;
-                return Ok((endpoints, max_age));
-            }
+    /// Reads the metadata.
+    pub async fn discover(&self) -> Result<Endpoints, DiscoveryError> {
+        match self.metadata().await.map_err(DiscoveryError::NoAnswer)? {
+            Some(metadata) => self.needs.endpoints(&metadata).map_err(DiscoveryError::Unusable),
+            None => Err(DiscoveryError::Unusable(Unusable::NoMetadata)),
         }
-        Err(DiscoveryError::Unusable(Unusable::NoMetadata))
     }
 
-    /// The authorization endpoint in the metadata, also if the configuration names another one.
-    pub(super) async fn published(&self) -> Option<String> {
-        for path in PATHS {
-            if let Ok(Some((metadata, _))) = self.metadata(path).await {
-                return Some(metadata.authorization_endpoint);
-            }
-        }
-        None
+    /// The endpoints in the metadata, also if the configuration names others; `None` for a Postiz without the document.
+    pub async fn published(&self) -> Option<Endpoints> {
+        let metadata = self.metadata().await.ok()??;
+        self.needs.published(&metadata).ok()
     }
 
-    /// `None` if Postiz itself says that it has no such path.
-    async fn metadata(&self, path: &str) -> Result<Option<(Metadata, Duration)>, NoAnswer> {
-        let answer = self.transport.0.get(self.api_url.join(path)).send().await.map_err(NoAnswer::unreachable)?;
-        let status = answer.status();
-        let cache_control = answer.headers().get(CACHE_CONTROL).and_then(|value| value.to_str().ok());
-        let max_age = max_age(cache_control.unwrap_or_default());
-        let body = outbound::body(answer).await.map_err(|error| NoAnswer::broken(&error))?;
-        match status {
-            StatusCode::OK => match serde_json::from_slice(&body) {
-                Ok(metadata) => Ok(Some((metadata, max_age))),
-                Err(_) => Err(NoAnswer::NotTheApi(status.as_u16())),
-            },
-            StatusCode::NOT_FOUND if is_from_postiz(&body) => Ok(None),
-            other => Err(NoAnswer::of_status(other)),
+    /// `None` if Postiz itself says that it has no such document.
+    async fn metadata(&self) -> Result<Option<Metadata>, NoAnswer> {
+        for path in PATHS {
+            let answer = ask(self.transport.0.get(self.api_url.join(path))).await?;
+            match (answer.status, serde_json::from_slice(&answer.body)) {
+                (StatusCode::OK, Ok(metadata)) => return Ok(Some(metadata)),
+                (StatusCode::NOT_FOUND, _) if is_from_postiz(&answer.body) => {}
+                _ => return Err(NoAnswer::Odd(answer.odd())),
+            }
         }
+        // An old Postiz has no such document, and neither has a wrong path, such as /api/v1: that one has no OAuth at all.
+        self.registered(NO_CLIENT).await.map(|_| None)
     }
 
     fn found(&self, endpoints: Endpoints) {
@@ -153,7 +145,7 @@ impl Postiz {
     /// The steps for a Postiz that does not register this server.
     pub fn app_by_hand(&self) -> String {
         format!(
-            "In Postiz, under Settings → Developers, make an OAuth app with the redirect URL {}. Set \
+            "In Postiz, under Developers → Apps, make an OAuth app with the redirect URL {}. Set \
              POSTIZ_OAUTH_CLIENT_ID and POSTIZ_OAUTH_CLIENT_SECRET to its client ID and client secret.",
             self.callback_url
         )

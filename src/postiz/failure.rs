@@ -1,18 +1,8 @@
-//! Why a request to Postiz for a grant brought nothing.
+//! Why a request to Postiz for a grant brought nothing: a [`Reason`] for the caller, and a sentence for the operator.
 
 use strum::IntoStaticStr;
 
-use crate::postiz::transport::TransportError;
-
-/// A registration that brought no client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum RegistrationError {
-    /// Too many registrations are under way here. Nothing was sent.
-    #[error("too many registrations are under way")]
-    Busy,
-    #[error("{0}")]
-    Failed(Reason),
-}
+use crate::outbound::NoAnswer;
 
 /// Why an exchange or a registration failed. The names are a label's values in the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
@@ -63,20 +53,39 @@ impl Reason {
         [Self::Unreachable, Self::Slow, Self::Failed, Self::RegistrationRefused, Self::Unreadable];
 }
 
-/// The label of an exchange that brought a token.
-pub(super) const GRANTED: &str = "granted";
-/// The label of a registration that brought a client.
-pub(super) const REGISTERED: &str = "registered";
-/// The label of a registration that was not tried because too many were under way.
-pub(super) const BUSY: &str = "busy";
+/// A reason with its cause.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct Failure {
+    pub reason: Reason,
+    /// "Postiz answers with status 502". Holds no secret.
+    pub cause: String,
+}
 
-impl From<TransportError> for Reason {
-    fn from(error: TransportError) -> Self {
-        match error {
-            TransportError::NotSent => Self::Unreachable,
-            TransportError::Timeout => Self::Slow,
-            TransportError::Incomplete(status) if status.is_success() => Self::Unreadable,
-            TransportError::Broken | TransportError::Incomplete(_) | TransportError::Status(_) => Self::Failed,
-        }
+impl Failure {
+    /// Of a refusal in the form of RFC 6749 §5.2 or RFC 7591 §3.2.2.
+    pub(super) fn refused(reason: Reason, word: &str, description: Option<&str>) -> Self {
+        /// Enough for a sentence.
+        const SHOWN_CHARS: usize = 200;
+        let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect::<String>();
+        let description = description.map(|text| format!(" ({})", plain(text))).unwrap_or_default();
+        Self { reason, cause: format!("Postiz says {}{description}", plain(word)) }
+    }
+
+    /// Without an answer of its own to quote.
+    pub(super) fn plain(reason: Reason) -> Self {
+        Self { reason, cause: reason.to_string() }
+    }
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(no_answer: NoAnswer) -> Self {
+        let reason = match &no_answer {
+            NoAnswer::Unreachable(_) => Reason::Unreachable,
+            NoAnswer::Slow => Reason::Slow,
+            NoAnswer::Broken { status, .. } if status.is_some_and(|status| status.is_success()) => Reason::Unreadable,
+            NoAnswer::Broken { .. } | NoAnswer::Odd(_) => Reason::Failed,
+        };
+        Self { reason, cause: format!("Postiz {no_answer}") }
     }
 }

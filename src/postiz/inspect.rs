@@ -1,23 +1,18 @@
 //! Looks at the app at Postiz without a person, for `check`.
 
-use http::StatusCode;
-use http::header::LOCATION;
-use oauth2::basic::BasicErrorResponseType;
-use oauth2::{AuthorizationCode, ClientSecret, PkceCodeChallenge, RequestTokenError};
+use oauth2::{ClientSecret, PkceCodeChallenge};
 use serde::Deserialize;
 use url::Url;
 
-use crate::config::BaseUrl;
-use crate::grant::{BrowserKey, UserCode};
-use crate::outbound;
-use crate::postiz::no_answer::NoAnswer;
-use crate::postiz::{Endpoints, Postiz, Reason};
+use crate::outbound::{Answer, NoAnswer, ask, ask_head};
+use crate::postiz::failure::{Failure, Reason};
+use crate::postiz::{Endpoints, Postiz};
+use crate::secret::Secret;
 
-/// The authorization code with which the client secret is tested. Postiz issues no such code, and verifies the secret first.
-pub const MADE_UP_CODE: &str = "made-up-by-postiz-auth-server-check";
+/// The authorization code with which the client secret is tested, and a secret that no app has. Postiz issues no such code, and
+/// verifies the secret first.
+const MADE_UP_CODE: &str = "made-up-by-postiz-auth-server-check";
 
-/// No client has it.
-const MADE_UP_SECRET: &str = "made-up-by-postiz-auth-server-check";
 /// Of the front end to itself, such as to its sign-in page.
 const MAX_REDIRECTS: usize = 5;
 
@@ -41,15 +36,6 @@ pub enum SecretVerdict {
     Ignored,
 }
 
-/// Where the front end's first page leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FrontEnd {
-    /// It stays at its origin; with the last status.
-    Here(StatusCode),
-    /// To another origin.
-    Elsewhere(String),
-}
-
 impl Postiz {
     /// Sends what a dynamically registered client requires, too.
     pub async fn registered(&self, client_id: &str) -> Result<Registered, NoAnswer> {
@@ -60,68 +46,51 @@ impl Postiz {
             .append_pair("redirect_uri", self.callback_url.as_str())
             .append_pair("code_challenge", PkceCodeChallenge::new_random_sha256().0.as_str())
             .append_pair("code_challenge_method", "S256");
-        let answer = self.transport.0.get(url).send().await.map_err(NoAnswer::unreachable)?;
-        let status = answer.status();
-        let body = outbound::body(answer).await.map_err(|error| NoAnswer::broken(&error))?;
-        read(status, &body)
+        read(&ask(self.transport.0.get(url)).await?)
     }
 
     /// Tries the client secret, and a made-up one if that may be right as well. Exchanges nothing.
-    pub async fn judge_secret(&self) -> Result<SecretVerdict, Reason> {
-        let browser = BrowserKey::random();
-        let state = browser.state(UserCode::random());
-        match self.try_exchange(None, MADE_UP_CODE, &browser, &state).await {
-            Err(Reason::CodeRefused) if self.takes_any_secret().await => Ok(SecretVerdict::Ignored),
-            Err(Reason::CodeRefused) => Ok(SecretVerdict::Right),
-            Err(Reason::ClientRefused) => Ok(SecretVerdict::Wrong),
-            Err(other) => Err(other),
+    pub async fn judge_secret(&self) -> Result<SecretVerdict, Failure> {
+        let Err(failure) = self.try_exchange(None, MADE_UP_CODE, &Secret::random()).await else {
             // Only a Postiz that takes any code would say so.
-            Ok(_) => Err(Reason::Unreadable),
+            return Err(Failure::plain(Reason::Unreadable));
+        };
+        match failure.reason {
+            Reason::CodeRefused if self.takes_any_secret().await => Ok(SecretVerdict::Ignored),
+            Reason::CodeRefused => Ok(SecretVerdict::Right),
+            Reason::ClientRefused => Ok(SecretVerdict::Wrong),
+            _ => Err(failure),
         }
     }
 
     async fn takes_any_secret(&self) -> bool {
         let Some(client) = self.client(None) else { return false };
-        let answer = client
-            .set_client_secret(ClientSecret::new(MADE_UP_SECRET.to_owned()))
-            .exchange_code(AuthorizationCode::new(MADE_UP_CODE.to_owned()))
-            .set_pkce_verifier(PkceCodeChallenge::new_random_sha256().1)
-            .request_async(&self.transport)
-            .await;
-        matches!(answer, Err(RequestTokenError::ServerResponse(error)) if *error.error() == BasicErrorResponseType::InvalidGrant)
+        let client = client.set_client_secret(ClientSecret::new(MADE_UP_CODE.to_owned()));
+        let answer = self.exchange_once(&client, MADE_UP_CODE, &Secret::random()).await;
+        answer.is_err_and(|failure| failure.reason == Reason::CodeRefused)
     }
 
-    /// Opens the front end's first page as a browser does. People may reach it even if this machine does not.
-    pub async fn first_page(&self, endpoints: &Endpoints) -> Result<FrontEnd, NoAnswer> {
-        let mut url = Url::parse(&endpoints.front_end()).unwrap_or_else(|_| endpoints.authorization.clone());
-        let origin = url.origin();
+    /// Opens the front end's first page as a browser does, and returns the other origin that it leads to, if it does. People
+    /// may reach it even if this machine does not.
+    pub async fn leads_elsewhere(&self, endpoints: &Endpoints) -> Result<Option<String>, NoAnswer> {
+        let mut url = Url::parse(endpoints.front_end()).unwrap_or_else(|_| endpoints.authorization.clone());
         for _ in 0..MAX_REDIRECTS {
-            let answer = self.transport.0.get(url.clone()).send().await;
-            let answer = answer.map_err(NoAnswer::unreachable)?;
-            let status = answer.status();
-            let to = answer.headers().get(LOCATION).filter(|_| status.is_redirection());
-            let Some(to) = to.and_then(|to| url.join(to.to_str().ok()?).ok()) else {
-                return Ok(FrontEnd::Here(status));
-            };
-            if to.origin() != origin {
-                return Ok(FrontEnd::Elsewhere(to.origin().ascii_serialization()));
+            let answer = ask_head(self.transport.0.get(url.clone())).await?;
+            let to = answer.header("location").filter(|_| answer.status.is_redirection());
+            match to.and_then(|to| url.join(to).ok()) {
+                Some(to) if to.origin() == url.origin() => url = to,
+                Some(to) => return Ok(Some(to.origin().ascii_serialization())),
+                None if answer.status.is_server_error() => return Err(NoAnswer::Odd(answer.odd())),
+                None => break,
             }
-            url = to;
         }
-        Ok(FrontEnd::Here(StatusCode::LOOP_DETECTED))
-    }
-
-    /// Where Postiz is in a browser, as its metadata has it; `None` for a Postiz without the document.
-    pub async fn own_front_end(&self) -> Option<BaseUrl> {
-        // Without POSTIZ_FRONTEND_URL, the endpoints come from the same document.
-        self.needs.front_end.as_ref()?;
-        self.published().await?.strip_suffix("/oauth/authorize")?.parse().ok()
+        Ok(None)
     }
 }
 
-fn read(status: StatusCode, body: &[u8]) -> Result<Registered, NoAnswer> {
+fn read(answer: &Answer) -> Result<Registered, NoAnswer> {
     #[derive(Deserialize)]
-    struct Answer {
+    struct Found {
         app: App,
     }
     #[derive(Deserialize)]
@@ -133,23 +102,23 @@ fn read(status: StatusCode, body: &[u8]) -> Result<Registered, NoAnswer> {
     struct Refusal {
         message: serde_json::Value,
     }
-    let refusal = || serde_json::from_slice::<Refusal>(body).ok().map(|refusal| refusal.message.to_string());
-    match status {
-        StatusCode::OK => match serde_json::from_slice::<Answer>(body) {
-            Ok(answer) => Ok(Registered::App { callback: answer.app.redirect_url }),
-            Err(_) => Err(NoAnswer::NotTheApi(200)),
-        },
-        StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED => match refusal() {
-            Some(message) if message.contains("client_id") => Ok(Registered::NoApp),
-            Some(message) if message.contains("redirect_uri") => Ok(Registered::OtherCallback),
-            _ => Err(NoAnswer::NotTheApi(status.as_u16())),
-        },
-        other => Err(NoAnswer::of_status(other)),
+    let found = serde_json::from_slice::<Found>(&answer.body).ok();
+    let refusal = serde_json::from_slice::<Refusal>(&answer.body).ok().map(|refusal| refusal.message.to_string());
+    // "Cannot GET /v1/oauth/authorize?client_id=.." is the framework's word for a wrong path.
+    let refusal = refusal.filter(|message| !message.contains("Cannot GET"));
+    match (answer.status.as_u16(), found, refusal) {
+        (200, Some(found), _) => Ok(Registered::App { callback: found.app.redirect_url }),
+        (400 | 401 | 404, _, Some(message)) if message.contains("client_id") => Ok(Registered::NoApp),
+        (400 | 401 | 404, _, Some(message)) if message.contains("redirect_uri") => Ok(Registered::OtherCallback),
+        _ => Err(NoAnswer::Odd(answer.odd())),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use reqwest::StatusCode;
+    use reqwest::header::HeaderMap;
+
     use super::*;
 
     #[test]
@@ -158,16 +127,18 @@ mod tests {
             (
                 200,
                 r#"{"app":{"redirectUrl":"https://a/b"}}"#,
-                Ok(Registered::App { callback: "https://a/b".to_owned() }),
+                Some(Registered::App { callback: "https://a/b".to_owned() }),
             ),
-            (400, r#"{"message":"Invalid client_id","statusCode":400}"#, Ok(Registered::NoApp)),
-            (400, r#"{"message":["Invalid redirect_uri"]}"#, Ok(Registered::OtherCallback)),
-            (404, r#"{"message":"Cannot GET /oauth/authorize"}"#, Err(NoAnswer::NotTheApi(404))),
-            (200, "<!doctype html>", Err(NoAnswer::NotTheApi(200))),
-            (307, "", Err(NoAnswer::NotTheApi(307))),
-            (502, "<html>", Err(NoAnswer::Failed(502))),
+            (400, r#"{"message":"Invalid client_id","statusCode":400}"#, Some(Registered::NoApp)),
+            (400, r#"{"message":["Invalid redirect_uri"]}"#, Some(Registered::OtherCallback)),
+            (404, r#"{"message":"Cannot GET /v1/oauth/authorize?client_id=x&redirect_uri=y"}"#, None),
+            (200, "<!doctype html>", None),
+            (307, "", None),
+            (502, "<html>", None),
         ] {
-            assert_eq!(read(StatusCode::from_u16(status).unwrap(), body.as_bytes()), expected, "{status} {body}");
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() };
+            assert_eq!(read(&answer).ok(), expected, "{status} {body}");
         }
     }
 }

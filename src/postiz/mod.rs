@@ -8,11 +8,9 @@ mod exchange;
 mod failure;
 mod inspect;
 mod metadata;
-mod no_answer;
 mod registration;
 mod token_response;
 mod transport;
-mod trial;
 
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
@@ -20,20 +18,20 @@ use oauth2::{
     PkceCodeVerifier, RedirectUrl, StandardRevocableToken, TokenUrl,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use url::Url;
 
 use crate::config::{BaseUrl, Config, PostizApp};
-use crate::grant::{BrowserKey, PostizClientId, State};
+use crate::grant::{PostizClientId, State};
 use crate::metrics::UpstreamMetrics;
+use crate::secret::Secret;
 use metadata::{Knowledge, Needs};
 use token_response::PostizToken;
 use transport::Transport;
 
-pub use failure::{Reason, RegistrationError};
-pub use inspect::{FrontEnd, MADE_UP_CODE, Registered, SecretVerdict};
+pub use failure::{Failure, Reason};
+pub use inspect::{Registered, SecretVerdict};
 pub use metadata::{DiscoveryError, Endpoints, Unusable};
-pub use no_answer::NoAnswer;
 pub use registration::client_name;
 
 type PostizClient = Client<
@@ -49,8 +47,10 @@ type PostizClient = Client<
     EndpointSet,
 >;
 
-/// Registrations under way in this process: a Postiz that stalls holds no more requests than these.
-pub const MAX_REGISTRATIONS: usize = 32;
+/// The label of an exchange that brought a token.
+const GRANTED: &str = "granted";
+/// The label of a registration that brought a client.
+const REGISTERED: &str = "registered";
 
 pub struct Postiz {
     transport: Transport,
@@ -60,8 +60,6 @@ pub struct Postiz {
     app: Option<App>,
     needs: Needs,
     knowledge: watch::Sender<Knowledge>,
-    /// A permit for each registration under way.
-    registering: Semaphore,
     exchanges: UpstreamMetrics,
     registrations: UpstreamMetrics,
 }
@@ -81,7 +79,9 @@ impl Postiz {
             }
             PostizApp::Registered => None,
         };
-        let labels = |reasons: &[Reason]| reasons.iter().map(Into::into).collect::<Vec<&'static str>>();
+        let metrics = |success, failures: &[Reason]| {
+            UpstreamMetrics::new(failures.iter().map(|reason| (*reason).into()).chain([success]))
+        };
         Self {
             transport: Transport(http),
             api_url: config.api_url.clone(),
@@ -89,11 +89,8 @@ impl Postiz {
             app,
             knowledge: watch::Sender::new(needs.known()),
             needs,
-            registering: Semaphore::new(MAX_REGISTRATIONS),
-            exchanges: UpstreamMetrics::new(labels(&Reason::OF_EXCHANGES).into_iter().chain([failure::GRANTED])),
-            registrations: UpstreamMetrics::new(
-                labels(&Reason::OF_REGISTRATIONS).into_iter().chain([failure::REGISTERED, failure::BUSY]),
-            ),
+            exchanges: metrics(GRANTED, &Reason::OF_EXCHANGES),
+            registrations: metrics(REGISTERED, &Reason::OF_REGISTRATIONS),
         }
     }
 
@@ -110,18 +107,18 @@ impl Postiz {
         self.app.is_none()
     }
 
-    /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to their browser. `client` is the grant's own; without
-    /// one it is the app, and `None` if there is no app either.
+    /// Where the person is asked for approval (RFC 6749 §4.1.1), bound to `verifier` (RFC 7636). `client` is the grant's own;
+    /// without one it is the app, and `None` if there is no app either.
     ///
     /// A person who is signed out would lose the request at Postiz's sign-in page; `returnUrl` brings them back to it.
     pub fn authorization_url(
         &self,
         endpoints: &Endpoints,
         client: Option<&PostizClientId>,
-        browser: &BrowserKey,
+        verifier: &Secret,
         state: &State,
     ) -> Option<Url> {
-        let verifier = PkceCodeVerifier::new(browser.code_verifier(state).to_base64url());
+        let verifier = PkceCodeVerifier::new(verifier.to_base64url());
         let (request, _) = self
             .client(client)?
             .set_auth_uri(AuthUrl::from_url(endpoints.authorization.clone()))

@@ -1,79 +1,70 @@
 //! Registers a public client at Postiz for one grant (RFC 7591).
 //!
 //! Postiz's tokens belong to (client, user, organization), so a client of its own keeps a grant from ending the token of
-//! another one. The client's name is what people see on Postiz's consent page.
+//! another one. The client's name is what people see on Postiz's consent page. A client that nobody uses costs nothing: Postiz
+//! deletes it after 30 days. So an attempt may be repeated, and the caller limits how many there are.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
-use http::{Method, Request, StatusCode};
+use oauth2::http::{Method, Request};
+use oauth2::{HttpResponse, http};
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout_at};
-use tracing::{Instrument as _, error, trace_span};
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, warn};
+use url::Url;
 
 use crate::grant::{PostizClientId, UserCode};
-use crate::postiz::failure::{BUSY, REGISTERED, Reason, RegistrationError};
+use crate::outbound::NoAnswer;
+use crate::postiz::failure::{Failure, Reason};
 use crate::postiz::metadata::Endpoints;
-use crate::postiz::transport::TransportError;
-use crate::postiz::{Postiz, Registered};
+use crate::postiz::{Postiz, REGISTERED};
 
 /// All attempts together: a person waits for a page.
 const TIMEOUT: Duration = Duration::from_secs(4);
-/// Before the retry of an attempt that did not reach Postiz.
+/// Before the second round of attempts that did not reach Postiz.
 const RETRY_DELAY: Duration = Duration::from_millis(300);
-/// Looking whether Postiz still knows a client. If there is no answer by then, it probably does.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Where Postiz cuts a client's name.
+const MAX_NAME_CHARS: usize = 100;
 
-/// By what people recognise a grant on Postiz's consent page and under *Approved Apps*: at most 100 characters, where Postiz
-/// cuts it. `opened` is the time in UTC.
-pub fn client_name(code: UserCode, opened: &str, requester: Option<IpAddr>) -> String {
+/// By what people recognise a grant on Postiz's consent page and under *Approved Apps*. `opened` is the time in UTC, `name` what
+/// the client calls itself. A name that is too long is cut: the code and the address are not.
+pub fn client_name(code: UserCode, opened: &str, requester: Option<IpAddr>, name: Option<&str>) -> String {
+    // On a phone, a hyphen that breaks would divide the code.
+    let code = code.to_string().replace('-', "\u{2011}");
     let from = requester.map(|address| format!(", {address}")).unwrap_or_default();
-    format!("Postiz CLI, code {code}, {opened} UTC{from}")
+    let rest = format!(", code {code}, {opened} UTC{from}");
+    let Some(name) = name else { return format!("Postiz CLI{rest}") };
+    let room = MAX_NAME_CHARS.saturating_sub(rest.chars().count() + "“”".chars().count());
+    let name: String = match name.char_indices().nth(room) {
+        Some(_) => name.chars().take(room.saturating_sub(1)).chain(['…']).collect(),
+        None => name.to_owned(),
+    };
+    format!("“{name}”{rest}")
 }
 
 impl Postiz {
     /// Registers a client with this name; takes at most 4 s.
-    pub async fn register(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, RegistrationError> {
+    pub async fn register(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, Reason> {
         let begun = Instant::now();
-        let registered = self.try_register(endpoints, name).instrument(trace_span!("register", otel.kind = "client"));
-        let answer = match self.registering.try_acquire() {
-            Ok(_permit) => registered.await.map_err(RegistrationError::Failed),
-            Err(_) => Err(RegistrationError::Busy),
-        };
-        let outcome = match &answer {
-            Ok(_) => REGISTERED,
-            Err(RegistrationError::Busy) => BUSY,
-            Err(RegistrationError::Failed(reason)) => reason.into(),
-        };
+        let answer = self.try_register(endpoints, name).await;
+        let outcome = answer.as_ref().map_or_else(|failure| failure.reason.into(), |_| REGISTERED);
         self.registrations.ended(outcome, begun.elapsed());
-        answer
-    }
-
-    /// Whether Postiz still accepts a client that was registered for this server's callback.
-    pub async fn still_knows(&self, client: &PostizClientId) -> bool {
-        let deadline = Instant::now() + LOOK_TIMEOUT;
-        let look = timeout_at(deadline, self.registered(client.as_str())).await;
-        !matches!(look, Ok(Ok(Registered::NoApp | Registered::OtherCallback)))
-    }
-
-    async fn try_register(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, Reason> {
-        let deadline = Instant::now() + TIMEOUT;
-        let mut is_retry = false;
-        loop {
-            match timeout_at(deadline, self.register_once(endpoints, name)).await.unwrap_or(Err(Reason::Slow)) {
-                Err(Reason::Unreachable) if !is_retry && Instant::now() + RETRY_DELAY < deadline => {
-                    is_retry = true;
-                    sleep(RETRY_DELAY).await;
-                }
-                outcome => return outcome,
+        answer.map_err(|Failure { reason, cause }| {
+            if reason == Reason::RegistrationRefused {
+                error!(error = cause, fix = self.registration_fix(), "Postiz refused to register a client");
+            } else {
+                warn!(error = cause, "no client from Postiz");
             }
-        }
+            reason
+        })
     }
 
-    async fn register_once(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, Reason> {
-        let Some(url) = &endpoints.registration else { return Err(Reason::RegistrationRefused) };
+    /// Without metrics.
+    pub async fn try_register(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, Failure> {
         let body = json!({
             "client_name": name,
             "redirect_uris": [self.callback_url.as_str()],
@@ -81,46 +72,71 @@ impl Postiz {
             "grant_types": ["authorization_code"],
             "response_types": ["code"],
         });
-        let request =
-            Request::builder().method(Method::POST).uri(url.as_str()).header(CONTENT_TYPE, "application/json");
-        let request = request.body(body.to_string().into_bytes()).map_err(|_| Reason::RegistrationRefused)?;
-        let answer = self.transport.send(request).await.map_err(|error| self.failed(error))?;
-        if answer.status() != StatusCode::OK {
-            return Err(self.refused(answer.body()));
-        }
-        read(answer.body()).ok_or(Reason::Unreadable)
-    }
-
-    fn failed(&self, error: TransportError) -> Reason {
-        match error {
-            TransportError::Status(status) if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => {
-                error!(%status, fix = self.app_by_hand(), "Postiz refused to register a client");
-                Reason::RegistrationRefused
+        let attempts = self.first_answer(&endpoints.registration, body.to_string().into_bytes());
+        match timeout(TIMEOUT, attempts).await.unwrap_or(Err(NoAnswer::Slow)) {
+            Ok(answer) if answer.status() == StatusCode::OK => {
+                read(answer.body()).ok_or_else(|| Failure::plain(Reason::Unreadable))
             }
-            other => other.into(),
+            Ok(refusal) => Err(refused(refusal.body())),
+            Err(NoAnswer::Odd(odd)) if odd.status.is_client_error() && odd.status != StatusCode::TOO_MANY_REQUESTS => {
+                Err(Failure { reason: Reason::RegistrationRefused, cause: format!("Postiz {odd}") })
+            }
+            Err(no_answer) => Err(no_answer.into()),
         }
     }
 
-    /// An error of RFC 7591 §3.2.2. `invalid_redirect_uri` mostly means that the operator of Postiz has to allow this host.
-    fn refused(&self, body: &[u8]) -> Reason {
-        let word = word(body);
-        let fix = if word == "invalid_redirect_uri" {
-            format!("Add this server's host to DCR_VERIFIED_DOMAINS at Postiz. Or make an app: {}", self.app_by_hand())
+    /// Of the first address that has registrations. A second round follows if none could be reached.
+    async fn first_answer(&self, urls: &[Url], body: Vec<u8>) -> Result<HttpResponse, NoAnswer> {
+        let mut answer = Err(NoAnswer::Slow);
+        for is_retry in [false, true] {
+            if is_retry {
+                sleep(RETRY_DELAY).await;
+            }
+            for url in urls {
+                answer = self.ask_to_register(url, body.clone()).await;
+                match &answer {
+                    Err(NoAnswer::Unreachable(_)) => {}
+                    Err(NoAnswer::Odd(odd)) if odd.status == StatusCode::NOT_FOUND => {}
+                    _ => return answer,
+                }
+            }
+            if !matches!(answer, Err(NoAnswer::Unreachable(_))) {
+                break;
+            }
+        }
+        answer
+    }
+
+    async fn ask_to_register(&self, url: &Url, body: Vec<u8>) -> Result<HttpResponse, NoAnswer> {
+        let request = Request::builder().method(Method::POST).uri(url.as_str());
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        self.transport.send(request.map_err(|error: http::Error| NoAnswer::Unreachable(error.to_string()))?).await
+    }
+
+    /// What the operator has to do if Postiz registers no client for our callback.
+    pub fn registration_fix(&self) -> String {
+        let by_hand = self.app_by_hand();
+        let is_local = matches!(self.callback_url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+        if self.callback_url.scheme() == "https" || is_local {
+            format!("If Postiz sets DCR_VERIFIED_DOMAINS, add this server's host to it. Otherwise: {by_hand}")
         } else {
-            self.app_by_hand()
-        };
-        error!(error = word, fix, "Postiz refused to register a client");
-        Reason::RegistrationRefused
+            format!(
+                "Postiz registers clients only for https://, or for http://localhost: put a proxy with a certificate in front, \
+                 and set SERVER_URL to its https:// address. Otherwise: {by_hand}"
+            )
+        }
     }
 }
 
-/// The error's word, which the transport has found to be one of lower-case letters.
-fn word(body: &[u8]) -> String {
+/// An error of RFC 7591 §3.2.2.
+fn refused(body: &[u8]) -> Failure {
     #[derive(Default, Deserialize)]
     struct Refusal {
         error: String,
+        error_description: Option<String>,
     }
-    serde_json::from_slice::<Refusal>(body).unwrap_or_default().error
+    let Refusal { error, error_description } = serde_json::from_slice(body).unwrap_or_default();
+    Failure::refused(Reason::RegistrationRefused, &error, error_description.as_deref())
 }
 
 /// A secret that came with a public client would be ignored.
@@ -136,16 +152,36 @@ fn read(body: &[u8]) -> Option<PostizClientId> {
 mod tests {
     use super::*;
 
+    const OPENED: &str = "29 Nov 2026 22:48";
+
+    fn name(requester: Option<&str>, name: Option<&str>) -> String {
+        let requester = requester.map(|address| address.parse().unwrap());
+        client_name("BCDF-GHJK".parse().unwrap(), OPENED, requester, name)
+    }
+
     #[test]
-    fn a_name_begins_with_the_code_and_fits_into_100_characters() {
-        let code: UserCode = "BCDF-GHJK".parse().unwrap();
-        let name = |requester: Option<&str>| {
-            client_name(code, "2026-11-25 22:48", requester.map(|address| address.parse().unwrap()))
-        };
-        assert_eq!(name(Some("203.0.113.7")), "Postiz CLI, code BCDF-GHJK, 2026-11-25 22:48 UTC, 203.0.113.7");
-        assert_eq!(name(None), "Postiz CLI, code BCDF-GHJK, 2026-11-25 22:48 UTC");
-        let longest = name(Some("2001:db8:85a3:1234:5678:8a2e:1370:7334"));
-        assert!(longest.ends_with("7334") && longest.chars().count() <= 100, "{longest}");
+    fn a_name_holds_the_code_in_one_piece_the_time_and_the_address() {
+        let full = "Postiz CLI, code BCDF\u{2011}GHJK, 29 Nov 2026 22:48 UTC, 203.0.113.9";
+        assert_eq!(name(Some("203.0.113.9"), None), full);
+        assert_eq!(name(None, None), "Postiz CLI, code BCDF\u{2011}GHJK, 29 Nov 2026 22:48 UTC");
+        assert!(
+            name(Some("203.0.113.9"), Some("nightly-report")).starts_with("“nightly-report”, code BCDF\u{2011}GHJK")
+        );
+    }
+
+    #[test]
+    fn the_clients_own_name_is_cut_at_100_characters_and_nothing_else() {
+        let longest = "2001:db8:85a3:1234:5678:8a2e:1370:7334";
+        for (requester, own, shown) in [
+            (Some(longest), "x".repeat(40), format!("“{}…”, code ", "x".repeat(18))),
+            (Some("203.0.113.199"), "x".repeat(40), format!("“{}”, code ", "x".repeat(40))),
+            (None, "é".repeat(80), format!("“{}…”, code ", "é".repeat(58))),
+        ] {
+            let name = name(requester, Some(&own));
+            assert!(name.starts_with(&shown) && name.ends_with(requester.unwrap_or("UTC")), "{name}");
+            assert!(name.chars().count() <= 100, "{name}");
+        }
+        assert!(name(Some(longest), None).chars().count() <= 100);
     }
 
     #[test]
@@ -154,5 +190,12 @@ mod tests {
         for body in ["", "{}", r#"{"client_id":""}"#, r#"{"client_id":7}"#, r#"{"client_id":"a b"}"#] {
             assert!(read(body.as_bytes()).is_none(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_refusal_is_quoted_with_its_description() {
+        let body = br#"{"error":"invalid_redirect_uri","error_description":"redirect_uris must use https"}"#;
+        assert_eq!(refused(body).cause, "Postiz says invalid_redirect_uri (redirect_uris must use https)");
+        assert_eq!(refused(br#"{"error":"invalid_redirect_uri"}"#).cause, "Postiz says invalid_redirect_uri");
     }
 }

@@ -1,10 +1,10 @@
-//! The answer to a successful exchange, read leniently.
+//! The answer to a successful exchange, read leniently: only the token itself has to be right.
 
 use std::time::Duration;
 
 use oauth2::basic::BasicTokenType;
 use oauth2::{AccessToken, RefreshToken, Scope, TokenResponse};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::grant::Credentials;
@@ -15,53 +15,34 @@ use crate::grant::Credentials;
 #[derive(Deserialize)]
 pub(super) struct PostizToken {
     access_token: AccessToken,
-    #[serde(default = "bearer", deserialize_with = "token_type")]
-    token_type: String,
-    #[serde(default, deserialize_with = "organization")]
-    id: Option<String>,
-    #[serde(default, deserialize_with = "scope")]
-    scope: Option<String>,
-}
-
-fn bearer() -> String {
-    "bearer".to_owned()
-}
-
-fn token_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(word) if !word.is_empty() => word,
-        _ => bearer(),
-    })
-}
-
-/// The organization's id, a string today and perhaps a number one day.
-fn organization<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(id) if !id.is_empty() => Some(id),
-        Value::Number(id) => Some(id.to_string()),
-        _ => None,
-    })
-}
-
-/// Words of RFC 6749 §3.3.
-fn scope<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let allowed = |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
-    Ok(match Value::deserialize(deserializer)? {
-        Value::String(scope) if !scope.is_empty() && scope.bytes().all(allowed) => Some(scope),
-        _ => None,
-    })
+    #[serde(default)]
+    token_type: Value,
+    #[serde(default)]
+    id: Value,
+    #[serde(default)]
+    scope: Value,
 }
 
 impl PostizToken {
-    /// The credentials, or `None` where the token is empty.
+    /// The credentials, or `None` if the token is empty.
     pub(super) fn into_credentials(self) -> Option<Credentials> {
+        // Words of RFC 6749 §3.3.
+        let is_scope = |text: &str| text.bytes().all(|byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~'));
         let token = self.access_token.into_secret();
         (!token.is_empty()).then(|| Credentials {
             access_token: token.into(),
-            token_type: self.token_type,
-            organization_id: self.id,
-            scope: self.scope,
+            token_type: text(self.token_type).unwrap_or_else(|| "bearer".to_owned()),
+            // A string today, and perhaps a number one day.
+            organization_id: if self.id.is_number() { Some(self.id.to_string()) } else { text(self.id) },
+            scope: text(self.scope).filter(|scope| is_scope(scope)),
         })
+    }
+}
+
+fn text(value: Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text),
+        _ => None,
     }
 }
 

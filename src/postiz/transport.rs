@@ -1,65 +1,37 @@
 //! HTTP to Postiz, with its answers made standard.
 //!
-//! Any 2xx becomes 200 with JSON. An error body is passed on only if it has the form of RFC 6749 §5.2. Everything else
-//! becomes a [`TransportError`], which holds nothing of the answer.
+//! Postiz answers a success with 201, and its framework's errors look like OAuth's. So any 2xx becomes 200 with JSON, and an
+//! error is passed on only if it has the form of RFC 6749 §5.2. Everything else becomes a [`NoAnswer`], which holds nothing of
+//! the body.
 
 use std::pin::Pin;
 
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
-use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, http};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Client, Request, RequestBuilder, StatusCode};
 use serde::Deserialize;
 
-use crate::outbound;
+use crate::outbound::{Answer, NoAnswer, ask};
 
-/// Why there is no answer to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TransportError {
-    #[error("no connection: the request was not sent")]
-    NotSent,
-    #[error("no answer in time")]
-    Timeout,
-    #[error("the connection broke before the answer's first line")]
-    Broken,
-    #[error("the answer broke off or was too long (status {0})")]
-    Incomplete(StatusCode),
-    #[error("not an OAuth answer (status {0})")]
-    Status(StatusCode),
-}
-
-pub(super) struct Transport(pub(super) reqwest::Client);
+pub(super) struct Transport(pub(super) Client);
 
 impl Transport {
-    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, TransportError> {
-        let request = reqwest::Request::try_from(request).map_err(|_| TransportError::NotSent)?;
-        let answer = self.0.execute(request).await.map_err(|error| failure(&error))?;
-        let status = answer.status();
-        let body = outbound::body(answer).await.map_err(|_| TransportError::Incomplete(status))?;
-        standard(status, body)
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
+        let request = Request::try_from(request)?;
+        standard(ask(RequestBuilder::from_parts(self.0.clone(), request)).await?)
     }
 }
 
-fn failure(error: &reqwest::Error) -> TransportError {
-    if error.is_connect() {
-        TransportError::NotSent
-    } else if error.is_timeout() {
-        TransportError::Timeout
-    } else {
-        TransportError::Broken
-    }
-}
-
-fn standard(status: StatusCode, body: Vec<u8>) -> Result<HttpResponse, TransportError> {
-    let status = match status {
+fn standard(answer: Answer) -> Result<HttpResponse, NoAnswer> {
+    let status = match answer.status {
         success if success.is_success() => StatusCode::OK,
-        error if is_oauth_error(&body) => error,
-        other => return Err(TransportError::Status(other)),
+        error if is_oauth_error(&answer.body) => error,
+        _ => return Err(NoAnswer::Odd(answer.odd())),
     };
-    http::Response::builder()
-        .status(status)
-        .header(CONTENT_TYPE, "application/json")
-        .body(body)
-        .map_err(|_| TransportError::Status(status))
+    let mut response = http::Response::new(answer.body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
 }
 
 /// Whether `error` is one of the words of RFC 6749 §5.2, not a framework's "Bad Request".
@@ -73,8 +45,8 @@ fn is_oauth_error(body: &[u8]) -> bool {
 }
 
 impl<'c> AsyncHttpClient<'c> for Transport {
-    type Error = TransportError;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, TransportError>> + Send + 'c>>;
+    type Error = NoAnswer;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(self.send(request))
@@ -83,26 +55,33 @@ impl<'c> AsyncHttpClient<'c> for Transport {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderMap;
+
     use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        let status = StatusCode::from_u16(status).unwrap();
+        Answer { status, headers: HeaderMap::new(), body: body.as_bytes().to_vec() }
+    }
 
     #[test]
     fn answers_are_made_standard() {
-        let created = standard(StatusCode::CREATED, b"{}".to_vec()).expect("a success");
+        let created = standard(answer(201, "{}")).expect("a success");
         assert_eq!(created.status(), StatusCode::OK);
-        let refused =
-            standard(StatusCode::BAD_REQUEST, br#"{"error":"invalid_grant"}"#.to_vec()).expect("an OAuth error");
+        let refused = standard(answer(400, r#"{"error":"invalid_grant"}"#)).expect("an OAuth error");
         assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
     }
 
     #[test]
     fn answers_other_than_oauth_are_not_passed_on() {
         for (status, body) in [
-            (StatusCode::BAD_REQUEST, r#"{"message":["x"],"error":"Bad Request","statusCode":400}"#),
-            (StatusCode::BAD_GATEWAY, "<html>502</html>"),
-            (StatusCode::INTERNAL_SERVER_ERROR, ""),
-            (StatusCode::TEMPORARY_REDIRECT, ""),
+            (400, r#"{"message":["x"],"error":"Bad Request","statusCode":400}"#),
+            (502, "<html>502</html>"),
+            (500, ""),
+            (307, ""),
         ] {
-            assert_eq!(standard(status, body.into()).err(), Some(TransportError::Status(status)));
+            let odd = standard(answer(status, body)).unwrap_err();
+            assert_eq!(odd.to_string(), format!("answers with status {status}"));
         }
     }
 }

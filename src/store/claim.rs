@@ -1,4 +1,4 @@
-//! The callback takes the lease for exchanging an authorization code.
+//! The callback takes the lease for exchanging an authorization code, and gives it back after a failure.
 //!
 //! Only the holder of the lease exchanges the code. The lease outlives the exchange's own timeout, so when it runs out
 //! its holder is dead and the next attempt takes over.
@@ -6,24 +6,25 @@
 use std::time::Duration;
 
 use strum::EnumString;
-use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, RowExt as _, Statement};
-use crate::grant::{BrowserKey, FixedColumns, GrantId, INACTIVE_AFTER, State, Terminal, UserCode};
+use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
+use crate::grant::{
+    BrowserKey, Done, GrantId, INACTIVE_AFTER, PostizClientId, SealedToken, SealingKey, State, UserCode, VerifierSalt,
+};
 use crate::secret::Digest;
 use crate::store::codec::word;
-use crate::store::values::MAX_CODES;
-use crate::store::{Lease, LeaseHolder, Store};
+use crate::store::{PAGE_TIMEOUT, Store};
 
-/// After this the person sees a page that tries again.
-const TIMEOUT: Duration = Duration::from_secs(4);
 /// Longer than an exchange with all its attempts.
 const LEASE: Duration = Duration::from_secs(15);
+/// Authorization codes of one grant that are exchanged. An honest login needs a second one after a failure or a second
+/// click. Each more is a request to Postiz that its terminal did not need.
+const MAX_CODES: i32 = 5;
 
 /// Takes the lease for a code that was not seen before, or for the current one if it may still be good. A new code takes
-/// an approval back: pressing Authorize again at Postiz has revoked the token that is stored. After [`MAX_CODES`] a spent
-/// code can't be followed by another, and the login is as good as expired.
+/// an approval back: pressing Authorize again at Postiz has ended the token that is stored. A code that is neither changes
+/// nothing.
 ///
 /// The outcome is that of the row before the statement. `in_progress` at the end means that another callback's claim came
 /// between the two.
@@ -35,19 +36,18 @@ const CLAIM: Statement = Statement {
                   codes = CASE WHEN $3 = ANY(codes) THEN codes ELSE array_append(codes, $3) END,
                   code_spent = false,
                   lease_holder = $4, leased_until = now() + $5 * interval '1 second'
-              WHERE state = $1 AND browser = $2 AND expires_at > now()
+              WHERE id = $1 AND browser = $2 AND expires_at > now()
                 AND (leased_until IS NULL OR leased_until <= now() OR lease_holder = $4)
                 AND ((status = 'authorizing' AND codes[cardinality(codes)] = $3 AND NOT code_spent)
                   OR (status IN ('authorizing', 'approved') AND $3 <> ALL(codes) AND cardinality(codes) < $6))
               RETURNING id
           )
-          SELECT id, user_code, sealing_key, requester, mac, postiz_client_id,
-                 cardinality(codes) + ($3 <> ALL(codes))::int4 >= $6 AS is_last_code,
+          SELECT user_code, sealing_key, verifier_salt, postiz_client_id,
                  CASE
-                     WHEN browser IS DISTINCT FROM $2 THEN 'wrong_browser'
                      WHEN EXISTS (SELECT 1 FROM changed) THEN 'claimed'
+                     WHEN browser IS DISTINCT FROM $2 THEN 'link_expired'
                      WHEN status = 'denied' THEN 'denied'
-                     WHEN status = 'revoked' THEN 'expired'
+                     WHEN status = 'revoked' THEN 'link_expired'
                      WHEN status = 'approved' AND $3 <> ALL(codes) AND expires_at > now() AND cardinality(codes) < $6
                          THEN 'in_progress'
                      WHEN status IN ('approved', 'delivered') AND $3 <> ALL(codes) THEN 'replaced'
@@ -56,14 +56,63 @@ const CLAIM: Statement = Statement {
                          THEN 'inactive'
                      WHEN status = 'approved' THEN 'waiting'
                      WHEN leased_until > now() THEN 'in_progress'
-                     WHEN expires_at <= now() THEN 'expired'
+                     WHEN expires_at <= now() THEN 'link_expired'
                      WHEN codes[cardinality(codes)] = $3 AND NOT code_spent THEN 'in_progress'
-                     WHEN cardinality(codes) >= $6 THEN 'expired'
+                     WHEN cardinality(codes) >= $6 THEN 'link_expired'
                      WHEN $3 = ANY(codes) THEN 'code_spent'
                      ELSE 'in_progress'
                  END AS outcome
-          FROM device_requests WHERE state = $1",
+          FROM device_requests WHERE id = $1",
 };
+
+/// `$3` says that Postiz does not accept the code any more.
+const RELEASE: Statement = Statement {
+    name: "release",
+    sql: "UPDATE device_requests SET lease_holder = NULL, leased_until = NULL, code_spent = $3
+          WHERE id = $1 AND lease_holder = $2",
+};
+
+/// Needs no lease, only that its code is still the current one: a token that Postiz has granted is kept, even if another
+/// callback took the lease over.
+const APPROVE: Statement = Statement {
+    name: "approve",
+    sql: "WITH changed AS (
+              UPDATE device_requests
+              SET status = 'approved', sealed_token = $3, settled_at = now(), lease_holder = NULL, leased_until = NULL
+              WHERE id = $1 AND status = 'authorizing' AND codes[cardinality(codes)] = $2
+              RETURNING id
+          )
+          SELECT CASE
+                     WHEN EXISTS (SELECT 1 FROM changed) THEN 'waiting'
+                     WHEN status IN ('approved', 'delivered') AND codes[cardinality(codes)] = $2 THEN 'waiting'
+                     WHEN status = 'denied' THEN 'denied'
+                     ELSE 'link_expired'
+                 END AS outcome
+          FROM device_requests WHERE id = $1",
+};
+
+/// Tells one callback's attempts from another's: a random number for each callback.
+#[derive(Debug, Clone)]
+pub struct LeaseHolder([u8; 16]);
+
+impl LeaseHolder {
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+}
+
+/// The right to exchange one authorization code for one grant.
+#[derive(Debug, Clone)]
+pub struct Lease {
+    pub grant: GrantId,
+    pub user_code: UserCode,
+    pub sealing_key: SealingKey,
+    pub verifier_salt: VerifierSalt,
+    /// The client that was registered for this grant, if one was.
+    pub postiz_client: Option<PostizClientId>,
+    pub(super) code: Digest,
+    holder: LeaseHolder,
+}
 
 /// What a callback with an authorization code finds.
 #[derive(Debug, Clone)]
@@ -71,21 +120,10 @@ pub enum Claim {
     /// This callback exchanges the code.
     Claimed(Lease),
     /// Another callback is exchanging a code for this grant; ask again in a moment.
-    InProgress(GrantId),
-    /// Approved, with this code or with an earlier one of this browser's.
-    Approved(GrantId, Terminal),
-    /// The terminal already has a token, which this second approval has revoked at Postiz.
-    Replaced(GrantId),
+    InProgress,
     /// Postiz does not accept this code any more; the person has to approve again.
-    CodeSpent(GrantId, UserCode),
-    Denied(GrantId),
-    /// Expired or revoked, or its codes are used up.
-    Expired(GrantId),
-    WrongBrowser(GrantId),
-    /// The row is not as it was opened, or its MAC is missing. The code must not be exchanged.
-    Altered(GrantId),
-    /// No grant has this state.
-    Unknown,
+    CodeSpent(UserCode),
+    Over(Done),
 }
 
 #[derive(EnumString)]
@@ -93,17 +131,11 @@ pub enum Claim {
 enum Outcome {
     Claimed,
     InProgress,
-    SignedIn,
-    Waiting,
-    Inactive,
-    Replaced,
     CodeSpent,
-    Denied,
-    Expired,
-    WrongBrowser,
 }
 
 impl Store {
+    /// Only for the browser that owns `state`.
     pub async fn claim(
         &self,
         state: &State,
@@ -111,74 +143,50 @@ impl Store {
         code: &Digest,
         holder: &LeaseHolder,
     ) -> Result<Claim, DatabaseError> {
-        let rows = self
-            .database
-            .rows(
-                CLAIM,
-                &[
-                    (&state.digest(), Type::BYTEA),
-                    (&browser.digest(), Type::BYTEA),
-                    (code, Type::BYTEA),
-                    (&holder.0.as_slice(), Type::BYTEA),
-                    (&LEASE.as_secs_f64(), Type::FLOAT8),
-                    (&MAX_CODES, Type::INT4),
-                    (&INACTIVE_AFTER.as_secs_f64(), Type::FLOAT8),
-                ],
-                TIMEOUT,
-            )
-            .await?;
-        let Some(row) = rows.first() else { return Ok(Claim::Unknown) };
-        match claim(row, code, holder)? {
-            Claim::Claimed(lease) if !self.is_authentic(row, &lease, state, browser)? => {
-                Ok(Claim::Altered(lease.grant))
-            }
-            claim => Ok(claim),
-        }
+        let (digest, holder_id) = (browser.digest(), holder.0.as_slice());
+        let (lease, inactive_after) = (LEASE.as_secs_f64(), INACTIVE_AFTER.as_secs_f64());
+        let parameters: [Parameter<'_>; 7] = [
+            (&state.grant, Type::BYTEA),
+            (&digest, Type::BYTEA),
+            (code, Type::BYTEA),
+            (&holder_id, Type::BYTEA),
+            (&lease, Type::FLOAT8),
+            (&MAX_CODES, Type::INT4),
+            (&inactive_after, Type::FLOAT8),
+        ];
+        let rows = self.database.rows(CLAIM, &parameters, PAGE_TIMEOUT).await?;
+        let Some(row) = rows.first() else { return Ok(Claim::Over(Done::LinkExpired)) };
+        let user_code = row.field("user_code")?;
+        Ok(match word(row, "outcome") {
+            Ok(Outcome::Claimed) => Claim::Claimed(Lease {
+                grant: state.grant,
+                user_code,
+                sealing_key: row.field("sealing_key")?,
+                verifier_salt: row.field("verifier_salt")?,
+                postiz_client: row.field("postiz_client_id")?,
+                code: *code,
+                holder: holder.clone(),
+            }),
+            Ok(Outcome::InProgress) => Claim::InProgress,
+            Ok(Outcome::CodeSpent) => Claim::CodeSpent(user_code),
+            Err(_) => Claim::Over(word(row, "outcome")?),
+        })
     }
 
-    /// Whether this row was opened by this server, and `state` belongs to its user code. A state that was moved from
-    /// another row does not.
-    fn is_authentic(
-        &self,
-        row: &Row,
-        lease: &Lease,
-        state: &State,
-        browser: &BrowserKey,
-    ) -> Result<bool, DatabaseError> {
-        let Some(key) = &self.row_key else { return Ok(true) };
-        let columns = FixedColumns {
-            id: &lease.grant,
-            user_code: &lease.user_code,
-            sealing_key: &lease.sealing_key,
-            requester: row.field("requester")?,
-        };
-        let has_own_state = browser.state(lease.user_code).digest() == state.digest();
-        let is_as_opened = match row.field::<Option<&[u8]>>("mac")? {
-            Some(mac) => key.verifies(columns, mac),
-            // Opened and confirmed at a replica without the client secret. If not, Postiz refuses the exchange: the code
-            // belongs to the app.
-            None => lease.postiz_client.is_some(),
-        };
-        Ok(has_own_state && is_as_opened)
+    /// Retries for at most `limit`; may be repeated. The token is stored if the outcome is [`Done::Waiting`]. The others are
+    /// [`Done::Denied`], and [`Done::LinkExpired`] if the grant was revoked or deleted or a later code has replaced this one.
+    pub async fn approve(&self, lease: &Lease, token: &SealedToken, limit: Duration) -> Result<Done, DatabaseError> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&lease.grant, Type::BYTEA), (&lease.code, Type::BYTEA), (token, Type::BYTEA)];
+        let rows = self.database.rows(APPROVE, &parameters, limit).await?;
+        rows.first().map_or(Ok(Done::LinkExpired), |row| word(row, "outcome"))
     }
-}
 
-fn claim(row: &Row, code: &Digest, holder: &LeaseHolder) -> Result<Claim, DatabaseError> {
-    let (grant, user_code) = (row.field("id")?, row.field("user_code")?);
-    Ok(match word(row, "outcome")? {
-        Outcome::Claimed => {
-            let (sealing_key, postiz_client) = (row.field("sealing_key")?, row.field("postiz_client_id")?);
-            let (is_last_code, holder) = (row.field("is_last_code")?, holder.clone());
-            Claim::Claimed(Lease { grant, user_code, sealing_key, postiz_client, is_last_code, code: *code, holder })
-        }
-        Outcome::InProgress => Claim::InProgress(grant),
-        Outcome::SignedIn => Claim::Approved(grant, Terminal::SignedIn),
-        Outcome::Waiting => Claim::Approved(grant, Terminal::Waiting),
-        Outcome::Inactive => Claim::Approved(grant, Terminal::Inactive),
-        Outcome::Replaced => Claim::Replaced(grant),
-        Outcome::CodeSpent => Claim::CodeSpent(grant, user_code),
-        Outcome::Denied => Claim::Denied(grant),
-        Outcome::Expired => Claim::Expired(grant),
-        Outcome::WrongBrowser => Claim::WrongBrowser(grant),
-    })
+    /// If this fails, the lease runs out by itself. `code_spent` says that Postiz does not accept the code any more.
+    pub async fn release(&self, lease: &Lease, code_spent: bool) -> Result<(), DatabaseError> {
+        let holder = lease.holder.0.as_slice();
+        let parameters: [Parameter<'_>; 3] =
+            [(&lease.grant, Type::BYTEA), (&holder, Type::BYTEA), (&code_spent, Type::BOOL)];
+        self.database.rows(RELEASE, &parameters, PAGE_TIMEOUT).await.map(drop)
+    }
 }

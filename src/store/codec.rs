@@ -8,7 +8,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
 use crate::db::{DatabaseError, RowExt as _};
-use crate::grant::{GrantId, PostizClientId, SealedToken, SealingKey, UserCode};
+use crate::grant::{ClientId, GrantId, PostizClientId, SealedToken, SealingKey, UserCode, VerifierSalt};
 use crate::secret::Digest;
 
 type SqlError = Box<dyn Error + Sync + Send>;
@@ -45,7 +45,9 @@ macro_rules! column {
 column!(GrantId as [u8], |id| id.as_bytes(), |bytes| Ok(Self::from_bytes(bytes.try_into()?)));
 column!(Digest as [u8], |digest| digest.as_bytes(), |bytes| Ok(Self::from_bytes(bytes.try_into()?)));
 column!(SealingKey as [u8], |key| key.as_bytes(), |bytes| Ok(Self::from_bytes(bytes.try_into()?)));
+column!(VerifierSalt as [u8], |salt| salt.as_bytes(), |bytes| Ok(Self::from_bytes(bytes.try_into()?)));
 column!(SealedToken as [u8], |token| token.as_bytes(), |bytes| Ok(Self::from_bytes(bytes.to_vec())));
+column!(ClientId as str, |id| id.as_str(), |text| Ok(text.parse()?));
 column!(PostizClientId as str, |id| id.as_str(), |text| Ok(text.parse()?));
 column!(UserCode as str, |code| code.letters(), |letters| Ok(letters.parse()?));
 

@@ -1,7 +1,7 @@
 //! The operator ends grants.
 //!
-//! A token that is not delivered yet is deleted, and the state is cleared, so a callback finds nothing. The terminal gets
-//! `expired_token`, for which the published CLI prints a sentence.
+//! A token that is not delivered yet is deleted. The terminal gets `expired_token`, for which the published CLI prints a
+//! sentence.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::store::Store;
 
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// `settled_at` brings it to the decision feed. The row stays for a minute, for terminals that are not held.
+/// `settled_at` brings it to the decision feed. The row stays for a minute, for terminals whose polls are not held.
 const REVOKE: Statement = Statement {
     name: "revoke",
     sql: "UPDATE device_requests
-          SET status = 'revoked', settled_at = now(), purge_at = now() + interval '60 seconds', sealed_token = NULL,
-              browser = NULL, state = NULL, lease_holder = NULL, leased_until = NULL
-          WHERE status IN ('pending', 'authorizing', 'approved') AND purge_at > now()
-            AND (status = 'approved' OR expires_at > now() OR leased_until > now())
+          SET status = 'revoked', settled_at = now(), sealed_token = NULL, lease_holder = NULL, leased_until = NULL
+          WHERE status IN ('pending', 'authorizing', 'approved')
+            AND (status = 'approved' AND greatest(expires_at, settled_at) > now() - interval '60 seconds'
+                 OR expires_at > now() OR leased_until > now())
             AND ($1 OR user_code = $2 OR substr(id, 1, 4) = $3)
           RETURNING id",
 };

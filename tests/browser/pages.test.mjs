@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { openGallery } from './gallery.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -85,7 +86,7 @@ for (const [what, width, fontSize] of [
 test('the keyboard reaches every control in reading order, with a visible focus', async () => {
   await visit({ name: 'typed-worst' }, async (page) => {
     const reached = [];
-    for (let step = 0; step < 4; step += 1) {
+    for (let step = 0; step < 6; step += 1) {
       await page.keyboard.press('Tab');
       reached.push(
         await page.evaluate(() => {
@@ -94,7 +95,7 @@ test('the keyboard reaches every control in reading order, with a visible focus'
         }),
       );
     }
-    assert.deepEqual(reached, ['Copy', 'code-field', 'continue', 'deny'].map((name) => [name, 'solid', '3px']));
+    assert.deepEqual(reached, ['Postiz', 'Copy', 'code-field', 'continue', 'deny', 'Example Company'].map((name) => [name, 'solid', '3px']));
   });
 });
 
@@ -154,6 +155,56 @@ test('typing inserts the dash, and correcting keeps the caret', async () => {
   });
 });
 
+test('a Japanese keyboard types a code, with and without an input method', async () => {
+  for (const [typed, shown] of [
+    ['ｂｃｄｆ－ｇｈｊｋ', 'BCDF-GHJK'],
+    ['ＢＣＤＦーＧＨＪＫ', 'BCDF-GHJK'],
+    ['bcdf\u2212ghjk', 'BCDF-GHJK'],
+  ]) {
+    await visit({ name: 'enter' }, async (page) => {
+      await page.keyboard.insertText(typed);
+      assert.equal(await page.inputValue('#user_code'), shown);
+    });
+    await visit({ name: 'enter' }, async (page, context) => {
+      const chromium = await context.newCDPSession(page);
+      await chromium.send('Input.imeSetComposition', { text: typed, selectionStart: typed.length, selectionEnd: typed.length });
+      assert.equal(await page.inputValue('#user_code'), typed, 'nothing changes under the input method');
+      await chromium.send('Input.insertText', { text: typed });
+      assert.equal(await page.inputValue('#user_code'), shown);
+    });
+  }
+});
+
+test('a pasted link stays as it is, for the server', async () => {
+  await visit({ name: 'enter' }, async (page) => {
+    const link = 'https://auth.example.com/device/verify?code=BCDF-GHJK';
+    await page.keyboard.insertText(link);
+    assert.equal(await page.inputValue('#user_code'), link);
+  });
+});
+
+for (const pause of [0, 200]) {
+  test(`two clicks with ${pause} ms in between send one form, and the buttons work again after Back`, async () => {
+    await visit({ name: 'confirm', viewport: { width: 1280, height: 900 } }, async (page) => {
+      const sent = [];
+      let answer;
+      const held = new Promise((resolve) => (answer = resolve));
+      page.on('request', (request) => request.method() === 'POST' && sent.push(request.postData()));
+      await page.route('**/device/verify', (route) => held.then(() => route.continue()));
+      const { x, y } = await page.locator('button[value=continue]').boundingBox();
+      // Not `page.click`, which waits for the answer to the first click.
+      await page.mouse.click(x + 9, y + 9);
+      await setTimeout(pause);
+      await page.mouse.click(x + 9, y + 9);
+      await setTimeout(pause);
+      await Promise.all([page.waitForURL('**/device/verify'), answer()]);
+      assert.deepEqual(sent, ['user_code=BCDF-GHJK&action=continue']);
+      await page.goBack();
+      assert.equal(await page.locator('button[name=action]:enabled').count(), 2);
+    });
+  });
+}
+
 test('a pasted code is sent at once only if the page has nothing else to read', async () => {
   const permissions = ['clipboard-read', 'clipboard-write'];
   const paste = async (page) => {
@@ -197,8 +248,8 @@ test('a page repeats its request by itself', async () => {
   await visit({ name: 'one-moment', query: '?state=kept', clock: true }, async (page) => {
     await Promise.all([again(page), page.clock.fastForward(4000)]);
   });
-  await visit({ name: 'overloaded', query: '?state=kept', clock: true }, async (page) => {
-    await Promise.all([again(page), page.clock.fastForward(7000)]);
+  await visit({ name: 'busy', query: '?state=kept', clock: true }, async (page) => {
+    await Promise.all([again(page), page.clock.fastForward(3000)]);
   });
   await visit({ name: 'one-moment-form', clock: true }, async (page) => {
     const [sent] = await Promise.all([posted(page), page.clock.fastForward(4000)]);

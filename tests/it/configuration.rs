@@ -124,16 +124,6 @@ fn help_and_version_are_printed() {
 }
 
 #[test]
-fn completions_know_commands_and_options() {
-    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
-        let output = run(&["completions", shell], &[]);
-        let text = String::from_utf8(output.stdout).unwrap();
-        assert_eq!(output.status.code(), Some(0), "{shell}");
-        assert!(text.contains("revoke") && text.contains("all-pending"), "{shell}: {text}");
-    }
-}
-
-#[test]
 fn text_logs_in_a_pipe_have_no_colour_codes() {
     let taken = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
@@ -150,7 +140,7 @@ fn a_start_that_fails_names_its_cause() {
     let no_file = "postgres://x@localhost/x?sslmode=verify-full&sslrootcert=/nowhere/root.pem";
     for (variable, value, words) in [
         ("PORT", port.as_str(), ["can't listen on PORT: ", "in use"]),
-        ("METRICS_PORT", &port, ["METRICS_PORT: ", "in use"]),
+        ("METRICS_ADDRESS", &port, ["METRICS_ADDRESS: ", "in use"]),
         ("DATABASE_URL", no_file, ["/nowhere/root.pem", "No such file"]),
     ] {
         let output = run(&[], &[&REQUIRED[..], &[("PORT", "0"), (variable, value)]].concat());

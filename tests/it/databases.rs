@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use stand_in::Postgres;
 
-use crate::support::{Browser, Database, Poll, Replica, Stage, connect, eventually, held_on};
+use crate::support::{Browser, Database, Poll, Replica, Stage, eventually, held_on};
 
 async fn own_cluster() -> Postgres {
     tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap()
@@ -19,7 +19,7 @@ async fn four_replicas_may_race_for_an_empty_database() {
     for replica in &replicas {
         replica.healthy().await;
     }
-    stage.database.assert_migrated_once().await;
+    stage.database.assert_complete().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,7 +60,7 @@ async fn a_wrong_password_is_not_a_warning_at_each_attempt() {
     let (begun, replica) = (Instant::now(), Replica::start(stage.variables()));
     let attempts = || {
         let log = replica.log();
-        let about = log.lines().filter(|line| line.contains("a migration failed, retrying"));
+        let about = log.lines().filter(|line| line.contains("\"statement\":\"migrate\""));
         about.map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
     };
     eventually("four attempts", async || attempts().len() >= 4).await;
@@ -69,32 +69,6 @@ async fn a_wrong_password_is_not_a_warning_at_each_attempt() {
     assert!(attempts[0]["error"].as_str().unwrap().contains("password authentication failed"), "{}", attempts[0]);
     // The next warning is due after ten seconds.
     assert!(warnings == 1 || begun.elapsed() > Duration::from_secs(10), "{attempts:?}");
-}
-
-/// A backup keeps a lock on each table until it ends. What asks for a lock beside it, as a migration does, makes all others
-/// wait behind it.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_during_a_backup_stops_no_login() {
-    let database = Database::new().await;
-    let (old, new) = (database.store(), database.store());
-    old.database().migrate().await.unwrap();
-    let missing = "schema_migrations WHERE version = 9";
-    database.run(&format!("DELETE FROM {missing}")).await;
-    let mut backup = connect(&database.url()).await;
-    let dump = backup.transaction().await.unwrap();
-    dump.simple_query("LOCK TABLE device_requests IN ACCESS SHARE MODE").await.unwrap();
-    let upgrading = new.database().clone();
-    let upgrade = tokio::spawn(async move { upgrading.keep_migrated().await });
-    for _ in 0..3 {
-        let waits = "pg_locks JOIN pg_database ON database = pg_database.oid
-                     WHERE datname = current_database() AND mode = 'AccessExclusiveLock' AND NOT granted";
-        eventually("the migration to wait", async || database.count(waits).await > 0).await;
-        old.open(None, None).await.unwrap();
-    }
-    assert_eq!(database.count(missing).await, 0, "the backup still runs");
-    dump.rollback().await.unwrap();
-    eventually("the migration", async || database.count(missing).await == 1).await;
-    upgrade.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -284,8 +258,8 @@ async fn a_hundred_thousand_expired_rows_delay_no_login() {
     stage
         .database
         .run(
-            "INSERT INTO device_requests (id, user_code, sealing_key, expires_at, purge_at)
-             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), now(), now() - interval '1 second'
+            "INSERT INTO device_requests (id, user_code, sealing_key, verifier_salt, interval_seconds, expires_at)
+             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), sha256('s'), 1, now() - interval '2 minutes'
              FROM generate_series(1, 100000) AS n",
         )
         .await;

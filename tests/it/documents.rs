@@ -156,7 +156,7 @@ fn every_test_file_and_link_in_a_document_exists() {
 #[test]
 fn a_name_of_nothing_is_found_in_each_way_of_writing_it() {
     let tests = Tests::read();
-    let document = Path::new(ROOT).join("docs/scaling.md");
+    let document = Path::new(ROOT).join("docs/operating.md");
     let why = |word| points_to_nothing(&document, word, &tests, "a_metric_of_this_server");
     for good in [
         "tests/it/documents.rs: a_name_of_nothing_is_found_in_each_way_of_writing_it",
@@ -166,7 +166,7 @@ fn a_name_of_nothing_is_found_in_each_way_of_writing_it() {
         "tests/it/documents.rs",
         "grant/mod.rs",
         "grant/",
-        "scaling.md",
+        "operating.md",
         "POST /device/token",
         "text/html",
         "/etc/caddy/Caddyfile",

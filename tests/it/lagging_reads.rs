@@ -5,11 +5,10 @@
 use std::io::Write as _;
 
 use postiz_auth_server::db::DatabaseError;
-use postiz_auth_server::grant::BrowserKey;
-use postiz_auth_server::store::Standing;
+use postiz_auth_server::grant::Standing;
 use stand_in::Postgres;
 
-use crate::support::{Database, Poll, ReadSplitter, Stage, connect, eventually};
+use crate::support::{Database, Poll, ReadSplitter, Stage, connect, eventually, new_grant};
 
 struct Lagging {
     primary: Postgres,
@@ -81,14 +80,13 @@ async fn logins_complete_though_all_look_ups_reach_a_standby_that_knows_none() {
 async fn a_read_only_server_tells_nothing_of_a_grant() {
     let pair = Lagging::start().await;
     let (store, on_standby) = (pair.database().store(), pair.standby().store());
-    let (device_code, user_code) = store.open(None, None).await.unwrap();
-    let (id, state) = (device_code.grant_id(), BrowserKey::random().state(user_code));
-    assert!(matches!(store.standing(id).await, Ok(Standing::Pending { .. })));
-    assert_eq!(on_standby.standing(id).await, Err(DatabaseError::Unavailable));
-    assert_eq!(on_standby.began(&state).await, Err(DatabaseError::Unavailable));
-    assert_eq!(store.began(&state).await, Ok(None));
+    let (device_code, user_code) = store.open(&new_grant()).await.unwrap();
+    let id = device_code.grant_id();
+    assert_eq!(store.look_up(id, false, None).await.unwrap().0, Standing::Pending);
+    assert_eq!(on_standby.look_up(id, false, None).await, Err(DatabaseError::Unavailable));
+    assert_eq!(on_standby.view(user_code, None, None).await, Err(DatabaseError::Unavailable));
     // What the standby knows may be over.
     connect(&pair.standby.url("postgres")).await.simple_query("SELECT pg_wal_replay_resume()").await.unwrap();
     eventually("the grant on the standby", async || pair.standby().count("device_requests").await == 1).await;
-    assert_eq!(on_standby.standing(id).await, Err(DatabaseError::Unavailable));
+    assert_eq!(on_standby.look_up(id, false, None).await, Err(DatabaseError::Unavailable));
 }

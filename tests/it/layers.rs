@@ -22,31 +22,27 @@ const LAYERS: &[&[&str]] = &[
     &["app"],
     &["check", "exporter"],
     &["http"],
-    &["cleanup"],
     &["flow"],
     &["store", "postiz", "limits"],
-    &["db", "telemetry"],
+    &["db"],
     &["outbound"],
-    &["tls_roots"],
-    &["grant", "config", "metrics", "capacity"],
-    &["secret", "error_chain"],
+    &["log"],
+    &["grant", "config", "metrics"],
+    &["secret"],
 ];
 
 /// What the steps of the store share; otherwise no file there uses another.
-const SHARED_BY_STEPS: &[&str] = &["store/mod.rs", "store/codec.rs", "store/handle.rs", "store/values.rs"];
+const SHARED_BY_STEPS: &[&str] = &["store/mod.rs", "store/codec.rs"];
 
 /// The calls by which a secret turns into something that can be copied, and the files that make them.
 const REVEALING: &[&str] = &["expose", "expose_secret", "to_base64url"];
 const REVEALED: &[&str] = &[
     "grant/browser.rs",
     "grant/codes.rs",
-    "grant/row_key.rs",
     "grant/sealing.rs",
-    "http/self_check_key.rs",
     "http/token.rs",
     "postiz/exchange.rs",
     "postiz/mod.rs",
-    "postiz/trial.rs",
     "secret.rs",
 ];
 

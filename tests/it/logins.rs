@@ -77,7 +77,7 @@ async fn a_reply_lost_on_its_way_can_be_had_again_and_nine_more_polls_get_the_sa
     for poll in join_all((0..9).map(|_| login.poll())).await {
         assert_eq!(poll, token);
     }
-    stage.database.run("UPDATE device_requests SET purge_at = now() - interval '1 second'").await;
+    stage.database.run("UPDATE device_requests SET delivered_at = now() - interval '61 seconds'").await;
     let later = login.poll().await;
     assert!([Poll::error("expired_token"), Poll::error("invalid_grant")].contains(&later), "{later:?}");
 }
@@ -142,8 +142,8 @@ async fn finished_grants_are_deleted() {
     stage
         .database
         .run(
-            "INSERT INTO device_requests (id, user_code, sealing_key, expires_at, purge_at)
-             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), now(), now() - interval '1 second'
+            "INSERT INTO device_requests (id, user_code, sealing_key, verifier_salt, interval_seconds, expires_at)
+             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), sha256('s'), 1, now() - interval '2 minutes'
              FROM generate_series(1, 1200) AS n",
         )
         .await;

@@ -8,12 +8,14 @@
 
 mod support;
 
+mod agents;
 mod bad_input;
 mod callbacks;
 mod check;
 mod clients;
 mod clocks;
 mod configuration;
+mod connecting;
 mod crashes;
 mod databases;
 mod documents;
@@ -38,12 +40,9 @@ mod registrations;
 mod revocations;
 mod rolling;
 mod secrecy;
-#[cfg(feature = "otlp")]
-mod traces;
+mod sslmode;
 mod transitions;
 mod trials;
 mod troubles;
-mod upgrades;
 mod waiting;
-mod worker_connections;
-mod x509_v1;
+mod wild;

@@ -80,7 +80,7 @@ fn expressions() -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs prometheus"]
 async fn prometheus_has_an_answer_to_everything_that_the_dashboard_asks() {
-    let stage = Stage::with(1, &[("METRICS_PORT", "0")]).await;
+    let stage = Stage::with(1, &[("METRICS_ADDRESS", "0")]).await;
     let prometheus = Prometheus::of(&stage.replicas[0]).await;
     prometheus.evaluates("up == 1").await;
     let (login, browser, consent) = stage.at_consent().await;

@@ -1,5 +1,7 @@
 //! What people meet on the code page.
 
+use postiz_auth_server::grant::BrowserKey;
+
 use crate::support::{Browser, Poll, Stage, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +78,8 @@ async fn a_form_from_another_site_is_stopped() {
     let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let post = |headers: &[(&'static str, &str)]| {
         let form = [("user_code", login.user_code.as_str()), ("action", "continue")];
-        let request = http.post(&login.verification_uri).form(&form);
+        let cookie = format!("postiz-browser={}", BrowserKey::random().to_cookie());
+        let request = http.post(&login.verification_uri).form(&form).header("Cookie", cookie);
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send()
     };
     let (own, site) = (stage.balancer.url(), "Sec-Fetch-Site");

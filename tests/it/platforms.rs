@@ -11,6 +11,16 @@ use crate::support::files;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
+/// A stop takes 22.5 s, and `DRAIN_SECONDS`.
+const STOP_SECONDS: u64 = 25;
+
+/// Compose files for places without a checkout of this repository, and their services.
+const WITHOUT_A_CHECKOUT: [(&str, &str); 3] = [
+    ("deploy/postiz/compose.auth.yaml", "postiz-auth"),
+    ("deploy/coolify/postiz-auth-server.yaml", "postiz-auth"),
+    ("deploy/dokploy/postiz-auth-server/docker-compose.yml", "postiz-auth-server"),
+];
+
 fn text(file: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
 }
@@ -132,6 +142,10 @@ fn one_variable_puts_a_published_image_in_place_of_the_build() {
     let server = &compose["services"]["server"];
     assert_eq!(server["image"], "${POSTIZ_AUTH_IMAGE:-postiz-auth-server:local}");
     assert_eq!(server["build"]["args"]["POSTIZ_AUTH_IMAGE"], "${POSTIZ_AUTH_IMAGE:-}");
+    for (file, service) in WITHOUT_A_CHECKOUT {
+        let image = yaml(file)["services"][service]["image"].as_str().unwrap().to_owned();
+        assert!(image.starts_with("${POSTIZ_AUTH_IMAGE:?"), "{file}: {image}");
+    }
 
     assert!(text("deploy/kubernetes/example/settings.env").contains("\nPOSTIZ_AUTH_IMAGE="));
     let example = yaml("deploy/kubernetes/example/kustomization.yaml");
@@ -145,13 +159,32 @@ fn one_variable_puts_a_published_image_in_place_of_the_build() {
 }
 
 #[test]
-fn replicas_in_kubernetes_have_the_time_that_a_stop_takes() {
+fn each_platform_gives_the_time_that_a_stop_takes() {
+    let seconds = |file: &str, before: &str| {
+        let text = text(file);
+        let after = text.split_once(before).unwrap_or_else(|| panic!("{file}: {before}")).1;
+        after.split(|c: char| !c.is_ascii_digit()).next().unwrap().parse::<u64>().unwrap()
+    };
+    let compose = WITHOUT_A_CHECKOUT.map(|(file, _)| (file, "stop_grace_period: "));
+    let others = [
+        (
+            "docker-compose.yml",
+            "  # The server stops within 22.5 s. Add DRAIN_SECONDS if it is set.\n  stop_grace_period: ",
+        ),
+        ("deploy/systemd/postiz-auth-server@.service", "\nTimeoutStopSec="),
+        ("fly.toml", "\nkill_timeout = "),
+        ("railway.json", "\"drainingSeconds\": "),
+        ("render.yaml", "maxShutdownDelaySeconds: "),
+    ];
+    for (file, before) in compose.into_iter().chain(others) {
+        assert!(seconds(file, before) >= STOP_SECONDS, "{file}");
+    }
     let base = yaml("deploy/kubernetes/base/kustomization.yaml");
     let settings = base["configMapGenerator"][0]["literals"].as_array().unwrap();
     let drain = settings.iter().find_map(|it| it.as_str()?.strip_prefix("DRAIN_SECONDS=")).unwrap();
     let deployment = yaml("deploy/kubernetes/base/deployment.yaml");
     let grace = deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap();
-    assert!(grace >= drain.parse::<u64>().unwrap() + 15, "{grace}");
+    assert!(grace >= drain.parse::<u64>().unwrap() + STOP_SECONDS, "{grace}");
 }
 
 #[test]
@@ -182,6 +215,84 @@ fn postgres_in_compose_has_no_password_no_port_and_few_rights() {
         assert_eq!((&server["cap_drop"][0], &postgres["cap_drop"][0]), (&"ALL".into(), &"ALL".into()));
         assert_eq!(postgres["security_opt"][0], "no-new-privileges:true");
         assert!(postgres["mem_limit"].is_string() && postgres["pids_limit"].is_u64());
+    }
+}
+
+#[test]
+fn compose_bounds_the_log_and_the_memory_of_each_service() {
+    let compose = yaml("docker-compose.yml");
+    for (name, service) in compose["services"].as_object().unwrap() {
+        let options = &service["logging"]["options"];
+        assert!(options["max-size"].is_string() && options["max-file"].is_string(), "{name}");
+        assert!(service["mem_limit"].is_string(), "{name}");
+    }
+}
+
+#[test]
+fn beside_postiz_the_server_has_a_database_of_its_own() {
+    let overlay = yaml("deploy/postiz/compose.auth.yaml");
+    let (server, one_shot) = (&overlay["services"]["postiz-auth"], &overlay["services"]["postiz-auth-database"]);
+    let url = server["environment"]["DATABASE_URL"].as_str().unwrap();
+    assert!(url.starts_with("postgres://postiz_auth:") && url.ends_with("@postiz-postgres:5432/postiz_auth"), "{url}");
+    let script = one_shot["command"][2].as_str().unwrap();
+    assert!(script.contains("'CREATE ROLE postiz_auth' WHERE NOT EXISTS"), "{script}");
+    assert!(script.contains("'CREATE DATABASE postiz_auth OWNER postiz_auth'"), "{script}");
+    assert_eq!(server["depends_on"]["postiz-auth-database"]["condition"], "service_completed_successfully");
+    assert!(server.get("env_file").is_none(), "nothing is shared with Postiz's environment");
+}
+
+#[test]
+fn files_for_other_places_set_variables_that_exist() {
+    for (file, service) in WITHOUT_A_CHECKOUT {
+        let environment = yaml(file)["services"][service]["environment"].clone();
+        let names: Vec<String> = match &environment {
+            Value::Object(map) => map.keys().cloned().collect(),
+            list => list.as_array().unwrap().iter().map(|it| it.as_str().unwrap().to_owned()).collect(),
+        };
+        // Coolify's own begin with SERVICE_.
+        for name in names.iter().map(|it| it.split('=').next().unwrap()).filter(|it| !it.starts_with("SERVICE_")) {
+            assert!(Config::VARIABLES.iter().any(|variable| variable.name == name), "{file}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_template_for_dokploy_is_complete() {
+    let folder = "deploy/dokploy/postiz-auth-server";
+    let template: Value = toml::from_str(&text(&format!("{folder}/template.toml"))).unwrap();
+    let compose = text(&format!("{folder}/docker-compose.yml"));
+    let set: Vec<&str> = template["config"]["env"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for used in compose.split("${").skip(1).map(|after| after.split(['}', ':']).next().unwrap()) {
+        assert!(set.iter().any(|line| line.starts_with(&format!("{used}="))), "{used}");
+    }
+    let meta: Value = serde_json::from_str(&text(&format!("{folder}/meta.json"))).unwrap();
+    let logo = format!("{folder}/{}", meta["logo"].as_str().unwrap());
+    assert_eq!(text(&logo), text("assets/icon.svg"));
+}
+
+#[test]
+fn in_kubernetes_only_the_ingress_and_prometheus_reach_the_server() {
+    let policy = yaml("deploy/kubernetes/base/network-policy.yaml");
+    let deployment = yaml("deploy/kubernetes/base/deployment.yaml");
+    assert_eq!(policy["spec"]["podSelector"], deployment["spec"]["selector"]);
+    let ports = &deployment["spec"]["template"]["spec"]["containers"][0]["ports"];
+    let rules = policy["spec"]["ingress"].as_array().unwrap();
+    assert_eq!(rules[0]["ports"][0]["port"], ports[0]["name"]);
+    let settings = text("deploy/kubernetes/example/settings.env");
+    assert!(settings.contains(&format!("METRICS_ADDRESS=0.0.0.0:{}\n", rules[1]["ports"][0]["port"])));
+    assert!(rules.iter().all(|rule| rule["from"][0]["namespaceSelector"]["matchLabels"].is_object()));
+}
+
+#[test]
+fn cargo_binstall_finds_the_archives_of_a_release() {
+    let release = text(".github/workflows/release.yml");
+    assert!(release.contains("scripts/release/package \"postiz-auth-server-$VERSION-linux-$ARCH\""));
+    let manifest: Value = toml::from_str(&text("Cargo.toml")).unwrap();
+    for (target, arch) in [("x86_64", "amd64"), ("aarch64", "arm64")] {
+        let it = &manifest["package"]["metadata"]["binstall"]["overrides"][format!("{target}-unknown-linux-gnu")];
+        let archive = format!("{{ name }}-{{ version }}-linux-{arch}");
+        assert!(it["pkg-url"].as_str().unwrap().ends_with(&format!("/v{{ version }}/{archive}.tar.gz")), "{it}");
+        assert_eq!(it["bin-dir"], format!("{archive}/{{ bin }}"));
     }
 }
 

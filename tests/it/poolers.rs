@@ -14,7 +14,7 @@ async fn four_replicas_make_the_schema_through_a_transaction_pooler() {
     for replica in &racing {
         replica.healthy().await;
     }
-    stage.database.assert_migrated_once().await;
+    stage.database.assert_complete().await;
     let (login, browser, consent) = stage.at_consent().await;
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
     browser.approve(&consent).await;

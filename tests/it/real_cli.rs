@@ -191,7 +191,7 @@ async fn the_cli_prints_a_revocation_as_a_sentence() {
 async fn signed_in(stage: &Stage, cli: &RealCli, browser: &Browser) {
     let (child, code, printed) = cli.log_in().await;
     let page = consent(stage, browser, &code).await;
-    assert!(page.says(&code), "the consent page shows the terminal's code: {}", page.text);
+    assert!(page.says(&code.replace('-', "\u{2011}")), "the consent page shows the terminal's code: {}", page.text);
     browser.approve(&page).await;
     let (status, text) = finished(child, &printed).await;
     assert_eq!(status, Some(0), "{text}");

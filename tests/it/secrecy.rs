@@ -40,7 +40,7 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
     let query = |name: &str| callback.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
     let authorization = &stage.postiz.authorizations()[0];
     let verifier_challenge = authorization.iter().find(|(name, _)| name == "code_challenge").unwrap().1.clone();
-    let cookie = consent_cookie(&stage).await;
+    let cookie = page_cookie(&stage).await;
     let password = Url::parse(&stage.database.url()).unwrap().password().unwrap_or("no-password-here").to_owned();
     let logs: String = stage.replicas.iter().map(crate::support::Replica::log).collect();
     assert!(
@@ -117,22 +117,15 @@ async fn stumble(stage: &Stage) -> String {
     login.decided().await;
     let (login, browser, _) = stage.at_consent().await;
     browser.visit(&format!("{}?code={}", login.verification_uri, login.device_code)).await;
-    stage.database.run("UPDATE device_requests SET expires_at = now(), purge_at = now()").await;
+    stage.database.run("UPDATE device_requests SET expires_at = now()").await;
     login.poll().await;
     device_code
 }
 
-/// The cookie that a browser gets when it confirms a code.
-async fn consent_cookie(stage: &Stage) -> String {
+/// The cookie that a browser gets with its first page.
+async fn page_cookie(stage: &Stage) -> String {
     let login = stage.cli().open().await;
-    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let answer = http
-        .post(&login.verification_uri)
-        .form(&[("user_code", login.user_code.as_str()), ("action", "continue")])
-        .header("Origin", stage.balancer.url())
-        .send()
-        .await
-        .unwrap();
+    let answer = crate::support::get(login.verification_uri).await;
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
     cookie.split(['=', ';']).nth(1).unwrap().to_owned()
@@ -141,13 +134,7 @@ async fn consent_cookie(stage: &Stage) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn under_https_the_cookie_belongs_to_this_host_alone() {
     let stage = Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await;
-    let answer = stage.cli().send("/device/code", "application/json", String::new()).await;
-    let answer: serde_json::Value = answer.json().await.unwrap();
-    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let form = [("user_code", answer["user_code"].as_str().unwrap()), ("action", "continue")];
-    let post =
-        http.post(format!("{}/device/verify", stage.balancer.url())).header("Origin", "https://auth.example.com");
-    let answer = post.form(&form).send().await.unwrap();
+    let answer = crate::support::get(format!("{}/device/verify", stage.balancer.url())).await;
     let cookie = answer.headers()["set-cookie"].to_str().unwrap();
     assert!(cookie.starts_with("__Host-postiz-browser=") && cookie.contains("; Secure"), "{cookie}");
     assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");

@@ -1,26 +1,27 @@
 //! What waiting costs: nothing but a poll's way here and back.
 
-use postiz_auth_server::grant::{BrowserKey, Decision, DeviceCode};
-use postiz_auth_server::store::{Change, DecisionFeed};
+use std::time::Duration;
 
-use crate::metrics::scrape;
-use crate::support::{Browser, Database, Login, Poll, Replica, Stage, connect, eventually};
+use crate::support::{Browser, Database, Login, Poll, Stage, connect, eventually, new_grant};
 
-/// Polls are answered at once, and what they cost can be seen.
-const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0")];
+/// Polls are answered at once.
+const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0")];
 
-async fn look_ups(replica: &Replica) -> f64 {
-    scrape(replica).await["postiz_auth_batch_size_sum{statement=\"standing\"}"]
+/// How often the database has noted a poll.
+async fn noted(stage: &Stage) -> i64 {
+    let noted = "SELECT coalesce(sum(extract(epoch FROM polled_at) * 1000000), 0)::int8 FROM device_requests";
+    stage.database.rows(noted).await[0].get(0)
 }
 
 /// Polls until ten polls in a row have needed no look-up.
-async fn until_known(login: &Login, replica: &Replica) {
+async fn until_known(stage: &Stage, login: &Login) {
     let known = async || {
-        let before = look_ups(replica).await;
+        assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+        let before = noted(stage).await;
         for _ in 0..10 {
             assert_eq!(login.poll().await, Poll::error("authorization_pending"));
         }
-        (look_ups(replica).await - before).abs() < f64::EPSILON
+        noted(stage).await == before
     };
     eventually("ten polls without a look-up", known).await;
 }
@@ -33,43 +34,30 @@ async fn a_pending_login_is_not_looked_up_again_and_learns_of_another_replicas_d
     let (login, browser, consent) = stage.at_consent().await;
     let denied = stage.cli().open().await;
     let (at_a, denied_at_a) = (login.at(&a.url()), denied.at(&a.url()));
-    until_known(&at_a, a).await;
-    until_known(&denied_at_a, a).await;
+    until_known(&stage, &at_a).await;
+    until_known(&stage, &denied_at_a).await;
 
     let done = browser.approve(&consent).await;
     assert!(done.says("signed in") || done.says("Approved"), "{}", done.text);
     assert_eq!(at_a.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
-    let page = Browser::new().visit(&format!("{}?code={}", denied.verification_uri, denied.user_code)).await;
+    let browser = Browser::new();
+    let page = browser.visit(&format!("{}?code={}", denied.verification_uri, denied.user_code)).await;
     assert!(browser.press(&page, ("action", "deny"), &[]).await.says("Login denied"));
     assert_eq!(denied_at_a.decided().await, Poll::error("access_denied"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_decision_feed_tells_of_a_confirmation_before_its_decision() {
-    let store = Database::new().await.store();
-    store.database().migrate().await.unwrap();
-    let mut feed = DecisionFeed::new(store.clone());
-    let (device_code, user_code) = store.open(None, None).await.unwrap();
-    let grant = device_code.grant_id();
-    assert_eq!(feed.next().await, Ok(Vec::new()));
-    store.begin(user_code, None, &BrowserKey::random(), None, None).await.unwrap();
-    assert_eq!(feed.next().await, Ok(vec![(grant, Change::Confirmed)]));
-    store.deny(user_code, None).await.unwrap();
-    assert_eq!(feed.next().await, Ok(vec![(grant, Change::Decided(Decision::Denied))]));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_decision_of_this_replica_is_known_to_the_next_poll() {
     let stage = Stage::with(1, PLAIN).await;
     let (login, browser, consent) = stage.at_consent().await;
-    until_known(&login, &stage.replicas[0]).await;
+    until_known(&stage, &login).await;
     browser.approve(&consent).await;
     assert_eq!(login.poll().await, Poll::Token(stage.postiz.live_token().unwrap()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expiry_is_noticed_despite_the_pending_cache() {
-    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0"), ("METRICS_PORT", "0"), ("DEVICE_CODE_TTL", "60")]).await;
+async fn an_expiry_is_noticed_although_the_login_is_known_to_be_pending() {
+    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0"), ("DEVICE_CODE_TTL", "60")]).await;
     let login = stage.cli().open().await;
     stage.database.run("UPDATE device_requests SET expires_at = now() + interval '3 seconds'").await;
     assert_eq!(login.poll().await, Poll::error("authorization_pending"));
@@ -77,35 +65,18 @@ async fn an_expiry_is_noticed_despite_the_pending_cache() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_locked_login_keeps_no_other_from_its_decision() {
+async fn a_decision_that_commits_late_reaches_a_held_poll() {
     let database = Database::new().await;
     let store = database.store();
     store.database().migrate().await.unwrap();
-    let mut waiting = Vec::new();
-    for _ in 0..20 {
-        waiting.push(store.open(None, None).await.unwrap().0.grant_id());
-    }
+    let grant = store.open(&new_grant()).await.unwrap().0.grant_id();
     let mut other = connect(&database.url()).await;
-    let lock = other.transaction().await.unwrap();
-    // The last one in the order of the index, which is the order of the locks.
-    lock.simple_query("SELECT FROM device_requests ORDER BY id DESC LIMIT 1 FOR UPDATE").await.unwrap();
-    assert_eq!(store.still_pending(&waiting).await.unwrap().len(), 19, "all but the locked one, without a wait");
-    lock.rollback().await.unwrap();
-    assert_eq!(store.still_pending(&waiting).await.unwrap().len(), 20);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn terminals_that_wait_are_noted_together_and_only_pending_logins_stay_known() {
-    let database = Database::new().await;
-    let store = database.store();
-    store.database().migrate().await.unwrap();
-    let denied = store.open(None, None).await.unwrap().0.grant_id();
-    database.run("UPDATE device_requests SET status = 'denied'").await;
-    let waiting = store.open(None, None).await.unwrap().0.grant_id();
-    let deleted = DeviceCode::random().grant_id();
-    let pending = store.still_pending(&[denied, deleted, waiting]).await.unwrap();
-    let [(grant, remaining)] = pending[..] else { panic!("{pending:?}") };
-    assert_eq!(grant, waiting);
-    assert!((890..=900).contains(&remaining.as_secs()), "{remaining:?}");
-    assert_eq!(database.count("device_requests WHERE status = 'pending' AND polled_at IS NOT NULL").await, 1);
+    let late = other.transaction().await.unwrap();
+    late.simple_query("UPDATE device_requests SET status = 'denied', settled_at = now()").await.unwrap();
+    let first = store.decided(None, Duration::ZERO).await.unwrap();
+    assert!(first.grants.is_empty());
+    late.commit().await.unwrap();
+    let overlap = Duration::from_mins(1);
+    let found = store.decided(Some(first.clock), overlap).await.unwrap().grants;
+    assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [grant]);
 }

@@ -13,10 +13,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use postiz_auth_server::app::{App, Running, listen};
-use postiz_auth_server::commands::signals;
+use postiz_auth_server::commands::serve::stop_signal;
 use postiz_auth_server::config::Config;
+use postiz_auth_server::log;
 use postiz_auth_server::secret::Secret;
-use postiz_auth_server::telemetry::{self, Telemetry};
 use stand_in::{Event, Postgres, RegisteredApp, StandIn};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
@@ -63,7 +63,6 @@ struct Demo {
     // Stopped after the server, which uses both.
     postiz: StandIn,
     postgres: Option<Postgres>,
-    _telemetry: Telemetry,
 }
 
 impl Demo {
@@ -92,15 +91,15 @@ impl Demo {
             ("POSTIZ_FRONTEND_URL", postiz.frontend_url().into()),
             ("POSTIZ_API_URL", postiz.api_url().into()),
         ])?;
-        let telemetry = telemetry::init(&config);
+        log::init(&config);
         let running = App::start(&config, listener)?;
         let guide = Guide { home: home.path.display().to_string(), server_url, has_app: arguments.app };
-        Ok(Self { running, events, guide, home, postiz, postgres, _telemetry: telemetry })
+        Ok(Self { running, events, guide, home, postiz, postgres })
     }
 
     async fn run(mut self) {
         print(&self.guide.ready());
-        let stop = signals::stop_signal();
+        let stop = stop_signal();
         tokio::pin!(stop);
         let mut signed_in = false;
         loop {

@@ -72,6 +72,8 @@ async fn sign_in(server: &str) -> String {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = Client::builder().redirect(Policy::none()).cookie_store(true).build().unwrap();
     let opened: Value = http.post(format!("{server}/device/code")).send().await.unwrap().json().await.unwrap();
+    // The page gives the browser its key.
+    http.get(opened["verification_uri_complete"].as_str().unwrap()).send().await.unwrap();
     let form = [("user_code", opened["user_code"].as_str().unwrap()), ("action", "continue")];
     let confirm = http.post(format!("{server}/device/verify")).header("Sec-Fetch-Site", "same-origin").form(&form);
     let confirmed = confirm.send().await.unwrap();

@@ -1,33 +1,36 @@
 //! Chooses the language of a page by the header `Accept-Language` (RFC 9110 §12.5.4).
 
-/// The first languages of Postiz's own interface, in its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+use strum::{EnumString, IntoStaticStr, VariantArray};
+
+/// The first languages of Postiz's own interface, in its order. The words are the primary subtags, and the names of the files in
+/// `locales/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(ascii_case_insensitive)]
 pub enum Language {
+    #[strum(serialize = "en")]
     English,
+    #[strum(serialize = "he")]
     Hebrew,
+    #[strum(serialize = "ru")]
     Russian,
+    #[strum(serialize = "zh")]
     Chinese,
+    #[strum(serialize = "fr")]
     French,
+    #[strum(serialize = "es")]
     Spanish,
+    #[strum(serialize = "pt")]
     Portuguese,
+    #[strum(serialize = "de")]
     German,
+    #[strum(serialize = "it")]
     Italian,
+    #[strum(serialize = "ja")]
     Japanese,
 }
 
 impl Language {
-    pub const ALL: [Self; 10] = [
-        Self::English,
-        Self::Hebrew,
-        Self::Russian,
-        Self::Chinese,
-        Self::French,
-        Self::Spanish,
-        Self::Portuguese,
-        Self::German,
-        Self::Italian,
-        Self::Japanese,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The supported language that the header prefers; English if it names none.
     pub fn from_accept_language(header: Option<&str>) -> Self {
@@ -46,34 +49,22 @@ impl Language {
 
     /// Compares the primary subtag only: `pt-PT` gets the Brazilian file.
     fn from_tag(tag: &str) -> Option<Self> {
-        let primary = tag.split(['-', '_']).next().unwrap_or_default();
-        // Java and old Android send `iw` for Hebrew. `*` accepts any language.
-        match primary {
+        match tag.split(['-', '_']).next().unwrap_or_default() {
+            // Java and old Android send `iw` for Hebrew.
             "iw" => Some(Self::Hebrew),
+            // Any language.
             "*" => Some(Self::English),
-            _ => Self::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(primary)),
+            primary => primary.parse().ok(),
         }
     }
 
-    /// The primary subtag, which is also the name of the file in `locales/`.
-    pub const fn tag(self) -> &'static str {
-        match self {
-            Self::English => "en",
-            Self::Hebrew => "he",
-            Self::Russian => "ru",
-            Self::Chinese => "zh",
-            Self::French => "fr",
-            Self::Spanish => "es",
-            Self::Portuguese => "pt",
-            Self::German => "de",
-            Self::Italian => "it",
-            Self::Japanese => "ja",
-        }
+    pub fn tag(self) -> &'static str {
+        self.into()
     }
 
     /// The tag for the attribute `lang` and the header `Content-Language`. Region and script let a browser choose the right voice
     /// and the right Han glyphs.
-    pub const fn lang(self) -> &'static str {
+    pub fn lang(self) -> &'static str {
         match self {
             Self::Chinese => "zh-Hans",
             Self::Portuguese => "pt-BR",
@@ -82,7 +73,7 @@ impl Language {
     }
 
     /// The attribute `dir`.
-    pub const fn direction(self) -> &'static str {
+    pub fn direction(self) -> &'static str {
         match self {
             Self::Hebrew => "rtl",
             _ => "ltr",
@@ -151,7 +142,7 @@ mod tests {
 
     #[test]
     fn every_language_is_chosen_by_its_own_tags() {
-        for language in Language::ALL {
+        for &language in Language::ALL {
             assert_eq!(Language::from_accept_language(Some(language.tag())), language);
             assert_eq!(Language::from_accept_language(Some(language.lang())), language);
         }

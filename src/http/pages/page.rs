@@ -1,7 +1,11 @@
-//! Every page that the server can show, with the data on it.
+//! Every page that the server can show: the data on it, and its status code.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
 
 use crate::flow::Confirmation;
-use crate::grant::Terminal;
+use crate::grant::{CodeProblem, Done};
 use crate::postiz::Reason;
 
 #[derive(Debug, Clone)]
@@ -9,22 +13,15 @@ pub enum Page {
     Home,
     /// A form for the user code.
     EnterCode {
-        /// Why the code entered before was refused.
+        /// Why the code entered before can't go on.
         problem: Option<CodeProblem>,
         /// The code entered before, unchanged.
         typed: String,
     },
     /// Asks whether the person started this login, before Postiz asks for approval.
-    Confirm(Confirmation),
-    Done {
-        terminal: Terminal,
-    },
-    /// The token is stored or delivered, and Postiz refuses it in a trial.
-    TokenRefused,
-    /// Approved a second time after the token was delivered. Postiz revoked that token at the second approval.
-    Replaced,
-    /// Denied by the person, here or at Postiz.
-    Denied,
+    Confirm(Box<Confirmation>),
+    /// The end of a callback, or of a login that was denied on our page.
+    Done(Done),
     /// Postiz gave no token, but the authorization code may still be valid; or it gave no client for this grant. The same
     /// request may succeed later.
     TryAgain {
@@ -37,27 +34,19 @@ pub enum Page {
         user_code: String,
         reason: Reason,
     },
-    /// The callback came in a browser that did not confirm the code. Nothing has changed: it brings no authorization code, or
-    /// one that the right browser brought before.
-    WrongBrowser,
-    /// The callback came in a browser that did not confirm the code. The login was ended, and its authorization code is worthless.
-    WrongBrowserEnded,
-    /// A callback whose state is unknown, used or expired, or whose login takes no further code. Nothing was exchanged.
-    LinkSpent,
-    /// The client is rate-limited after too many wrong user codes or refused authorization codes.
-    TooManyTries {
+    /// The client or its network is over a limit. The page retries by itself if the wait is short.
+    RateLimited {
         /// Also sent as `Retry-After`.
-        retry_after_seconds: u64,
+        retry_after: Duration,
+        retry: Retry,
     },
     /// The database is unavailable. The page retries by itself.
     OneMoment {
         retry: Retry,
     },
-    /// The server sheds load. The page retries by itself.
-    Overloaded {
+    /// The browser did not send back the cookie that came with an earlier page.
+    NoCookie {
         retry: Retry,
-        /// Also sent as `Retry-After`.
-        retry_after_seconds: u64,
     },
     /// A form that failed the CSRF check, or a link with a code that no person followed.
     CrossSite,
@@ -69,17 +58,6 @@ pub enum Page {
     Internal,
 }
 
-/// Why a user code was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CodeProblem {
-    Malformed,
-    /// No grant has this code, or its grant was deleted.
-    Unknown,
-    Expired,
-    /// Its grant is approved or delivered.
-    Used,
-}
-
 /// How a page repeats the request that it answers.
 #[derive(Debug, Clone)]
 pub enum Retry {
@@ -87,4 +65,32 @@ pub enum Retry {
     Reload,
     /// Send the form of `/device/verify` with the same fields.
     Submit { user_code: String, action: Option<String> },
+}
+
+impl Page {
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Home | Self::Confirm(_) => StatusCode::OK,
+            Self::EnterCode { problem, .. } => match problem {
+                None | Some(CodeProblem::Denied) => StatusCode::OK,
+                Some(CodeProblem::Malformed | CodeProblem::Unknown | CodeProblem::Expired | CodeProblem::Used) => {
+                    StatusCode::BAD_REQUEST
+                }
+            },
+            Self::Done(done) => match done {
+                Done::SignedIn | Done::Waiting | Done::Inactive | Done::TokenRefused | Done::Denied => StatusCode::OK,
+                Done::Replaced => StatusCode::CONFLICT,
+                Done::WrongBrowser | Done::Stopped => StatusCode::FORBIDDEN,
+                Done::LinkExpired => StatusCode::BAD_REQUEST,
+            },
+            Self::TryAgain { .. } | Self::ApproveAgain { .. } => StatusCode::BAD_GATEWAY,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::OneMoment { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoCookie { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
 }

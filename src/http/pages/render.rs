@@ -1,29 +1,23 @@
-use askama::Template;
+//! Which words, icon and next step each page shows.
 
-use crate::grant::Terminal;
+use std::time::Duration;
 
-use super::{
-    Language, Page,
-    message::{Message, Next, Tone},
-    templates::{ConfirmTemplate, EnterCodeTemplate, Frame, HomeTemplate, MessageTemplate},
-    texts::texts,
-};
+use askama::Template as _;
+
+use super::templates::{CodeField, ConfirmTemplate, EnterCodeTemplate, Frame, HomeTemplate, Next, Tone};
+use super::texts::{Texts, Words, put_minutes, texts};
+use super::{Page, PageContext, Retry};
+use crate::grant::{CodeProblem, Done};
+use crate::limits::whole_seconds;
+use crate::postiz::Reason;
 
 /// Shown if rendering fails, which no known page causes.
 const LAST_RESORT: &str =
     "<!doctype html><html lang=\"en\"><title>Postiz CLI</title><p>Something went wrong. Try again in a moment.";
 
-/// What every page needs besides its own data.
-#[derive(Debug, Clone, Copy)]
-pub struct PageContext<'a> {
-    /// The path of `SERVER_URL` without its trailing slash; usually empty.
-    pub base_path: &'a str,
-    pub language: Language,
-    /// The command that starts a new login at this server.
-    pub login_command: &'a str,
-    /// The grant's reference, which is also in the log.
-    pub reference: Option<&'a str>,
-}
+/// A rate-limited page that has to wait no longer than this repeats its request by itself.
+const SHORT_WAIT: Duration = Duration::from_secs(5);
+const ONE_MOMENT_SECONDS: u64 = 4;
 
 /// Renders a whole HTML document.
 pub fn render(page: &Page, context: &PageContext<'_>) -> String {
@@ -31,42 +25,93 @@ pub fn render(page: &Page, context: &PageContext<'_>) -> String {
         tracing::error!(language = context.language.tag(), "texts unreadable");
         return LAST_RESORT.to_owned();
     };
-    let PageContext { base_path, language, login_command, reference } = *context;
-    let frame = Frame { texts, base_path, language, login_command, reference };
-    document(page, frame).unwrap_or_else(|error| {
+    document(page, Frame { context, texts }).unwrap_or_else(|error| {
         tracing::error!(%error, "page not rendered");
         LAST_RESORT.to_owned()
     })
 }
 
 fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
-    let texts = frame.texts;
-    let (common, done, problem) = (&texts.common, &texts.done, &texts.problem);
-    let say = |message| MessageTemplate { frame, message }.render();
-    let home_page = || Next::Visit { path: "/", label: &common.home_page };
-    let enter_code = || Next::Visit { path: "/device/verify", label: &common.enter_code };
+    let Texts { common, problem, .. } = frame.texts;
+    let home_page = Next::Visit { path: "/", label: &common.home_page };
+    let another_code = Next::Visit { path: "/device/verify", label: &common.enter_code };
+    let again = |retry, after| Next::Again { retry, label: &common.try_again, after };
     match page {
         Page::Home => HomeTemplate { frame }.render(),
-        Page::EnterCode { problem, typed } => EnterCodeTemplate::new(frame, problem.as_ref(), typed).render(),
+        Page::EnterCode { problem, typed } => enter_code(frame, *problem, typed),
         Page::Confirm(confirm) => ConfirmTemplate::new(frame, confirm).render(),
-        Page::Done { terminal: Terminal::SignedIn } => say(Message::new(Tone::Good, &done.signed_in, Next::Nothing)),
-        Page::Done { terminal: Terminal::Waiting } => say(Message::new(Tone::Good, &done.waiting, Next::Nothing)),
-        Page::Done { terminal: Terminal::Inactive } => say(Message::new(Tone::Wait, &done.inactive, Next::Run)),
-        Page::TokenRefused => say(Message::new(Tone::Bad, &done.token_refused, Next::Nothing)),
-        Page::Replaced => say(Message::new(Tone::Bad, &done.replaced, Next::Run)),
-        Page::Denied => say(Message::new(Tone::Stop, &done.denied, Next::Run)),
-        Page::TryAgain { reason, retry } => say(Message::try_again(*reason, retry, texts)),
-        Page::ApproveAgain { user_code, reason } => say(Message::approve_again(user_code, *reason, texts)),
-        Page::WrongBrowser => say(Message::new(Tone::Bad, &problem.wrong_browser, Next::Nothing)),
-        Page::WrongBrowserEnded => say(Message::new(Tone::Stop, &problem.wrong_browser_ended, Next::Run)),
-        Page::LinkSpent => say(Message::new(Tone::Bad, &problem.link_spent, Next::Run)),
-        Page::TooManyTries { retry_after_seconds } => say(Message::too_many_tries(*retry_after_seconds, texts)),
-        Page::OneMoment { retry } => say(Message::one_moment(retry, texts)),
-        Page::Overloaded { retry, retry_after_seconds } => say(Message::overloaded(retry, *retry_after_seconds, texts)),
-        Page::CrossSite => say(Message::new(Tone::Stop, &problem.cross_site, enter_code())),
-        Page::NotFound => say(Message::new(Tone::Bad, &problem.not_found, home_page())),
-        Page::MethodNotAllowed => say(Message::new(Tone::Bad, &problem.method_not_allowed, home_page())),
-        Page::BadRequest => say(Message::new(Tone::Bad, &problem.bad_request, enter_code())),
-        Page::Internal => say(Message::new(Tone::Bad, &problem.internal, home_page())),
+        Page::Done(how) => done(frame, *how),
+        Page::TryAgain { reason, retry } => {
+            trouble(frame, *reason, &frame.texts.trouble.still_open, again(retry, None))
+        }
+        Page::ApproveAgain { user_code, reason } => {
+            let retry = &Retry::Submit { user_code: user_code.clone(), action: Some("continue".to_owned()) };
+            let next = Next::Again { retry, label: &common.approve_again, after: None };
+            trouble(frame, *reason, &frame.texts.trouble.approve_again, next)
+        }
+        Page::RateLimited { retry_after, retry } if *retry_after <= SHORT_WAIT => {
+            frame.say(Tone::Wait, &problem.busy, again(retry, Some(whole_seconds(*retry_after).max(1))))
+        }
+        Page::RateLimited { retry_after, retry } => {
+            let Words { title, text } = &problem.too_many_tries;
+            frame.show(Tone::Wait, title, &put_minutes(text, *retry_after), again(retry, None))
+        }
+        Page::OneMoment { retry } => frame.say(Tone::Wait, &problem.one_moment, again(retry, Some(ONE_MOMENT_SECONDS))),
+        Page::NoCookie { retry } => frame.say(Tone::Bad, &problem.no_cookie, again(retry, None)),
+        Page::CrossSite => frame.say(Tone::Stop, &problem.cross_site, another_code),
+        Page::NotFound => frame.say(Tone::Bad, &problem.not_found, home_page),
+        Page::MethodNotAllowed => frame.say(Tone::Bad, &problem.method_not_allowed, home_page),
+        Page::BadRequest => frame.say(Tone::Bad, &problem.bad_request, another_code),
+        Page::Internal => frame.say(Tone::Bad, &problem.internal, home_page),
     }
+}
+
+fn enter_code(frame: Frame<'_>, problem: Option<CodeProblem>, typed: &str) -> askama::Result<String> {
+    let enter = &frame.texts.enter;
+    let correct = |wrong| {
+        let field = CodeField { typed, wrong, alone: true };
+        EnterCodeTemplate { frame, title: &enter.title, field, over: None }.render()
+    };
+    let over = |words: &Words| {
+        let (title, over) = (&words.title, Some(words.text.as_str()));
+        EnterCodeTemplate { frame, title, field: CodeField::default(), over }.render()
+    };
+    match problem {
+        None => correct(None),
+        Some(CodeProblem::Malformed) => correct(Some(&enter.malformed)),
+        Some(CodeProblem::Unknown) => correct(Some(&enter.unknown)),
+        Some(CodeProblem::Expired) => over(&enter.expired),
+        Some(CodeProblem::Used) => over(&enter.used),
+        Some(CodeProblem::Denied) => done(frame, Done::Denied),
+    }
+}
+
+fn done(frame: Frame<'_>, how: Done) -> askama::Result<String> {
+    let done = &frame.texts.done;
+    match how {
+        Done::SignedIn => frame.say(Tone::Good, &done.signed_in, Next::Nothing),
+        Done::Waiting => frame.say(Tone::Good, &done.waiting, Next::Nothing),
+        Done::Inactive => frame.say(Tone::Wait, &done.inactive, Next::Run),
+        Done::TokenRefused => frame.say(Tone::Bad, &done.token_refused, Next::Run),
+        Done::Replaced => frame.say(Tone::Bad, &done.replaced, Next::Run),
+        Done::Denied => frame.say(Tone::Stop, &done.denied, Next::Run),
+        Done::WrongBrowser => frame.say(Tone::Bad, &done.wrong_browser, Next::Nothing),
+        Done::Stopped => frame.say(Tone::Stop, &done.stopped, Next::Run),
+        Done::LinkExpired => frame.say(Tone::Bad, &done.link_expired, Next::Run),
+    }
+}
+
+/// A request to Postiz that failed. `text` is what the person can do, unless the operator has to act first.
+fn trouble(frame: Frame<'_>, reason: Reason, text: &str, next: Next<'_>) -> askama::Result<String> {
+    let trouble = &frame.texts.trouble;
+    let (title, text) = match reason {
+        Reason::Unreachable => (&trouble.unreachable, text),
+        Reason::Slow => (&trouble.slow, text),
+        Reason::Failed => (&trouble.failed, text),
+        Reason::ClientRefused => (&trouble.client_refused, trouble.operator.as_str()),
+        Reason::RegistrationRefused => (&trouble.client_refused, trouble.registration_operator.as_str()),
+        Reason::CodeRefused | Reason::ClientForgotten => (&trouble.code_refused, text),
+        Reason::Unreadable => (&trouble.unreadable, text),
+    };
+    frame.show(Tone::Wait, title, text, next)
 }

@@ -4,10 +4,12 @@
 //! `{minutes}` always stands beside an abbreviation without a plural, so that no language needs plural rules.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::Language;
+use crate::limits::whole_seconds;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +42,8 @@ pub(super) struct Common {
     pub(super) home_page: String,
     /// Beside a link, if `form-action` has blocked the way to Postiz.
     pub(super) blocked: String,
+    /// The operator's link if it has no name.
+    pub(super) about_server: String,
     just_now: String,
     minutes_ago: String,
     expires_in: String,
@@ -75,6 +79,8 @@ pub(super) struct Confirm {
     pub(super) title: String,
     pub(super) title_to_type: String,
     pub(super) access: String,
+    pub(super) client_name: String,
+    pub(super) organization: String,
     pub(super) other_network_to_type: String,
     pub(super) unknown_network_to_type: String,
     pub(super) other_network: String,
@@ -102,6 +108,9 @@ pub(super) struct Done {
     pub(super) token_refused: Words,
     pub(super) replaced: Words,
     pub(super) denied: Words,
+    pub(super) wrong_browser: Words,
+    pub(super) stopped: Words,
+    pub(super) link_expired: Words,
 }
 
 #[derive(Debug, Deserialize)]
@@ -122,12 +131,10 @@ pub(super) struct Trouble {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Problem {
-    pub(super) wrong_browser: Words,
-    pub(super) wrong_browser_ended: Words,
-    pub(super) link_spent: Words,
+    pub(super) no_cookie: Words,
     pub(super) too_many_tries: Words,
+    pub(super) busy: Words,
     pub(super) one_moment: Words,
-    pub(super) overloaded: Words,
     pub(super) cross_site: Words,
     pub(super) not_found: Words,
     pub(super) method_not_allowed: Words,
@@ -137,25 +144,24 @@ pub(super) struct Problem {
 
 impl Common {
     /// `2 min ago`, rounded down.
-    pub(super) fn ago(&self, seconds: u64) -> String {
-        match seconds / 60 {
+    pub(super) fn ago(&self, age: Duration) -> String {
+        match age.as_secs() / 60 {
             0 => self.just_now.clone(),
             minutes => self.minutes_ago.replace("{minutes}", &minutes.to_string()),
         }
     }
 
-    /// `in 3 min`, rounded up.
-    pub(super) fn within(&self, seconds: u64) -> String {
-        put_minutes(&self.expires_in, seconds)
+    /// `in 3 min`
+    pub(super) fn within(&self, wait: Duration) -> String {
+        put_minutes(&self.expires_in, wait)
     }
 }
 
 /// Replaces `{minutes}`, rounded up so that a person who waits that long does not come back too early.
-pub(super) fn put_minutes(text: &str, seconds: u64) -> String {
-    text.replace("{minutes}", &seconds.div_ceil(60).max(1).to_string())
+pub(super) fn put_minutes(text: &str, wait: Duration) -> String {
+    text.replace("{minutes}", &whole_seconds(wait).div_ceil(60).max(1).to_string())
 }
 
-#[allow(clippy::match_same_arms, reason = "the same macro, another file")]
 fn source(language: Language) -> &'static str {
     match language {
         Language::English => include_str!("../../../locales/en.json"),
@@ -173,7 +179,7 @@ fn source(language: Language) -> &'static str {
 
 /// Parsed at the first page. The tests parse every file, so `None` never occurs; it only avoids a panic.
 static TEXTS: LazyLock<Vec<Option<Texts>>> =
-    LazyLock::new(|| Language::ALL.into_iter().map(|language| serde_json::from_str(source(language)).ok()).collect());
+    LazyLock::new(|| Language::ALL.iter().map(|language| serde_json::from_str(source(*language)).ok()).collect());
 
 pub(super) fn texts(language: Language) -> Option<&'static Texts> {
     TEXTS.get(language as usize)?.as_ref()
@@ -206,8 +212,8 @@ mod tests {
 
     fn each_text() -> impl Iterator<Item = (Language, String, String)> {
         Language::ALL
-            .into_iter()
-            .flat_map(|language| flat(language).into_iter().map(move |(key, text)| (language, key, text)))
+            .iter()
+            .flat_map(|&language| flat(language).into_iter().map(move |(key, text)| (language, key, text)))
     }
 
     fn place(language: Language, key: &str) -> String {
@@ -223,7 +229,7 @@ mod tests {
 
     #[test]
     fn every_language_has_exactly_the_keys_of_the_structs() {
-        for language in Language::ALL {
+        for &language in Language::ALL {
             let read: Result<Texts, _> = serde_json::from_str(source(language));
             assert!(read.is_ok(), "locales/{}.json: {}", language.tag(), read.unwrap_err());
         }
@@ -231,7 +237,7 @@ mod tests {
 
     #[test]
     fn each_language_reads_its_own_file() {
-        for (index, language) in Language::ALL.into_iter().enumerate() {
+        for (index, language) in Language::ALL.iter().copied().enumerate() {
             assert_eq!(language as usize, index);
             let title = &flat(language)["home.title"];
             assert_eq!(&texts(language).unwrap().home.title, title);
@@ -269,13 +275,22 @@ mod tests {
         match language {
             _ if text.contains("{minutes} ") => Some("no U+00A0 between number and unit"),
             _ if text.contains('\'') => Some("a straight apostrophe"),
+            _ if text.contains('"') => Some("straight quotation marks"),
             _ if text.contains("...") => Some("three dots for an ellipsis"),
             Language::German if spaced_ellipsis => None,
             Language::German if text.contains('…') => Some("no space before the ellipsis"),
             _ if spaced_ellipsis => Some("a space before the ellipsis"),
             Language::French if not_after(text, &[':'], '\u{a0}') => Some("no U+00A0 before a colon"),
+            Language::French if text.contains('«') && !(text.contains("«\u{a0}") && text.contains("\u{a0}»")) => {
+                Some("no U+00A0 inside the quotation marks")
+            }
             Language::French if not_after(text, &[';', '?', '!'], '\u{202f}') => Some("no U+202F before ; ? or !"),
             Language::Spanish if text.matches('?').count() != text.matches('¿').count() => Some("a ? without its ¿"),
+            Language::Hebrew
+                if text.match_indices('-').any(|(at, _)| text[..at].ends_with(|c| matches!(c, 'א'..='ת'))) =>
+            {
+                Some("no U+2011 after a prefix")
+            }
             Language::Japanese | Language::Chinese if text.contains([',', '.', ':', ';', '?', '!', '(', ')']) => {
                 Some("half-width punctuation")
             }
@@ -288,12 +303,15 @@ mod tests {
         for (language, right, wrong) in [
             (Language::English, "{minutes}\u{a0}min", "{minutes} min"),
             (Language::English, "isn’t", "isn't"),
+            (Language::German, "„{name}“", "\"{name}\""),
             (Language::Italian, "Un momento…", "Un momento..."),
             (Language::English, "One moment…", "One moment …"),
             (Language::German, "Einen Moment …", "Einen Moment…"),
             (Language::French, "terminal\u{a0}:", "terminal:"),
+            (Language::French, "«\u{a0}{name}\u{a0}»", "« {name}\u{a0}»"),
             (Language::French, "code\u{202f}? perdu\u{202f};", "code\u{202f}? perdu ;"),
             (Language::Spanish, "¿Muestra?", "Muestra?"),
+            (Language::Hebrew, "ל\u{2011}Postiz", "ל-Postiz"),
             (Language::Japanese, "再試行します。", "再試行します."),
             (Language::Chinese, "终端中运行：", "终端中运行:"),
         ] {
@@ -305,7 +323,7 @@ mod tests {
     #[test]
     fn only_names_and_loanwords_stay_english() {
         let english = flat(Language::English);
-        for language in Language::ALL.into_iter().skip(1) {
+        for language in Language::ALL.iter().copied().skip(1) {
             let same = flat(language).iter().filter(|(key, text)| english[*key] == **text).count();
             assert!(same <= 3, "locales/{}.json: {same} texts are English", language.tag());
         }
@@ -322,7 +340,8 @@ mod tests {
             (899, "14\u{a0}min ago", "in 15\u{a0}min"),
             (900, "15\u{a0}min ago", "in 15\u{a0}min"),
         ] {
-            assert_eq!((common.ago(seconds).as_str(), common.within(seconds).as_str()), (ago, within));
+            let duration = Duration::from_secs(seconds);
+            assert_eq!((common.ago(duration).as_str(), common.within(duration).as_str()), (ago, within));
         }
     }
 }

@@ -167,3 +167,34 @@ async fn a_start_logs_failed_checks_and_serves_anyway() {
     assert_eq!((line["level"].as_str(), line["fix"].is_string()), (Some("ERROR"), true), "{line}");
     assert_eq!(replica.health().await, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authority_that_can_not_be_read_is_warned_of_at_the_start_and_by_check() {
+    let mut stage = Stage::with(1, &[("SSL_CERT_FILE", "/nothing/authority.pem")]).await;
+    let line = stage.replicas[0].logged("/nothing/authority.pem").await;
+    assert_eq!(line["level"], "WARN", "{line}");
+    let report = check(&mut stage, &[]).await;
+    let [(verdict, text)] = report.of("configuration").try_into().unwrap();
+    assert!(verdict == "warn" && text.contains("SSL_CERT_FILE") && text.contains("/nothing/"), "{}", report.text);
+}
+
+/// Hosts that accept connections and say nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_check_takes_at_most_twenty_seconds() {
+    let mut stage = Stage::empty(Database::new().await, &[]);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let (database, http) = (format!("postgres://a:b@127.0.0.1:{port}/c"), format!("http://127.0.0.1:{port}"));
+    let api = format!("{http}/api");
+    for with_app in [true, false] {
+        if !with_app {
+            stage.remove_app();
+        }
+        let begun = std::time::Instant::now();
+        let silent = [("DATABASE_URL", database.as_str()), ("SERVER_URL", &http), ("POSTIZ_API_URL", &api)];
+        let report = check(&mut stage, &silent).await;
+        assert!(begun.elapsed().as_secs() < 20, "{:?}: {}", begun.elapsed(), report.text);
+        report.blames("postgres.reach", &["no answer from 127.0.0.1 within 3s"]);
+        report.blames("postiz.api", &["does not answer in time"]);
+    }
+}

@@ -56,7 +56,7 @@ async fn a_front_end_at_another_address_than_postizs_own_fails_with_the_right_on
             _ if path == document => {
                 json("200 OK", r#"{"authorization_endpoint":"https://postiz.example.com/oauth/authorize"}"#)
             }
-            _ => NOT_FOUND.to_owned(),
+            _ => json("404 Not Found", r#"{"message":"Cannot GET /x","error":"Not Found","statusCode":404}"#),
         })
         .await;
         let api = format!("{api}/api");
@@ -135,7 +135,7 @@ async fn a_postiz_that_registers_no_client_fails_with_the_steps_to_make_an_app()
     let mut stage = Stage::new().await;
     stage.remove_app();
     let callback = format!("{}/device/callback", stage.balancer.url());
-    let steps = ["Settings → Developers", callback.as_str(), "POSTIZ_OAUTH_CLIENT_ID"];
+    let steps = ["Developers → Apps", callback.as_str(), "POSTIZ_OAUTH_CLIENT_ID"];
     for (metadata, word) in [
         (Metadata::Missing, "no OAuth metadata"),
         (Metadata::WithoutSuffix, "registration_endpoint"),
@@ -146,9 +146,12 @@ async fn a_postiz_that_registers_no_client_fails_with_the_steps_to_make_an_app()
     }
     stage.postiz.set_metadata(Metadata::WithRegistration);
     stage.postiz.next_registrations([Fault::BadGateway]);
-    check(&mut stage, &[]).await.blames("postiz.registration", &["failed to answer", "log"]);
+    check(&mut stage, &[]).await.blames("postiz.registration", &["status 502", "log"]);
     stage.postiz.verify_domains();
-    check(&mut stage, &[]).await.blames("postiz.registration", &[&steps[..], &["DCR_VERIFIED_DOMAINS"]].concat());
+    check(&mut stage, &[]).await.blames(
+        "postiz.registration",
+        &[&steps[..], &["DCR_VERIFIED_DOMAINS", "invalid_redirect_uri (", "verified domain"]].concat(),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,4 +162,88 @@ async fn the_front_end_follows_the_metadata() {
     assert!(report.of("postiz.front_end")[0].1.contains(&frontend), "{}", report.text);
     stage.postiz.set_metadata(Metadata::Missing);
     check(&mut stage, &[("POSTIZ_FRONTEND_URL", "")]).await.blames("postiz.front_end", &["Set POSTIZ_FRONTEND_URL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_callback_without_https_is_blamed_for_a_refused_registration() {
+    let mut stage = Stage::new().await;
+    stage.remove_app();
+    let report = check(&mut stage, &[("SERVER_URL", "http://192.168.1.5:3111")]).await;
+    report.blames("postiz.registration", &["must be https", "only for https://", "SERVER_URL", "Developers → Apps"]);
+    assert!(!report.of("postiz.registration")[0].1.contains("DCR_VERIFIED_DOMAINS"), "{}", report.text);
+}
+
+/// The framework's 404 repeats the query, and so the words by which Postiz refuses a client.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_path_of_the_api_is_blamed_with_and_without_an_app() {
+    let mut stage = Stage::new().await;
+    let not_found = r#"{"message":"Cannot GET /v1/x?client_id=a&redirect_uri=b","error":"Not Found","statusCode":404}"#;
+    let api = format!("{}/api/v1", serving(move |_| json("404 Not Found", not_found)).await);
+    for with_app in [true, false] {
+        if !with_app {
+            stage.remove_app();
+        }
+        let report = check(&mut stage, &[("POSTIZ_API_URL", &api)]).await;
+        report.blames("postiz.api", &["status 404", "https://your-host/api, with nothing after it"]);
+        assert!(!report.text.contains("make an OAuth app"), "{}", report.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_stands_before_postiz_is_named() {
+    let mut stage = Stage::new().await;
+    for (answer, words) in [
+        ("403 Forbidden\r\ncf-mitigated: challenge", ["cf-mitigated: challenge", "Cloudflare"]),
+        ("401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"", ["status 401", "asks for a password"]),
+        (
+            "301 Moved\r\nLocation: https://postiz.example.com/x?client_id=y",
+            ["location: https://postiz.example.com/x)", "API at"],
+        ),
+        ("307 Go\r\nLocation: /auth", ["location: /auth", "https://your-host/api"]),
+    ] {
+        let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let api = serving(move |_| answer.clone()).await;
+        check(&mut stage, &[("POSTIZ_API_URL", &api)]).await.blames("postiz.api", &words);
+    }
+}
+
+/// As Postiz writes it if its `FRONTEND_URL` ends with a slash.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doubled_slash_in_the_metadata_is_no_other_front_end_and_another_path_is_one() {
+    let mut stage = Stage::new().await;
+    let at = async |endpoint: &'static str| {
+        let body = format!(r#"{{"authorization_endpoint":"{endpoint}"}}"#);
+        format!("{}/api", serving(move |_| json("200 OK", &body)).await)
+    };
+    let api = at("http://localhost:1//oauth/authorize").await;
+    let report = check(&mut stage, &[("POSTIZ_API_URL", &api), ("POSTIZ_FRONTEND_URL", "http://localhost:1")]).await;
+    assert!(!report.text.contains("calls itself"), "{}", report.text);
+    let report =
+        check(&mut stage, &[("POSTIZ_API_URL", &api), ("POSTIZ_FRONTEND_URL", "http://localhost:1/social")]).await;
+    report.blames("postiz.front_end", &["calls itself http://localhost:1.", "POSTIZ_FRONTEND_URL=http://localhost:1"]);
+}
+
+/// The document names a public address, which an internal network may not reach.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_is_registered_at_the_apis_own_address_and_else_at_the_published_one() {
+    let mut stage = Stage::new().await;
+    stage.remove_app();
+    let not_here = r#"{"message":"Cannot POST /x","error":"Not Found","statusCode":404}"#;
+    let published = serving(|_| json("201 Created", r#"{"client_id":"pcd_published"}"#)).await;
+    for (endpoint, own, client) in [
+        ("http://localhost:1/api/oauth/register", json("201 Created", r#"{"client_id":"pcd_own"}"#), "pcd_own"),
+        (&format!("{published}/api/oauth/register"), json("404 Not Found", not_here), "pcd_published"),
+    ] {
+        let document = json(
+            "200 OK",
+            &format!(
+                r#"{{"authorization_endpoint":"http://localhost:1/oauth/authorize","registration_endpoint":"{endpoint}"}}"#
+            ),
+        );
+        let api =
+            serving(move |path| if path.ends_with("/oauth/register") { own.clone() } else { document.clone() }).await;
+        let report = check(&mut stage, &[("POSTIZ_API_URL", &format!("{api}/api"))]).await;
+        let [(verdict, text)] = report.of("postiz.registration").try_into().unwrap();
+        assert!(verdict == "ok" && text.contains(client), "{endpoint}: {}", report.text);
+    }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use postiz_auth_server::grant::Credentials;
-use postiz_auth_server::store::Approval;
+use postiz_auth_server::grant::{Credentials, Done};
 
 use super::expected::Flight;
 use super::person::taken;
@@ -59,11 +58,11 @@ impl World<'_> {
         }
     }
 
-    pub fn approved(&mut self, code: Code, approval: Approval) {
+    pub fn approved(&mut self, code: Code, approval: Done) {
         match approval {
-            Approval::Approved => self.codes[code].is_finished = true,
-            Approval::Denied => {}
-            Approval::Superseded => self.ground.count(|seen| &mut seen.superseded),
+            Done::Waiting => self.codes[code].is_finished = true,
+            Done::Denied => {}
+            _ => self.ground.count(|seen| &mut seen.superseded),
         }
     }
 
@@ -80,7 +79,7 @@ impl World<'_> {
         let expected = &mut self.logins[login].expected;
         if denied {
             assert!(expected.deny());
-            assert!(matches!(approval, Approval::Denied | Approval::Superseded), "{approval:?}");
+            assert!(matches!(approval, Done::Denied | Done::LinkExpired), "{approval:?}");
         } else {
             assert_eq!(approval, expected.approve(code));
             assert!(!expected.deny());

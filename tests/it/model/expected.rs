@@ -1,12 +1,12 @@
 //! What a grant's row is expected to hold, and what each step is expected to find.
 
-use postiz_auth_server::grant::{GrantId, Status, Step};
-use postiz_auth_server::store::{Abandonment, Approval, Claim, Standing};
+use postiz_auth_server::grant::{Done, Standing, Status, Step};
+use postiz_auth_server::store::{Claim, Refusal};
 
 use super::postiz::{Browser, Code};
 
 /// Codes of one login that are exchanged.
-pub const MAX_CODES: usize = 3;
+pub const MAX_CODES: usize = 5;
 
 /// An exchange in some replica's hands; numbered over the whole story.
 pub type Flight = usize;
@@ -32,29 +32,17 @@ pub struct Expected {
 pub enum ClaimKind {
     Claimed,
     InProgress,
-    Finished,
-    Replaced,
     CodeSpent,
-    Denied,
-    Expired,
-    WrongBrowser,
-    Altered,
-    Unknown,
+    Over(Done),
 }
 
 impl From<&Claim> for ClaimKind {
     fn from(claim: &Claim) -> Self {
         match claim {
             Claim::Claimed(_) => Self::Claimed,
-            Claim::InProgress(_) => Self::InProgress,
-            Claim::Approved(..) => Self::Finished,
-            Claim::Replaced(_) => Self::Replaced,
-            Claim::CodeSpent(..) => Self::CodeSpent,
-            Claim::Denied(_) => Self::Denied,
-            Claim::Expired(_) => Self::Expired,
-            Claim::WrongBrowser(_) => Self::WrongBrowser,
-            Claim::Altered(_) => Self::Altered,
-            Claim::Unknown => Self::Unknown,
+            Claim::InProgress => Self::InProgress,
+            Claim::CodeSpent(_) => Self::CodeSpent,
+            Claim::Over(done) => Self::Over(*done),
         }
     }
 }
@@ -110,13 +98,10 @@ impl Expected {
         taken
     }
 
-    /// What a callback finds: `code` was issued to `owner`'s consent page, and `browser` brings it.
-    pub fn callback(&self, code: Code, owner: Browser, browser: Browser, mine: Option<Flight>) -> ClaimKind {
-        if self.gone || self.browser != Some(owner) {
-            return ClaimKind::Unknown;
-        }
-        if browser != owner {
-            return ClaimKind::WrongBrowser;
+    /// What a callback finds: `browser` brings `code`.
+    pub fn callback(&self, code: Code, browser: Browser, mine: Option<Flight>) -> ClaimKind {
+        if self.gone || self.browser != Some(browser) {
+            return ClaimKind::Over(Done::LinkExpired);
         }
         let free = !self.leased() || (self.lease.is_some() && self.lease == mine);
         let (seen, current) = (self.codes.contains(&code), self.current(code));
@@ -126,14 +111,13 @@ impl Expected {
             return ClaimKind::Claimed;
         }
         match self.status {
-            Status::Denied => ClaimKind::Denied,
-            Status::Revoked => ClaimKind::Unknown,
-            Status::Approved | Status::Delivered if seen => ClaimKind::Finished,
-            Status::Approved | Status::Delivered => ClaimKind::Replaced,
+            Status::Denied => ClaimKind::Over(Done::Denied),
+            Status::Approved if seen => ClaimKind::Over(Done::Waiting),
+            Status::Delivered if seen => ClaimKind::Over(Done::SignedIn),
+            Status::Approved | Status::Delivered => ClaimKind::Over(Done::Replaced),
             Status::Pending | Status::Authorizing if self.leased() => ClaimKind::InProgress,
-            Status::Pending | Status::Authorizing if self.expired => ClaimKind::Expired,
-            Status::Pending | Status::Authorizing if !self.takes_codes() => ClaimKind::Expired,
-            Status::Pending | Status::Authorizing => ClaimKind::CodeSpent,
+            Status::Pending | Status::Authorizing if !self.expired && self.takes_codes() => ClaimKind::CodeSpent,
+            Status::Revoked | Status::Pending | Status::Authorizing => ClaimKind::Over(Done::LinkExpired),
         }
     }
 
@@ -147,41 +131,36 @@ impl Expected {
     }
 
     /// What a callback in another browser finds.
-    pub fn abandon(&mut self, id: GrantId, code: Code, owner: Browser) -> Abandonment {
-        if self.gone || self.browser != Some(owner) {
-            return Abandonment::Unknown;
+    pub fn abandon(&mut self, code: Code) -> Refusal {
+        let seen = self.codes.contains(&code);
+        let next = self.status.after(Step::Abandon).filter(|_| !seen && !self.gone);
+        if let Some(status) = next {
+            (self.status, self.lease) = (status, None);
         }
-        if self.codes.contains(&code) {
-            let denied = self.status == Status::Denied;
-            return if denied { Abandonment::Repeated(id) } else { Abandonment::CodeOfRightBrowser(id) };
-        }
-        if self.takes_codes() {
-            self.codes.push(code);
-        }
-        self.lease = None;
-        match self.status.after(Step::Abandon) {
-            Some(status) => {
-                self.status = status;
-                Abandonment::Ended(id)
-            }
-            None => Abandonment::AlreadyOver(id),
-        }
+        let outcome = match self.status {
+            _ if self.gone => Done::LinkExpired,
+            Status::Denied => Done::Stopped,
+            Status::Delivered => Done::WrongBrowser,
+            _ if seen => Done::WrongBrowser,
+            _ => Done::LinkExpired,
+        };
+        Refusal { outcome, applied: next.is_some() }
     }
 
-    pub fn approve(&mut self, code: Code) -> Approval {
+    pub fn approve(&mut self, code: Code) -> Done {
         if self.gone {
-            return Approval::Superseded;
+            return Done::LinkExpired;
         }
         match self.status {
             Status::Authorizing if self.current(code) => {
                 self.status = Status::Approved;
                 self.lease = None;
                 self.due = false;
-                Approval::Approved
+                Done::Waiting
             }
-            Status::Approved | Status::Delivered if self.current(code) => Approval::Approved,
-            Status::Denied => Approval::Denied,
-            _ => Approval::Superseded,
+            Status::Approved | Status::Delivered if self.current(code) => Done::Waiting,
+            Status::Denied => Done::Denied,
+            _ => Done::LinkExpired,
         }
     }
 
@@ -202,8 +181,7 @@ impl Expected {
             Status::Approved | Status::Delivered if self.due => Standing::Expired,
             Status::Approved | Status::Delivered => Standing::Ready,
             Status::Pending | Status::Authorizing if self.expired && !self.leased() => Standing::Expired,
-            // The test does not know how long exactly.
-            Status::Pending | Status::Authorizing => Standing::Pending { remaining: std::time::Duration::ZERO },
+            Status::Pending | Status::Authorizing => Standing::Pending,
         }
     }
 }

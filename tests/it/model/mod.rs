@@ -25,6 +25,8 @@ use world::World;
 
 /// Where the environment asks for no other number.
 const CASES: u32 = 80;
+/// The same stories in each run, where the environment asks for no others.
+const SEED: u64 = 8628;
 /// Steps in a story.
 const LENGTH: std::ops::Range<usize> = 1..80;
 
@@ -37,8 +39,9 @@ fn in_every_order_of_steps_no_login_is_lost_or_given_to_another() {
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = CASES;
     }
+    // A nightly run sets another one.
     if matches!(config.rng_seed, RngSeed::Random) {
-        config.rng_seed = RngSeed::Fixed(rand::random());
+        config.rng_seed = RngSeed::Fixed(SEED);
     }
     let enough = config.cases >= CASES;
     let again = format!("PROPTEST_CASES={} PROPTEST_RNG_SEED={}", config.cases, config.rng_seed);

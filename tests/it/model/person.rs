@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use postiz_auth_server::grant::Status;
 use postiz_auth_server::secret::{Digest, Secret};
-use postiz_auth_server::store::{Abandonment, Claim, Denial, Entered, LeaseHolder};
+use postiz_auth_server::store::{Claim, Entered, LeaseHolder};
+
+use crate::support::new_grant;
 
 use super::expected::{ClaimKind, Expected, Flight};
 use super::postiz::{Browser, Code};
@@ -11,7 +13,7 @@ use super::world::{Consent, InFlight, Issued, Login, Stage, World};
 
 impl World<'_> {
     pub async fn open(&mut self, at: usize) {
-        let (device_code, user_code) = self.store(at).open(None, None).await.unwrap();
+        let (device_code, user_code) = self.store(at).open(&new_grant()).await.unwrap();
         self.keep_secret(&device_code.to_hex());
         self.logins.push(Login {
             device_code,
@@ -24,11 +26,11 @@ impl World<'_> {
 
     pub async fn begin(&mut self, login: usize, browser: Browser, at: usize) {
         let (code, key) = (self.logins[login].user_code, &self.browsers[browser]);
-        let taken = taken(&self.store(at).begin(code, None, key, None, None).await.unwrap());
-        assert_eq!(taken, self.logins[login].expected.begin(browser));
-        if taken {
-            let state = key.state(code);
-            let verifier = key.code_verifier(&state).to_base64url();
+        let begun = self.store(at).begin(code, None, key, None).await.unwrap();
+        assert_eq!(taken(&begun), self.logins[login].expected.begin(browser));
+        if let Entered::Found(begun) = begun {
+            let state = key.state(begun.grant);
+            let verifier = key.code_verifier(&begun.verifier_salt).to_base64url();
             self.keep_secret(&verifier);
             self.keep_secret(&state.to_query());
             self.consents.push(Consent { login, browser, state });
@@ -43,8 +45,7 @@ impl World<'_> {
 
     pub async fn deny_at_postiz(&mut self, consent: usize, at: usize) {
         let Consent { login, browser, state } = self.consents[consent].clone();
-        let denial = self.store(at).deny_at_postiz(&state, &self.browsers[browser]).await.unwrap();
-        let taken = matches!(denial, Denial::Applied(_));
+        let taken = self.store(at).deny_at_postiz(&state, &self.browsers[browser]).await.unwrap().applied;
         let expected = &mut self.logins[login].expected;
         assert_eq!(taken, expected.browser == Some(browser) && expected.deny());
         self.denied(login, taken);
@@ -74,7 +75,7 @@ impl World<'_> {
     pub async fn callback(&mut self, code: Code, times: usize) {
         let Consent { login, browser, .. } = self.codes[code].consent;
         let expected = &self.logins[login].expected;
-        let kind = expected.callback(code, browser, browser, None);
+        let kind = expected.callback(code, browser, None);
         let took = (expected.status == Status::Approved, expected.lease.is_some());
         let holders: Vec<_> = (0..times).map(|_| LeaseHolder::random()).collect();
         let found = holders.iter().enumerate().map(|(at, holder)| self.claim(code, browser, holder, at));
@@ -114,22 +115,19 @@ impl World<'_> {
         if browser == owner {
             return;
         }
-        let found = self.claim(code, browser, &LeaseHolder::random(), at).await;
-        assert_eq!(ClaimKind::from(&found), self.logins[login].expected.callback(code, owner, browser, None));
-        assert!(!matches!(found, Claim::Claimed(_)));
         let Issued { text, consent, .. } = &self.codes[code];
-        let (digest, holder) = (Digest::of(text.as_bytes()), LeaseHolder::random());
-        let found = self.store(at).abandon(&consent.state, &digest, &holder).await.unwrap();
-        let id = self.logins[login].device_code.grant_id();
-        assert_eq!(found, self.logins[login].expected.abandon(id, code, owner));
-        self.denied(login, matches!(found, Abandonment::Ended(_)));
+        assert!(!self.browsers[browser].owns(&consent.state));
+        let digest = Digest::of(text.as_bytes());
+        let found = self.store(at).abandon(&consent.state, &digest).await.unwrap();
+        assert_eq!(found, self.logins[login].expected.abandon(code));
+        self.denied(login, found.applied);
     }
 
     pub async fn claim_again(&mut self, flight: Flight, at: usize) {
         let InFlight { code, stage: Stage::Claimed, holder, .. } = &self.flights[flight] else { return };
         let (code, holder) = (*code, holder.clone());
         let Consent { login, browser, .. } = self.codes[code].consent;
-        let kind = self.logins[login].expected.callback(code, browser, browser, Some(flight));
+        let kind = self.logins[login].expected.callback(code, browser, Some(flight));
         let found = self.claim(code, browser, &holder, at).await;
         assert_eq!(ClaimKind::from(&found), kind);
         if kind == ClaimKind::Claimed {

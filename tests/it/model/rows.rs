@@ -37,7 +37,9 @@ impl Row {
 
 /// All rows by their id, and all that stands in them as text; bytes are in hex.
 pub async fn read(client: &Client) -> (HashMap<GrantId, Row>, String) {
-    let sql = "SELECT id, status, expires_at <= now() AS expired, purge_at <= now() AS due, codes, code_spent,
+    let sql = "SELECT id, status, expires_at <= now() AS expired,
+                      expires_at <= now() - interval '60 seconds' AND coalesce(leased_until <= now(), true)
+                      AND coalesce(greatest(settled_at, delivered_at) <= now() - interval '60 seconds', true) AS due, codes, code_spent,
                       coalesce(leased_until > now(), false) AS leased, sealed_token IS NOT NULL AS sealed,
                       grants::text AS text
                FROM device_requests AS grants";
@@ -76,8 +78,14 @@ pub async fn pass(client: &Client, id: GrantId, what: Passes) {
     let lease = "leased_until = CASE WHEN leased_until IS NOT NULL THEN now() END";
     let set = match what {
         Passes::Lease => lease.to_owned(),
-        Passes::Expiry => "expires_at = now()".to_owned(),
-        Passes::LastMinute => format!("expires_at = now(), purge_at = now(), {lease}"),
+        Passes::Expiry => "expires_at = least(expires_at, now())".to_owned(),
+        Passes::LastMinute => {
+            let past = "now() - interval '61 seconds'";
+            format!(
+                "expires_at = {past}, settled_at = CASE WHEN settled_at IS NOT NULL THEN {past} END,
+                 delivered_at = CASE WHEN delivered_at IS NOT NULL THEN {past} END, {lease}"
+            )
+        }
     };
     client.batch_execute(&format!("UPDATE device_requests SET {set} WHERE id = '\\x{id}'")).await.unwrap();
 }

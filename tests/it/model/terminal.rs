@@ -1,10 +1,8 @@
 //! The terminal asks; and time passes.
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
-use postiz_auth_server::grant::Status;
-use postiz_auth_server::store::{Delivery, Standing};
+use postiz_auth_server::grant::{Standing, Status};
+use postiz_auth_server::store::Delivered;
 use secrecy::ExposeSecret as _;
 
 use super::rows::{Passes, pass};
@@ -17,28 +15,25 @@ impl World<'_> {
     pub async fn poll(&mut self, login: usize, times: usize) -> Option<String> {
         let Login { device_code, expected, tokens, denied, .. } = &self.logins[login];
         let id = device_code.grant_id();
-        let found = join_all((0..times).map(|at| self.store(at).standing(id))).await;
-        for standing in found {
-            let standing = match standing.unwrap() {
-                Standing::Pending { .. } => Standing::Pending { remaining: Duration::ZERO },
-                other => other,
-            };
-            assert_eq!(standing, expected.standing());
+        let found = join_all((0..times).map(|at| self.store(at).look_up(id, false, None))).await;
+        for found in found {
+            assert_eq!(found.unwrap().0, expected.standing());
         }
         let ready = expected.standing() == Standing::Ready;
         let left = if ready { MAX_DELIVERIES.saturating_sub(expected.deliveries) } else { 0 };
         let mut delivered = 0;
         for sealed in join_all((0..times).map(|at| self.store(at).deliver(id))).await {
-            match sealed.unwrap() {
-                Delivery::Token { token, .. } => {
+            let delivery = sealed.unwrap();
+            assert_eq!(delivery.is_some(), ready);
+            match delivery.map(|delivery| (delivery.outcome, delivery.token)) {
+                Some((Delivered::First | Delivered::Again, token)) => {
                     let token = token.open(device_code).unwrap().access_token;
                     assert!(!denied, "a denied login never gets a token");
                     let kind = token.expose_secret().to_owned();
                     assert_eq!(Some(&kind), tokens.last(), "it is the last that Postiz issued");
                     delivered += 1;
                 }
-                Delivery::TooMany { .. } => assert!(ready),
-                Delivery::NotReady => assert!(!ready),
+                Some((Delivered::FirstRefusal | Delivered::Refused, _)) | None => {}
             }
         }
         assert_eq!(delivered, left.min(times));

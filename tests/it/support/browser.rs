@@ -1,16 +1,22 @@
 //! A person's browser without a screen: keeps cookies, follows redirects, submits forms.
 
+use std::sync::Arc;
+
+use reqwest::cookie::{CookieStore as _, Jar};
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder};
 use scraper::{Html, Selector};
-use url::Url;
+use url::{Origin, Url};
 
 use super::{Login, eventually_some};
+
+const SITE: &str = "Sec-Fetch-Site";
 
 #[derive(Clone)]
 pub struct Browser {
     http: Client,
+    jar: Arc<Jar>,
 }
 
 /// What the person sees, and where.
@@ -29,10 +35,9 @@ impl Browser {
 
     /// One that has this cookie of a sibling host too.
     pub fn with_cookie(cookie: &str, url: &str) -> Self {
-        let jar = reqwest::cookie::Jar::default();
-        jar.add_cookie_str(cookie, &url.parse().unwrap());
-        let http = super::http().cookie_provider(jar.into()).redirect(Policy::none());
-        Self { http: http.build().unwrap() }
+        let browser = Self::new();
+        browser.jar.add_cookie_str(cookie, &url.parse().unwrap());
+        browser
     }
 
     /// One that a proxy says has this address.
@@ -42,14 +47,22 @@ impl Browser {
 
     fn from_address(address: Option<&str>) -> Self {
         let headers = address.map(|address| (HeaderName::from_static("x-forwarded-for"), address.parse().unwrap()));
-        let http = super::http().cookie_store(true).redirect(Policy::none());
-        Self { http: http.default_headers(headers.into_iter().collect()).build().unwrap() }
+        let jar = Arc::new(Jar::default());
+        let http = super::http().cookie_provider(Arc::clone(&jar)).redirect(Policy::none());
+        Self { http: http.default_headers(headers.into_iter().collect()).build().unwrap(), jar }
+    }
+
+    /// The value of a cookie of this address.
+    pub fn cookie(&self, url: &Url, name: &str) -> Option<String> {
+        let cookies = self.jar.cookies(url)?;
+        let mut pairs = cookies.to_str().unwrap().split("; ").filter_map(|pair| pair.split_once('='));
+        pairs.find(|(found, _)| *found == name).map(|(_, value)| value.to_owned())
     }
 
     /// Visits the URL and follows its redirects.
     pub async fn visit(&self, url: &str) -> Page {
         let url = Url::parse(url).unwrap();
-        self.follow(self.http.get(url.clone()), url).await
+        self.follow(self.http.get(url.clone()), url, None).await
     }
 
     /// Visits the URL and follows no redirect.
@@ -65,8 +78,8 @@ impl Browser {
             fields.retain(|(field, _)| field != name);
             fields.push(((*name).to_owned(), (*value).to_owned()));
         }
-        let request = self.http.post(action.clone()).form(&fields).header("Sec-Fetch-Site", "same-origin");
-        self.follow(request, action).await
+        let request = self.http.post(action.clone()).form(&fields).header(SITE, "same-origin");
+        self.follow(request, action, Some(page.url.origin())).await
     }
 
     /// Submits the page's first form, whose button has no name.
@@ -107,12 +120,18 @@ impl Browser {
         page.headers[LOCATION].to_str().unwrap().to_owned()
     }
 
-    async fn follow(&self, mut request: RequestBuilder, mut url: Url) -> Page {
+    /// `from` is the origin of the page that leads there, if one does: browsers say whether it is the same all the way.
+    async fn follow(&self, mut request: RequestBuilder, mut url: Url, from: Option<Origin>) -> Page {
+        let mut is_same = true;
         for _ in 0..10 {
             let page = self.request(request, url).await;
             let Some(location) = page.headers.get(LOCATION) else { return page };
             url = page.url.join(location.to_str().unwrap()).unwrap();
             request = self.http.get(url.clone());
+            if let Some(from) = &from {
+                is_same &= *from == url.origin();
+                request = request.header(SITE, if is_same { "same-origin" } else { "cross-site" });
+            }
         }
         panic!("too many redirects");
     }

@@ -45,6 +45,12 @@ impl Cli {
         self.opened(self.send("/device/code", "application/json", String::new()).await).await
     }
 
+    /// As an RFC 8628 client opens it: it has to keep the interval.
+    pub async fn open_by_form(&self) -> Login {
+        let body = "client_id=x".to_owned();
+        self.opened(self.send("/device/code", "application/x-www-form-urlencoded", body).await).await
+    }
+
     /// The same from an address that a proxy names.
     pub async fn open_at(&self, address: &str) -> Login {
         let request = self.http.post(format!("{}/device/code", self.server)).header("X-Forwarded-For", address);

@@ -2,12 +2,12 @@
 
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use postiz_auth_server::config::Config;
 use postiz_auth_server::db;
-use postiz_auth_server::store::Store;
+use postiz_auth_server::store::{NewGrant, Store};
 use stand_in::Postgres;
-use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tokio_postgres::{Client, NoTls, Row};
 
@@ -48,8 +48,12 @@ pub fn config(url: &str, more: &[(&str, &str)]) -> Config {
 
 /// A store as a replica has one.
 pub fn store(config: &Config) -> Store {
-    let runtime = Handle::current();
-    Store::new(config, db::Database::new(config, 0, &runtime).unwrap(), &runtime)
+    Store::new(config, db::Database::new(config).unwrap())
+}
+
+/// What the CLI opens, from an unknown address.
+pub fn new_grant() -> NewGrant {
+    NewGrant { requester: None, client_id: None, interval: Duration::from_secs(1) }
 }
 
 pub struct Database {
@@ -113,10 +117,12 @@ impl Database {
         self.rows(&format!("SELECT count(*) FROM {of}")).await[0].get(0)
     }
 
-    /// Each file of `migrations/` was applied, by one replica alone.
-    pub async fn assert_migrated_once(&self) {
-        let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).unwrap().count();
-        assert_eq!(self.count("schema_migrations").await, i64::try_from(files).unwrap());
+    /// Both tables are there, with their indexes.
+    pub async fn assert_complete(&self) {
+        assert_eq!(
+            self.count("pg_indexes WHERE indexname LIKE 'postiz_auth_%' OR tablename = 'device_requests'").await,
+            6
+        );
     }
 
     /// All of it, as `pg_dump` writes it.

@@ -21,7 +21,7 @@ use stand_in::{RegisteredApp, StandIn};
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use cli::{Cli, Login, Poll};
-pub(crate) use database::{Database, cluster, config, connect, store};
+pub(crate) use database::{Database, cluster, config, connect, new_grant, store};
 pub(crate) use guarded::free_port;
 pub(crate) use haproxy::HaProxy;
 pub(crate) use in_time::{eventually, eventually_some, in_time};

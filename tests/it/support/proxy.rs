@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+type Lines = &'static [&'static str];
 
 pub struct Proxy {
     port: u16,
@@ -20,7 +22,16 @@ pub struct Proxy {
 
 impl Proxy {
     /// Takes headers by these names (in lower case) out of each request, and puts lines in.
-    pub fn start(out: &'static [&'static str], lines: &'static [&'static str]) -> Self {
+    pub fn start(out: Lines, lines: Lines) -> Self {
+        Self::with([out, lines, &[], &[]])
+    }
+
+    /// Puts lines into each request; takes headers out of each answer, and puts lines in.
+    pub fn changing(request: Lines, out: Lines, lines: Lines) -> Self {
+        Self::with([&[], request, out, lines])
+    }
+
+    fn with(manners: [Lines; 4]) -> Self {
         let issuer = crate::encryption::issuer("proxies");
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
@@ -39,7 +50,7 @@ impl Proxy {
         tokio::spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(acceptor.clone(), client, Arc::clone(&to), out, lines));
+                tokio::spawn(pass(acceptor.clone(), client, Arc::clone(&to), manners));
             }
         });
         Self { port, upstream, authority }
@@ -71,15 +82,24 @@ async fn pass(
     acceptor: TlsAcceptor,
     client: TcpStream,
     upstream: Arc<AtomicU16>,
-    out: &'static [&'static str],
-    lines: &'static [&'static str],
+    [out, lines, answer_out, answer_lines]: [Lines; 4],
 ) {
     let Ok(mut client) = acceptor.accept(client).await else { return };
+    let Some(request) = changed(&mut client, out, lines).await else { return };
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", upstream.load(Ordering::Relaxed))).await else { return };
+    server.write_all(request.as_bytes()).await.unwrap();
+    let Some(answer) = changed(&mut server, answer_out, answer_lines).await else { return };
+    client.write_all(answer.as_bytes()).await.unwrap();
+    let _ = copy_bidirectional(&mut client, &mut server).await;
+}
+
+/// The head, changed, and what has come of the body.
+async fn changed(from: &mut (impl AsyncRead + Unpin), out: Lines, lines: Lines) -> Option<String> {
     let (mut head, mut part) = (Vec::new(), [0; 4096]);
     while !head.windows(4).any(|end| end == b"\r\n\r\n") {
-        match client.read(&mut part).await {
+        match from.read(&mut part).await {
             Ok(read) if read > 0 => head.extend_from_slice(&part[..read]),
-            _ => return,
+            _ => return None,
         }
     }
     let text = String::from_utf8(head).unwrap();
@@ -88,8 +108,6 @@ async fn pass(
         let name = line.split(':').next().unwrap_or_default().to_lowercase();
         name != "connection" && !out.contains(&name.as_str())
     });
-    let request: Vec<&str> = kept.chain(lines.iter().copied()).chain(["Connection: close", "", body]).collect();
-    let Ok(mut server) = TcpStream::connect(("127.0.0.1", upstream.load(Ordering::Relaxed))).await else { return };
-    server.write_all(request.join("\r\n").as_bytes()).await.unwrap();
-    let _ = copy_bidirectional(&mut client, &mut server).await;
+    let lines: Vec<&str> = kept.chain(lines.iter().copied()).chain(["Connection: close", "", body]).collect();
+    Some(lines.join("\r\n"))
 }

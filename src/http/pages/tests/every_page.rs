@@ -1,11 +1,14 @@
 //! Rules that hold for every page, in every state and language.
 
+use std::time::Duration;
+
 use scraper::{ElementRef, Html};
 
 use super::{
-    super::{ASSETS_PATH, CodeProblem, Retry, asset, assets},
+    super::{ASSETS_PATH, Retry, asset, assets},
     *,
 };
+use crate::grant::CodeProblem;
 use crate::postiz::Reason;
 
 const LIMIT: usize = 15 * 1024;
@@ -24,10 +27,9 @@ fn a_page_has_no_inline_style_or_script() {
 #[test]
 fn a_page_with_its_assets_is_below_15_kilobytes() {
     let assets: usize = assets().iter().map(|asset| asset.body.len()).sum();
-    for language in Language::ALL {
-        let context = PageContext { base_path: "", language, login_command: LOGIN, reference: Some("7f3a9c12") };
+    for &language in Language::ALL {
         for (name, page) in samples() {
-            let size = render(&page, &context).len() + assets;
+            let size = render(&page, &context("", language)).len() + assets;
             assert!(size < LIMIT, "{name} has {size} bytes");
         }
     }
@@ -47,12 +49,15 @@ fn a_page_names_its_language_and_direction_and_has_one_heading() {
 }
 
 #[test]
-fn every_link_leads_below_the_path_of_the_server_or_to_the_page_itself() {
+fn every_link_leads_below_the_path_of_the_server_or_to_postiz_or_the_operator() {
+    let elsewhere = ["https://postiz.example.com", "https://example.com/imprint"];
     for (name, _, html) in everything() {
         for element in select(&html, "[href], [src], [action]") {
             let element = element.value();
             let address = element.attr("href").or(element.attr("src")).or(element.attr("action")).unwrap();
-            assert!(address.is_empty() || address.starts_with("/auth/"), "{name}: {address}");
+            // An empty one is the page's own.
+            let is_ours = address.is_empty() || address.starts_with("/auth/");
+            assert!(is_ours || elsewhere.contains(&address), "{name}: {address}");
         }
     }
 }
@@ -60,24 +65,29 @@ fn every_link_leads_below_the_path_of_the_server_or_to_the_page_itself() {
 #[test]
 fn untrusted_text_is_escaped_on_every_page() {
     let hostile = || HOSTILE.to_owned();
-    let context =
-        PageContext { base_path: "", language: Language::English, login_command: HOSTILE, reference: Some(HOSTILE) };
+    let context = PageContext {
+        login_command: HOSTILE,
+        reference: Some(HOSTILE),
+        operator_name: Some(HOSTILE),
+        operator_url: Some(HOSTILE),
+        postiz_url: Some(HOSTILE),
+        ..context("", Language::English)
+    };
+    let submit = || Retry::Submit { user_code: hostile(), action: Some(hostile()) };
     for page in [
         Page::Home,
         Page::EnterCode { problem: Some(CodeProblem::Malformed), typed: hostile() },
+        Page::Confirm(Confirmation { client_name: Some(hostile()), ..sample_confirm() }.into()),
         Page::ApproveAgain { user_code: hostile(), reason: Reason::Failed },
-        Page::OneMoment { retry: Retry::Submit { user_code: hostile(), action: Some(hostile()) } },
-        Page::Overloaded {
-            retry: Retry::Submit { user_code: hostile(), action: Some(hostile()) },
-            retry_after_seconds: 7,
-        },
+        Page::OneMoment { retry: submit() },
+        Page::RateLimited { retry_after: Duration::from_secs(712), retry: submit() },
     ] {
         let html = Html::parse_document(&render(&page, &context));
         assert_eq!(select(&html, "script").len(), 1, "{page:?}");
         assert!(select(&html, "b").is_empty(), "{page:?}");
         let shown = text(&html);
         let held = select(&html, "input").iter().any(|input| input.value().attr("value") == Some(HOSTILE));
-        assert!(shown.contains(HOSTILE) && (held || matches!(page, Page::Home)), "{page:?}");
+        assert!(shown.contains(HOSTILE) && (held || matches!(page, Page::Home | Page::Confirm(_))), "{page:?}");
     }
 }
 

@@ -5,7 +5,7 @@ mod samples;
 
 use scraper::{ElementRef, Html, Selector};
 
-use samples::{LOGIN, samples};
+use samples::{LOGIN, context, samples};
 
 use super::{Language, Page, PageContext, render};
 use crate::flow::Confirmation;
@@ -16,14 +16,17 @@ fn english(page: &Page) -> Html {
     parse(page, Language::English)
 }
 
+fn confirm(confirmation: Confirmation) -> Html {
+    english(&Page::Confirm(confirmation.into()))
+}
+
 fn parse(page: &Page, language: Language) -> Html {
-    let context = PageContext { base_path: "/auth", language, login_command: LOGIN, reference: Some("7f3a9c12") };
-    Html::parse_document(&render(page, &context))
+    Html::parse_document(&render(page, &context("/auth", language)))
 }
 
 /// Every sample in every language, with its name for messages.
 fn everything() -> impl Iterator<Item = (String, Language, Html)> {
-    Language::ALL.into_iter().flat_map(|language| {
+    Language::ALL.iter().flat_map(|&language| {
         samples()
             .into_iter()
             .map(move |(name, page)| (format!("{name} ({})", language.tag()), language, parse(&page, language)))
@@ -41,6 +44,6 @@ fn text(html: &Html) -> String {
 fn sample_confirm() -> Confirmation {
     samples()
         .into_iter()
-        .find_map(|(_, page)| if let Page::Confirm(confirm) = page { Some(confirm) } else { None })
+        .find_map(|(_, page)| if let Page::Confirm(confirm) = page { Some(*confirm) } else { None })
         .unwrap()
 }

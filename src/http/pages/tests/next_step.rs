@@ -1,13 +1,15 @@
 //! The steps that a page offers, and the warnings before them.
 
+use std::time::Duration;
+
 use super::super::Retry;
 use super::*;
-use crate::grant::{Proximity, Terminal};
+use crate::grant::{CodeProblem, Done, Proximity};
 use crate::postiz::Reason;
 
 #[test]
 fn a_login_from_the_same_network_takes_one_click() {
-    let html = english(&Page::Confirm(sample_confirm()));
+    let html = confirm(sample_confirm());
     assert_eq!(select(&html, "form").len(), 1);
     assert!(text(&html).contains("BCDF-GHJK"));
     let code = select(&html, r#"form[method="post"][action="/auth/device/verify"] > input[name="user_code"]"#)[0];
@@ -19,14 +21,14 @@ fn a_login_from_the_same_network_takes_one_click() {
 
 #[test]
 fn a_login_from_another_network_is_typed_and_shows_both_addresses() {
-    let confirm = Confirmation {
+    let confirmation = Confirmation {
         prefilled: false,
         proximity: Proximity::OtherNetwork,
         requester: "203.0.113.7".parse().ok(),
         viewer: "2001:db8::5".parse().ok(),
         ..sample_confirm()
     };
-    let html = english(&Page::Confirm(confirm));
+    let html = confirm(confirmation);
     let field = select(&html, r#"input[name="user_code"]:not([type="hidden"])"#)[0].value();
     assert_eq!(field.attr("value"), Some(""));
     assert!(field.attr("required").is_some());
@@ -37,7 +39,7 @@ fn a_login_from_another_network_is_typed_and_shows_both_addresses() {
 
 #[test]
 fn a_login_is_denied_without_typing_its_code() {
-    let html = english(&Page::Confirm(Confirmation { prefilled: false, ..sample_confirm() }));
+    let html = confirm(Confirmation { prefilled: false, ..sample_confirm() });
     assert_eq!(select(&html, r#"button[name="action"][value="deny"][form="deny"]"#).len(), 1);
     let code = select(&html, r#"form#deny[method="post"] > input[type="hidden"][name="user_code"]"#)[0];
     assert_eq!(code.value().attr("value"), Some("BCDF-GHJK"));
@@ -45,22 +47,21 @@ fn a_login_is_denied_without_typing_its_code() {
 
 #[test]
 fn a_person_is_warned_before_approving_for_an_inactive_terminal() {
-    let shown = |terminal, has_own_client| {
-        text(&english(&Page::Confirm(Confirmation { terminal, has_own_client, ..sample_confirm() })))
-    };
+    let shown =
+        |inactive, has_own_client| text(&confirm(Confirmation { inactive, has_own_client, ..sample_confirm() }));
     for (has_own_client, warning) in
         [(true, "Approving now wouldn’t sign it in. Start"), (false, "only sign out your other machines")]
     {
-        let inactive = shown(Terminal::Inactive, has_own_client);
+        let inactive = shown(true, has_own_client);
         assert!(inactive.find(warning).unwrap() < inactive.find("Continue anyway").unwrap(), "{inactive}");
-        let waiting = shown(Terminal::Waiting, has_own_client);
+        let waiting = shown(false, has_own_client);
         assert!(!waiting.contains(warning) && waiting.contains("Continue to Postiz"), "{waiting}");
     }
 }
 
 #[test]
 fn a_page_names_the_next_step_at_postiz_or_the_login_that_the_approval_ends() {
-    let shown = |has_own_client| text(&english(&Page::Confirm(Confirmation { has_own_client, ..sample_confirm() })));
+    let shown = |has_own_client| text(&confirm(Confirmation { has_own_client, ..sample_confirm() }));
     let (own, app) = (shown(true), shown(false));
     assert!(own.contains("Postiz will show this code") && !own.contains("signs out the other machines"), "{own}");
     assert!(app.contains("signs out the other machines") && !app.contains("Postiz will show"), "{app}");
@@ -69,8 +70,7 @@ fn a_page_names_the_next_step_at_postiz_or_the_login_that_the_approval_ends() {
 #[test]
 fn a_code_confirmed_in_another_browser_is_flagged() {
     let flagged = |several_browsers| {
-        text(&english(&Page::Confirm(Confirmation { several_browsers, ..sample_confirm() })))
-            .contains("another browser")
+        text(&confirm(Confirmation { several_browsers, ..sample_confirm() })).contains("another browser")
     };
     assert!(flagged(true));
     assert!(!flagged(false));
@@ -89,8 +89,8 @@ fn a_failed_exchange_offers_the_step_that_can_succeed() {
 #[test]
 fn a_page_repeats_its_request_by_itself() {
     let one_moment = |retry| english(&Page::OneMoment { retry });
-    let overloaded = |retry| english(&Page::Overloaded { retry, retry_after_seconds: 7 });
-    let pages: [(&dyn Fn(Retry) -> Html, _); 2] = [(&one_moment, "4"), (&overloaded, "7")];
+    let busy = |retry| english(&Page::RateLimited { retry_after: Duration::from_millis(2_100), retry });
+    let pages: [(&dyn Fn(Retry) -> Html, _); 2] = [(&one_moment, "4"), (&busy, "3")];
     for (page, seconds) in pages {
         let reload = page(Retry::Reload);
         let link = select(&reload, r#"a[href=""]"#)[0].value();
@@ -104,8 +104,20 @@ fn a_page_repeats_its_request_by_itself() {
 }
 
 #[test]
-fn a_login_ended_by_the_wrong_browser_warns_of_sent_links_and_starts_anew() {
-    let html = english(&Page::WrongBrowserEnded);
+fn a_long_wait_or_a_missing_cookie_is_left_to_the_person() {
+    let limited = english(&Page::RateLimited { retry_after: Duration::from_secs(712), retry: Retry::Reload });
+    assert!(text(&limited).contains("Come back in 12\u{a0}min."), "{}", text(&limited));
+    let no_cookie = english(&Page::NoCookie { retry: Retry::Reload });
+    assert!(text(&no_cookie).contains("Allow cookies for this site"), "{}", text(&no_cookie));
+    for html in [limited, no_cookie] {
+        assert_eq!(select(&html, r#"main a[href=""]"#).len(), 1);
+        assert!(select(&html, "[data-retry-seconds], noscript").is_empty());
+    }
+}
+
+#[test]
+fn a_stopped_login_warns_of_sent_links_and_starts_anew() {
+    let html = english(&Page::Done(Done::Stopped));
     let text = text(&html);
     assert!(text.contains("a link that somebody sent you") && text.contains("Nothing was shared"), "{text}");
     assert_eq!(select(&html, ".command code")[0].text().collect::<String>(), LOGIN);
@@ -113,10 +125,66 @@ fn a_login_ended_by_the_wrong_browser_warns_of_sent_links_and_starts_anew() {
 }
 
 #[test]
+fn a_refused_token_is_explained_by_the_organization() {
+    let html = english(&Page::Done(Done::TokenRefused));
+    let text = text(&html);
+    for part in ["no active subscription", "the wrong organization", "works without another login"] {
+        assert!(text.contains(part), "{text}");
+    }
+    assert_eq!(select(&html, ".command code").len(), 1);
+}
+
+#[test]
+fn a_denied_code_shows_the_denied_page() {
+    let entered = Page::EnterCode { problem: Some(CodeProblem::Denied), typed: "BCDF-GHJK".to_owned() };
+    let denied = Page::Done(Done::Denied);
+    assert_eq!(english(&entered).html(), english(&denied).html());
+    assert_eq!(entered.status(), denied.status());
+}
+
+#[test]
+fn a_client_is_quoted_by_its_own_name() {
+    let named = Confirmation { client_name: Some("nightly-report".to_owned()), ..sample_confirm() };
+    let html = confirm(named);
+    assert!(text(&html).contains("It calls itself “nightly-report”, a name that any program can choose."));
+    assert_eq!(select(&html, "p > bdi")[0].text().collect::<String>(), "nightly-report");
+    assert!(!text(&confirm(sample_confirm())).contains("calls itself"));
+}
+
+#[test]
+fn the_organization_is_chosen_at_postiz_in_a_new_tab() {
+    let page = Page::Confirm(sample_confirm().into());
+    let html = english(&page);
+    assert!(text(&html).contains("Access is to the organization now selected in Postiz; switch"), "{}", text(&html));
+    let link = select(&html, r#"p > a[href="https://postiz.example.com"]"#)[0].value();
+    assert_eq!((link.attr("target"), link.attr("rel")), (Some("_blank"), Some("noopener")));
+    let unknown = PageContext { postiz_url: None, ..context("/auth", Language::English) };
+    let html = Html::parse_document(&render(&page, &unknown));
+    assert!(text(&html).contains("now selected in Postiz; switch") && select(&html, "main p > a[target]").is_empty());
+}
+
+#[test]
+fn the_footer_names_the_operator() {
+    let footer = |operator_name, operator_url| {
+        let context = PageContext { operator_name, operator_url, reference: None, ..context("", Language::English) };
+        let html = Html::parse_document(&render(&Page::Home, &context));
+        let links: Vec<_> = select(&html, "footer a").iter().filter_map(|link| link.value().attr("href")).collect();
+        (select(&html, "footer")[0].text().collect::<String>().trim().to_owned(), links.join(" "))
+    };
+    for (name, url, text, link) in [
+        (Some("Example"), Some("mailto:a@example.com"), "Example", "mailto:a@example.com"),
+        (None, Some("https://example.com/"), "About this server", "https://example.com/"),
+        (Some("Example"), None, "Example", ""),
+        (None, None, "", ""),
+    ] {
+        assert_eq!(footer(name, url), (text.to_owned(), link.to_owned()));
+    }
+}
+
+#[test]
 fn an_ipv6_address_breaks_between_its_groups() {
     let requester = "2001:db8:85a3:1234:5678:8a2e:1370:7334".parse().ok();
-    let html =
-        english(&Page::Confirm(Confirmation { requester, proximity: Proximity::CannotTell, ..sample_confirm() }));
+    let html = confirm(Confirmation { requester, proximity: Proximity::CannotTell, ..sample_confirm() });
     assert_eq!(
         select(&html, "dd bdi")[0].inner_html().replace("<wbr>", "|"),
         "2001:|db8:|85a3:|1234:|5678:|8a2e:|1370:|7334"

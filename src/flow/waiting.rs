@@ -1,0 +1,514 @@
+//! The grants whose terminals wait at this replica.
+//!
+//! A terminal costs one entry and no database connection. The entry has the polls that are held for it, and whether a look-up
+//! has found the grant pending: then its next polls need none, for [`KNOWN_FOR`]. A decision ends the entry and wakes its polls:
+//! at once if it is made here, through the decision feed if it is made at another replica.
+//!
+//! - A poll enters before it is looked up. A decision between the two would be lost otherwise.
+//! - A look-up counts only for the entry that its poll entered. If that one is gone, the grant was decided meanwhile.
+//! - *Pending* counts only while the feed is current: its last read is less than [`FEED_CURRENT`] old.
+//! - A client that is gone is not always noticed. Its poll ends with its hold, or when a newer poll of its grant comes.
+//!
+//! A replica that dies loses all of this, and its terminals poll another one.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Place;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::time::Instant;
+
+use crate::grant::{Decision, GrantId, Origin};
+use crate::metrics::Limit;
+
+/// How long a grant counts as pending after its look-up. If the feed missed a decision, it is found then.
+const KNOWN_FOR: Duration = Duration::from_secs(45);
+/// If the last read of the feed is older, nothing counts as pending.
+const FEED_CURRENT: Duration = Duration::from_secs(1);
+/// A terminal that was answered "pending" and does not poll again within this time has stopped.
+const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
+/// A terminal has one. A second one comes after a reply that was lost.
+const HELD_OF_ONE_GRANT: usize = 2;
+/// Entries for each poll that may be held: those whose polls are answered at once have one too.
+const ENTRIES_PER_POLL: usize = 4;
+/// The parts of all held polls that one client, and the network around it, may have.
+const CLIENT_SHARE: usize = 8;
+const NETWORK_SHARE: usize = 4;
+
+#[derive(Debug)]
+pub(super) struct Waiting {
+    grants: Mutex<Grants>,
+    /// Notified when the first grant is entered: the feed pauses while there is none.
+    entered: Notify,
+}
+
+#[derive(Debug)]
+struct Grants {
+    entries: HashMap<GrantId, Entry>,
+    max_held: usize,
+    held: usize,
+    /// Held polls of each client and network that has some.
+    shares: HashMap<IpNet, usize>,
+    next_number: u64,
+    feed_read_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Tells this entry from an earlier one of the same grant.
+    number: u64,
+    /// Polls under way, held ones included.
+    polls: usize,
+    /// Oldest first.
+    held: Vec<(u64, oneshot::Sender<Woken>)>,
+    known: Option<Known>,
+    kept_until: Instant,
+}
+
+/// What a look-up has found.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    found_at: Instant,
+    expires_at: Instant,
+}
+
+/// The decision, and a channel that reports the delivery of its token.
+type Woken = (Decision, mpsc::UnboundedSender<()>);
+
+/// A poll under way. Dropping it, as when its client disconnects, frees everything at once.
+#[derive(Debug)]
+pub(super) struct Poll {
+    waiting: Arc<Waiting>,
+    pub(super) grant: GrantId,
+    origin: Origin,
+    number: u64,
+    /// `None` if there is no room for another grant.
+    entry: Option<u64>,
+    /// The decision, if the poll is held.
+    decision: Option<oneshot::Receiver<Woken>>,
+    /// The limit that keeps it from being held.
+    pub(super) limit: Option<Limit>,
+    known: Option<Known>,
+    delivered: Option<mpsc::UnboundedSender<()>>,
+    terminal_returns: bool,
+}
+
+impl Waiting {
+    pub(super) fn new(max_held: usize) -> Self {
+        let grants = Grants {
+            entries: HashMap::new(),
+            max_held,
+            held: 0,
+            shares: HashMap::new(),
+            next_number: 0,
+            feed_read_at: None,
+        };
+        Self { grants: Mutex::new(grants), entered: Notify::new() }
+    }
+
+    /// Enters a poll; do so before its look-up. It is held if it may be and there is room.
+    pub(super) fn enter(self: &Arc<Self>, grant: GrantId, client: Option<IpAddr>, hold: bool) -> Poll {
+        let (now, origin) = (Instant::now(), Origin::of(client));
+        let mut guard = self.lock();
+        let grants = &mut *guard;
+        let number = grants.next_number;
+        grants.next_number += 1;
+        let (is_first, is_full) = (grants.entries.is_empty(), grants.entries.len() >= grants.max_entries());
+        let is_current = grants.is_current(now);
+        let mut poll = Poll {
+            waiting: Arc::clone(self),
+            grant,
+            origin,
+            number,
+            entry: None,
+            decision: None,
+            limit: hold.then(|| grants.full(origin)).flatten(),
+            known: None,
+            delivered: None,
+            terminal_returns: false,
+        };
+        let entry = match grants.entries.entry(grant) {
+            Place::Occupied(entry) => entry.into_mut(),
+            Place::Vacant(_) if is_full => {
+                poll.limit = hold.then_some(Limit::HeldPolls);
+                return poll;
+            }
+            Place::Vacant(place) => {
+                place.insert(Entry { number, polls: 0, held: Vec::new(), known: None, kept_until: now })
+            }
+        };
+        entry.polls += 1;
+        poll.entry = Some(entry.number);
+        poll.known = entry.known.filter(|known| is_current && known.holds(now));
+        if hold && poll.limit.is_none() {
+            let (sender, decision) = oneshot::channel();
+            if entry.held.len() >= HELD_OF_ONE_GRANT {
+                // Its poll sees the channel closed, and answers.
+                entry.held.remove(0);
+            }
+            entry.held.push((number, sender));
+            poll.decision = Some(decision);
+            grants.count(origin);
+        }
+        drop(guard);
+        if is_first {
+            self.entered.notify_one();
+        }
+        poll
+    }
+
+    /// Whether the polls of a grant that this client opens now will probably be held: a quarter of its limits is free.
+    pub(super) fn has_room(&self, client: Option<IpAddr>) -> bool {
+        self.lock().is_below(Origin::of(client), 3, 4)
+    }
+
+    /// Ends the entry of a decided grant, and wakes its held polls.
+    pub(super) fn wake(&self, grant: GrantId, decision: Decision) -> WokenPolls {
+        let (sender, delivered) = mpsc::unbounded_channel();
+        let entry = self.lock().entries.remove(&grant);
+        for (_, poll) in entry.into_iter().flat_map(|entry| entry.held) {
+            let _ = poll.send((decision, sender.clone()));
+        }
+        WokenPolls(delivered)
+    }
+
+    /// The feed has brought all decisions made before `moment`. Forgets terminals that have stopped.
+    pub(super) fn feed_read(&self, moment: Instant) {
+        let mut grants = self.lock();
+        grants.feed_read_at = Some(moment);
+        grants.entries.retain(|_, entry| entry.polls > 0 || entry.kept_until > moment);
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.lock().held
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
+    /// Returns when there is a grant.
+    pub(super) async fn not_empty(&self) {
+        while self.is_empty() {
+            self.entered.notified().await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Grants> {
+        // Nothing that runs under the lock can leave it half changed.
+        self.grants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Grants {
+    fn max_entries(&self) -> usize {
+        self.max_held * ENTRIES_PER_POLL
+    }
+
+    fn is_current(&self, now: Instant) -> bool {
+        self.feed_read_at.is_some_and(|at| now.duration_since(at) < FEED_CURRENT)
+    }
+
+    /// Whether less than this part of all limits is in use.
+    fn is_below(&self, origin: Origin, part: usize, whole: usize) -> bool {
+        let below = |used: usize, most: usize| used * whole < most * part;
+        let share = |of: IpNet, share: usize| {
+            below(self.shares.get(&of).copied().unwrap_or_default(), self.max_held.div_ceil(share))
+        };
+        below(self.held, self.max_held)
+            && origin.client.is_none_or(|client| share(client, CLIENT_SHARE))
+            && share(origin.network, NETWORK_SHARE)
+    }
+
+    /// The limit that leaves no room for one more.
+    fn full(&self, origin: Origin) -> Option<Limit> {
+        if self.held >= self.max_held {
+            Some(Limit::HeldPolls)
+        } else if self.is_below(origin, 1, 1) {
+            None
+        } else {
+            Some(Limit::NetworkHeldPolls)
+        }
+    }
+
+    fn count(&mut self, origin: Origin) {
+        self.held += 1;
+        for of in origin.client.into_iter().chain([origin.network]) {
+            *self.shares.entry(of).or_default() += 1;
+        }
+    }
+
+    fn count_back(&mut self, origin: Origin) {
+        self.held -= 1;
+        for of in origin.client.into_iter().chain([origin.network]) {
+            if let Place::Occupied(mut share) = self.shares.entry(of) {
+                *share.get_mut() -= 1;
+                if *share.get() == 0 {
+                    share.remove();
+                }
+            }
+        }
+    }
+}
+
+impl Known {
+    fn holds(&self, now: Instant) -> bool {
+        now.duration_since(self.found_at) < KNOWN_FOR && now < self.expires_at
+    }
+}
+
+impl Poll {
+    /// The time until the grant expires, if it is known to be pending; otherwise it has to be looked up.
+    pub(super) fn remaining(&self) -> Option<Duration> {
+        self.known.map(|known| known.expires_at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Its look-up has found the grant pending.
+    pub(super) fn found_pending(&self, remaining: Duration) {
+        let now = Instant::now();
+        let mut grants = self.waiting.lock();
+        if let Some(entry) = grants.entries.get_mut(&self.grant).filter(|entry| Some(entry.number) == self.entry) {
+            entry.known = Some(Known { found_at: now, expires_at: now + remaining });
+        }
+    }
+
+    /// Whether it can wait for the decision.
+    pub(super) fn is_held(&self) -> bool {
+        self.decision.is_some()
+    }
+
+    /// Returns when the grant is decided, or `None` when a newer poll takes this one's place. Never if it is not held.
+    pub(super) async fn decision(&mut self) -> Option<Decision> {
+        let Some(receiver) = &mut self.decision else { return std::future::pending().await };
+        let (decision, delivered) = receiver.await.ok()?;
+        self.delivered = Some(delivered);
+        Some(decision)
+    }
+
+    /// Reports to the decision that woke this poll that its token is delivered.
+    pub(super) fn has_delivered(&self) {
+        if let Some(delivered) = &self.delivered {
+            let _ = delivered.send(());
+        }
+    }
+
+    /// The terminal will poll again: its entry stays.
+    pub(super) fn terminal_returns(mut self) {
+        self.terminal_returns = true;
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        let mut grants = self.waiting.lock();
+        if self.decision.is_some() {
+            grants.count_back(self.origin);
+        }
+        let Place::Occupied(mut place) = grants.entries.entry(self.grant) else { return };
+        let entry = place.get_mut();
+        if Some(entry.number) != self.entry {
+            return;
+        }
+        entry.polls -= 1;
+        entry.held.retain(|(number, _)| *number != self.number);
+        if self.terminal_returns {
+            entry.kept_until = Instant::now() + NEXT_POLL_WITHIN;
+        } else if entry.polls == 0 {
+            place.remove();
+        }
+    }
+}
+
+/// The held polls that a decision has woken on this replica.
+#[derive(Debug)]
+pub(super) struct WokenPolls(mpsc::UnboundedReceiver<()>);
+
+impl WokenPolls {
+    /// Returns when one of them has delivered the token; false if none has, or none was held here.
+    pub(super) async fn delivered(&mut self) -> bool {
+        self.0.recv().await.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grant::DeviceCode;
+
+    const TTL: Duration = Duration::from_mins(15);
+
+    fn waiting() -> Arc<Waiting> {
+        Arc::new(Waiting::new(1_000))
+    }
+
+    fn grant() -> GrantId {
+        DeviceCode::random().grant_id()
+    }
+
+    fn held(waiting: &Arc<Waiting>, grant: GrantId) -> Poll {
+        waiting.enter(grant, None, true)
+    }
+
+    fn plain(waiting: &Arc<Waiting>, grant: GrantId) -> Poll {
+        waiting.enter(grant, None, false)
+    }
+
+    /// A poll that looked its grant up and was answered "pending".
+    fn pending_poll(waiting: &Arc<Waiting>, grant: GrantId, remaining: Duration) {
+        let poll = plain(waiting, grant);
+        poll.found_pending(remaining);
+        poll.terminal_returns();
+    }
+
+    fn is_known(waiting: &Arc<Waiting>, grant: GrantId) -> bool {
+        let poll = plain(waiting, grant);
+        let known = poll.remaining().is_some();
+        poll.terminal_returns();
+        known
+    }
+
+    impl Waiting {
+        /// Makes everything that was noted older by `time`.
+        fn age(&self, time: Duration) {
+            let mut grants = self.lock();
+            let older = |instant: &mut Instant| *instant -= time;
+            grants.feed_read_at.iter_mut().for_each(older);
+            for entry in grants.entries.values_mut() {
+                older(&mut entry.kept_until);
+                if let Some(known) = &mut entry.known {
+                    older(&mut known.found_at);
+                    older(&mut known.expires_at);
+                }
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_decision_wakes_the_held_polls_of_its_grant_and_no_other() {
+        let waiting = waiting();
+        let (mine, other) = (grant(), grant());
+        let (mut one, mut two) = (held(&waiting, mine), held(&waiting, mine));
+        let bystander = held(&waiting, other);
+        drop(waiting.wake(mine, Decision::Denied));
+        assert_eq!(one.decision().await, Some(Decision::Denied));
+        assert_eq!(two.decision().await, Some(Decision::Denied));
+        drop((one, two));
+        assert_eq!(waiting.held(), 1);
+        drop(bystander);
+        assert!(waiting.held() == 0 && waiting.is_empty() && waiting.lock().shares.is_empty());
+    }
+
+    #[tokio::test]
+    async fn the_newest_poll_of_a_grant_replaces_its_oldest() {
+        let (waiting, grant) = (waiting(), grant());
+        let (mut oldest, mut second, mut newest) =
+            (held(&waiting, grant), held(&waiting, grant), held(&waiting, grant));
+        assert_eq!(oldest.decision().await, None);
+        drop(waiting.wake(grant, Decision::Approved));
+        assert_eq!(second.decision().await, Some(Decision::Approved));
+        assert_eq!(newest.decision().await, Some(Decision::Approved));
+        drop((oldest, second, newest));
+        assert_eq!(waiting.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_decision_learns_whether_a_woken_poll_delivered_the_token() {
+        let (waiting, grant) = (waiting(), grant());
+        assert!(!waiting.wake(grant, Decision::Approved).delivered().await, "no poll was held");
+        let mut poll = held(&waiting, grant);
+        let mut woken = waiting.wake(grant, Decision::Approved);
+        poll.decision().await;
+        poll.has_delivered();
+        assert!(woken.delivered().await);
+        let mut poll = held(&waiting, grant);
+        let mut woken = waiting.wake(grant, Decision::Approved);
+        poll.decision().await;
+        drop(poll);
+        assert!(!woken.delivered().await, "its client disconnected");
+    }
+
+    #[test]
+    fn held_polls_have_limits_for_all_for_a_network_and_for_a_client() {
+        let waiting = Arc::new(Waiting::new(16));
+        let enter = |text: &str| waiting.enter(grant(), text.parse().ok(), true);
+        let mut polls: Vec<_> = (0..2).map(|_| enter("192.0.2.1")).collect();
+        assert!(!waiting.has_room("192.0.2.1".parse().ok()) && waiting.has_room("198.51.100.1".parse().ok()));
+        assert_eq!(enter("192.0.2.1").limit, Some(Limit::NetworkHeldPolls), "an eighth for a client");
+        polls.extend((2..4).map(|n| enter(&format!("192.0.2.{n}"))));
+        assert_eq!(enter("192.0.2.9").limit, Some(Limit::NetworkHeldPolls), "a quarter for a network");
+        polls.extend((0..12).map(|n| enter(&format!("198.51.{n}.1"))));
+        assert!(polls.iter().all(Poll::is_held));
+        assert_eq!(enter("203.0.113.1").limit, Some(Limit::HeldPolls));
+        drop(polls);
+        assert!(enter("203.0.113.1").is_held());
+    }
+
+    #[test]
+    fn a_pending_grant_is_known_while_the_feed_is_current() {
+        let (waiting, grant) = (waiting(), grant());
+        waiting.feed_read(Instant::now());
+        assert!(!is_known(&waiting, grant), "it was not looked up");
+        pending_poll(&waiting, grant, TTL);
+        assert!(is_known(&waiting, grant));
+        waiting.age(FEED_CURRENT);
+        assert!(!is_known(&waiting, grant), "the feed is not current");
+        let read_after = |time| {
+            waiting.age(time);
+            waiting.feed_read(Instant::now());
+        };
+        for _ in 0..6 {
+            read_after(Duration::from_secs(7));
+            assert!(is_known(&waiting, grant), "the feed is current again and has brought nothing");
+        }
+        read_after(Duration::from_secs(3));
+        assert!(!is_known(&waiting, grant), "45 s have passed");
+        pending_poll(&waiting, grant, Duration::from_secs(3));
+        read_after(Duration::from_secs(3));
+        assert!(!is_known(&waiting, grant), "the grant may have expired");
+    }
+
+    #[test]
+    fn an_older_look_up_does_not_hide_a_decision() {
+        let (waiting, grant) = (waiting(), grant());
+        waiting.feed_read(Instant::now());
+        pending_poll(&waiting, grant, TTL);
+        drop(waiting.wake(grant, Decision::Approved));
+        assert!(!is_known(&waiting, grant));
+        // The look-up of one poll is under way while the grant is decided and the next poll arrives.
+        let slow = plain(&waiting, grant);
+        drop(waiting.wake(grant, Decision::Approved));
+        let next = plain(&waiting, grant);
+        slow.found_pending(TTL);
+        slow.terminal_returns();
+        next.terminal_returns();
+        assert!(!is_known(&waiting, grant));
+    }
+
+    #[test]
+    fn a_terminal_that_stops_polling_is_forgotten() {
+        let waiting = waiting();
+        pending_poll(&waiting, grant(), TTL);
+        waiting.feed_read(Instant::now());
+        assert!(!waiting.is_empty());
+        waiting.age(NEXT_POLL_WITHIN);
+        waiting.feed_read(Instant::now());
+        assert!(waiting.is_empty());
+        drop(held(&waiting, grant()));
+        assert!(waiting.is_empty(), "its client disconnected");
+    }
+
+    #[test]
+    fn grants_past_the_bound_are_looked_up_each_time() {
+        let waiting = Arc::new(Waiting::new(2));
+        let polls: Vec<_> = (0..8).map(|_| plain(&waiting, grant())).collect();
+        let poll = held(&waiting, grant());
+        poll.found_pending(TTL);
+        assert!(!poll.is_held() && poll.limit == Some(Limit::HeldPolls));
+        poll.terminal_returns();
+        drop(polls);
+        assert!(waiting.is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! Logs, as text for a terminal or JSON for machines, on standard error.
+
+mod throttle;
+
+use std::error::Error;
+use std::io::IsTerminal as _;
+
+use tracing::Subscriber;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
+use tracing_subscriber::layer::{Filter, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt, registry};
+
+use crate::config::{Config, LogFilter, LogFormat};
+
+pub use throttle::Throttle;
+
+/// Crates that log what passes through them, and the most verbose level that is shown of each. No `RUST_LOG` raises
+/// it: a trace of this server must be safe to hand to anyone.
+const QUIET: [(&str, LevelFilter); 13] = [
+    ("tokio_postgres", LevelFilter::INFO),
+    ("postgres_protocol", LevelFilter::INFO),
+    ("deadpool", LevelFilter::INFO),
+    ("deadpool_postgres", LevelFilter::INFO),
+    ("actix_http", LevelFilter::INFO),
+    // Logs each malformed request of a client as an error, which nobody has to act on.
+    ("actix_http::h1::dispatcher", LevelFilter::OFF),
+    ("actix_web", LevelFilter::INFO),
+    ("actix_server", LevelFilter::WARN),
+    ("hyper", LevelFilter::INFO),
+    ("hyper_util", LevelFilter::INFO),
+    ("reqwest", LevelFilter::INFO),
+    ("rustls", LevelFilter::INFO),
+    ("mio", LevelFilter::INFO),
+];
+
+/// Starts logging for the whole process; a second call changes nothing.
+pub fn init(config: &Config) {
+    let filter = filter(&config.log_filter);
+    // Standard output belongs to what a command prints.
+    let logger = fmt::layer().with_writer(std::io::stderr);
+    let logger = match config.log_format {
+        LogFormat::Json => logger.json().flatten_event(true).with_span_list(false).with_filter(filter).boxed(),
+        LogFormat::Text if std::io::stderr().is_terminal() => logger.with_target(false).with_filter(filter).boxed(),
+        LogFormat::Text => logger.with_target(false).with_ansi(false).with_filter(filter).boxed(),
+    };
+    // Tests start several servers in one process; the first one has set it up.
+    drop(registry().with(logger).try_init());
+}
+
+/// Two filters that must both let a line pass, because in one `EnvFilter` a more specific directive of the operator's
+/// would win over ours.
+fn filter<S>(wanted: &LogFilter) -> impl Filter<S> + use<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(&wanted.directives);
+    wanted.and(Targets::new().with_default(LevelFilter::TRACE).with_targets(QUIET))
+}
+
+/// An error and its causes in one line: `error: cause: cause of the cause`.
+///
+/// Libraries hide the useful sentence: tokio-postgres prints "db error", reqwest "error sending request".
+pub fn error_chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use tracing::{debug, debug_span, info, info_span, trace, warn};
+
+    use super::*;
+
+    /// The messages that are logged with this `RUST_LOG`.
+    fn logged(directives: &str) -> String {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(text)
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let wanted = LogFilter::parse(directives).unwrap();
+        let logger = fmt::layer().with_writer(move || writer.clone()).with_filter(filter(&wanted));
+        tracing::subscriber::with_default(registry().with(logger), || {
+            let _ours = info_span!("request").entered();
+            let _theirs = debug_span!(target: "tokio_postgres", "span").entered();
+            trace!(target: "tokio_postgres::prepare", "secret");
+            debug!(target: "tokio_postgres", "secret");
+            debug!(target: "hyper_util::client", "secret");
+            warn!(target: "actix_http::h1::dispatcher", "secret");
+            info!(target: "tokio_postgres", "notice of the database");
+            info!("info of ours");
+            trace!("trace of ours");
+        });
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn no_rust_log_makes_a_quiet_crate_verbose() {
+        for directives in [
+            "trace",
+            "tokio_postgres=trace,hyper_util=debug",
+            "tokio_postgres::prepare=trace,hyper_util::client=trace,actix_http::h1::dispatcher=trace",
+            "tokio_postgres[span]=trace,[request]=trace,[span]=trace",
+        ] {
+            assert!(!logged(directives).contains("secret"), "{directives}");
+        }
+    }
+
+    #[test]
+    fn other_lines_follow_rust_log() {
+        for (directives, shown) in [("", [true, true, false]), ("trace", [true; 3]), ("warn", [false; 3])] {
+            let text = logged(directives);
+            let messages = ["notice of the database", "info of ours", "trace of ours"];
+            assert_eq!(messages.map(|message| text.contains(message)), shown, "{directives:?}: {text}");
+        }
+    }
+}
