@@ -27,8 +27,8 @@ RUN mkdir src crates/demo/src crates/stand-in/src \
     && cargo build --release --locked --package postiz-auth-server
 
 FROM dependencies AS build
-# `otlp` builds traces in. `--version` names the commit in REVISION.
-ARG FEATURES="" REVISION=""
+# `--version` names the commit in REVISION.
+ARG REVISION=""
 COPY askama.toml openapi.yaml ./
 COPY assets assets
 COPY locales locales
@@ -37,7 +37,7 @@ COPY templates templates
 COPY src src
 # Cargo compares modification times: this makes the sources newer than the empty crate.
 RUN touch src/lib.rs src/main.rs \
-    && cargo build --release --locked --package postiz-auth-server --features "${FEATURES}" \
+    && cargo build --release --locked --package postiz-auth-server \
     && cp target/*/release/postiz-auth-server /postiz-auth-server
 
 # Contains the CA roots, /etc/passwd and /tmp; about 2 MB.
