@@ -19,6 +19,7 @@ const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 
 pub(super) fn context(base_path: &'static str, language: Language) -> PageContext<'static> {
     PageContext {
         base_path,
+        server_url: base_path,
         language,
         login_command: LOGIN,
         reference: Some("7f3a9c12"),

@@ -86,6 +86,7 @@ impl Visitor {
         let endpoints = self.deps.flow.postiz().endpoints();
         let context = PageContext {
             base_path: self.deps.server_url.base_path(),
+            server_url: self.deps.server_url.as_str(),
             language: self.language,
             login_command: &self.deps.login_command,
             reference: self.reference.as_deref(),

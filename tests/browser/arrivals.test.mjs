@@ -6,13 +6,13 @@ import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { launch } from './gallery.mjs';
+import { demo as program, launch } from './gallery.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 let demo, server, browser, hostile;
 before(async () => {
-  demo = spawn('cargo', ['run', '--quiet', '--package', 'demo'], { cwd: root, env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
+  demo = spawn(...program, { cwd: root, env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
   for await (const line of createInterface({ input: demo.stdout })) {
     server = line.match(/--auth-server (\S+)/)?.[1];
     if (server) break;

@@ -15,11 +15,16 @@ const policy =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const types = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' };
 
+// scripts/test has built both; by hand, cargo builds them.
+const cargo = ['run', '--quiet'];
+export const demo = process.env.DEMO ? [process.env.DEMO, []] : ['cargo', [...cargo, '--package', 'demo', '--']];
+const render = process.env.GALLERY ? [process.env.GALLERY, []] : ['cargo', [...cargo, '--example', 'gallery', '--']];
+
 export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });
 
 export async function openGallery() {
-  execFileSync('cargo', ['run', '--quiet', '--example', 'gallery', '--', directory], { cwd: root, stdio: 'inherit' });
+  execFileSync(render[0], [...render[1], directory], { cwd: root, stdio: 'inherit' });
   // First, so that a failure leaves no server open.
   const browser = await launch();
   const posts = [];

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { launch } from './gallery.mjs';
+import { demo as program, launch } from './gallery.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -45,7 +45,7 @@ function run(command, args, environment) {
 
 let demo, server, browser;
 before(async () => {
-  demo = run('cargo', ['run', '--quiet', '--package', 'demo'], { PORT: '0' });
+  demo = run(...program, { PORT: '0' });
   server = await demo.heard(/--auth-server (\S+)/);
   browser = await launch();
 });
@@ -104,7 +104,7 @@ for (const [name, options] of [
     await page.waitForURL(/\/oauth\/authorize\?/);
     assert.notEqual(new URL(page.url()).origin, server);
     // The consent page shows the terminal's code too.
-    assert.match(await page.textContent('h1'), new RegExp(userCode));
+    assert.match(await page.textContent('h1'), new RegExp(userCode.replace('-', '\u2011')));
     await page.click('button[value=approve]');
 
     await page.waitForURL(/\/device\/done\/(signed-in|waiting)\?reference=[0-9a-f]{8}$/);

@@ -177,3 +177,33 @@ async fn a_network_has_limits_whatever_the_number_of_its_clients() {
     assert!((20..=24).contains(&opened), "four times as many as one client: {opened}");
     cli.open_at("2001:db8:8::1").await;
 }
+
+/// By another name of the server, no form of its pages is one of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_under_another_name_leads_to_the_servers_own() {
+    let stage = Stage::with(1, &[HTTPS]).await;
+    let answer = form(&stage, &[("Origin", "http://127.0.0.1:3111")], "user_code=BCDF-GHJK&action=continue").await;
+    assert_eq!(answer.status(), 403);
+    let page = answer.text().await.unwrap();
+    assert!(page.contains(r#"href="https://auth.example.com/device/verify""#), "{page}");
+}
+
+/// A name that the terminal's client chose is shown as such, and at Postiz; anything else is shown as no name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_has_a_name_of_its_own_if_it_is_harmless() {
+    let stage =
+        Stage::registering(1, &[("OPERATOR_NAME", "Example Ltd"), ("OPERATOR_URL", "https://example.com/")]).await;
+    for (client_id, shown) in [("nightly-report", true), ("<b>Postiz</b>", false)] {
+        let body = url::form_urlencoded::Serializer::new(String::new()).append_pair("client_id", client_id).finish();
+        let opened: Value = stage.cli().send("/device/code", FORM, body).await.json().await.unwrap();
+        let browser = Browser::new();
+        let page = browser.visit(opened["verification_uri_complete"].as_str().unwrap()).await;
+        assert_eq!(page.says("It calls itself") && page.says(client_id), shown, "{}", page.text);
+        assert!(page.text.contains(r#"href="https://example.com/""#) && page.says("Example Ltd"), "{}", page.text);
+        let consent = browser.press(&page, ("action", "continue"), &[]).await;
+        assert_eq!(consent.says(client_id), shown, "{}", consent.text);
+    }
+    let metadata = format!("{}/.well-known/oauth-authorization-server", stage.balancer.url());
+    let metadata: Value = crate::support::get(metadata).await.json().await.unwrap();
+    assert_eq!(metadata["service_documentation"], "https://example.com/");
+}

@@ -33,8 +33,8 @@ pub fn render(page: &Page, context: &PageContext<'_>) -> String {
 
 fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
     let Texts { common, problem, .. } = frame.texts;
-    let home_page = Next::Visit { path: "/", label: &common.home_page };
-    let another_code = Next::Visit { path: "/device/verify", label: &common.enter_code };
+    let home_page = Next::Visit { base: frame.context.base_path, path: "/", label: &common.home_page };
+    let at = |base| Next::Visit { base, path: "/device/verify", label: &common.enter_code };
     let again = |retry, after| Next::Again { retry, label: &common.try_again, after };
     match page {
         Page::Home => HomeTemplate { frame }.render(),
@@ -58,10 +58,10 @@ fn document(page: &Page, frame: Frame<'_>) -> askama::Result<String> {
         }
         Page::OneMoment { retry } => frame.say(Tone::Wait, &problem.one_moment, again(retry, Some(ONE_MOMENT_SECONDS))),
         Page::NoCookie { retry } => frame.say(Tone::Bad, &problem.no_cookie, again(retry, None)),
-        Page::CrossSite => frame.say(Tone::Stop, &problem.cross_site, another_code),
+        Page::CrossSite => frame.say(Tone::Stop, &problem.cross_site, at(frame.context.server_url)),
         Page::NotFound => frame.say(Tone::Bad, &problem.not_found, home_page),
         Page::MethodNotAllowed => frame.say(Tone::Bad, &problem.method_not_allowed, home_page),
-        Page::BadRequest => frame.say(Tone::Bad, &problem.bad_request, another_code),
+        Page::BadRequest => frame.say(Tone::Bad, &problem.bad_request, at(frame.context.base_path)),
         Page::Internal => frame.say(Tone::Bad, &problem.internal, home_page),
     }
 }

@@ -14,6 +14,8 @@ use crate::grant::Proximity;
 pub struct PageContext<'a> {
     /// The path of `SERVER_URL` without its trailing slash; usually empty.
     pub base_path: &'a str,
+    /// `SERVER_URL`, for a person who came by another name of this server.
+    pub server_url: &'a str,
     pub language: Language,
     /// The command that starts a new login at this server.
     pub login_command: &'a str,
@@ -74,7 +76,7 @@ pub(super) enum Next<'a> {
     /// Show the command that starts a new login.
     Run,
     Visit {
-        /// Below the path of `SERVER_URL`.
+        base: &'a str,
         path: &'static str,
         label: &'a str,
     },
