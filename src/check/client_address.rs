@@ -62,7 +62,7 @@ pub(super) fn finding(
             format!("The server sees the private address {client}. If it is a proxy's, all clients seem to have it."),
             APPEND,
         ),
-        Some(client) => CHECK.ok(format!("The server sees this machine as {client}, whatever it claims.")),
+        Some(client) => CHECK.ok(format!("The server sees this machine as {client} and ignores a forged address.")),
     }
 }
 

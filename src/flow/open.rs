@@ -24,7 +24,7 @@ pub struct Opened {
     pub device_code: DeviceCode,
     pub user_code: UserCode,
     pub expires_in: Duration,
-    /// Polls are paced by it, whatever form they have.
+    /// Polls are paced by it, in either form.
     pub interval: Duration,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A browser gets one random [`BrowserKey`] as a cookie, with the first page. The `state` is derived from it and the grant, so a
 //! second click, a second tab or a step back leads to the same `state`, and none breaks another. The PKCE verifier is derived
-//! from it and a salt that only the database holds: whoever began a login in their own browser can't make it.
+//! from it and a salt that only the database holds: a person who began a login in their own browser can't make it.
 
 use data_encoding::BASE64URL_NOPAD;
 
