@@ -22,11 +22,10 @@ use crate::store::{PAGE_TIMEOUT, Store};
 
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);
-/// The limit of the network around a client, as a multiple of the client's own.
-const NETWORK_FACTOR: u32 = 4;
 
-/// The parameters are `$1` the code, `$2` the client and its network, `$3` the limit of each, `$4` the client, `$5` the
-/// viewer's browser, `$6` the seconds after which a terminal is inactive. `$change` is what the code is entered for.
+/// The parameters are `$1` the code, `$2` the client, `$3` its network, `$4` the limit of a client, `$5` the viewer's browser,
+/// `$6` the seconds after which a terminal is inactive. A network's limit is four times a client's. `$change` is what the code
+/// is entered for.
 ///
 /// A rate-limited client has a second budget of the same size, within which only the grants that it opened itself are found:
 /// one guesser behind an address does not lock out the others.
@@ -36,13 +35,12 @@ macro_rules! enter {
     ($change:literal) => {
         concat!(
             "WITH usage AS (
-                 SELECT max(ends_at) FILTER (WHERE wrong >= budget) - now() AS wait,
-                        coalesce(bool_or(wrong >= 2 * budget) FILTER (WHERE name = $4), false) AS exhausted
-                 FROM unnest($2::text[], $3::int4[]) AS counted (name, budget)
-                 JOIN postiz_auth_wrong_codes ON client = name AND ends_at > now()
+                 SELECT max(ends_at) FILTER (WHERE wrong >= CASE client WHEN $3 THEN 4 * $4 ELSE $4 END) - now() AS wait,
+                        coalesce(bool_or(client = $2 AND wrong >= 2 * $4), false) AS exhausted
+                 FROM postiz_auth_wrong_codes WHERE client IN ($2, $3) AND ends_at > now()
              ), found AS (
                  SELECT device_requests.* FROM device_requests, usage
-                 WHERE user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester::inet <<= $4::cidr)
+                 WHERE user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)
              ), on_the_primary AS (
                  DELETE FROM postiz_auth_wrong_codes WHERE false
              ), changed AS (",
@@ -79,14 +77,11 @@ const BEGIN: Statement = Statement {
     name: "begin",
     sql: enter!(
         "UPDATE device_requests
-         SET status = 'authorizing', browser = $5,
-             postiz_client_id = coalesce(device_requests.postiz_client_id, $7),
-             browsers = CASE WHEN device_requests.browser = $5 THEN device_requests.browsers
-                             ELSE least(device_requests.browsers + 1, 99) END
-         FROM found
-         WHERE device_requests.id = found.id
-           AND device_requests.status IN ('pending', 'authorizing') AND device_requests.expires_at > now()
-         RETURNING device_requests.postiz_client_id"
+         SET status = 'authorizing', browser = $5, postiz_client_id = coalesce(postiz_client_id, $7),
+             browsers = CASE WHEN browser = $5 THEN browsers ELSE least(browsers + 1, 99) END
+         WHERE user_code = $1 AND EXISTS (SELECT 1 FROM found)
+           AND status IN ('pending', 'authorizing') AND expires_at > now()
+         RETURNING postiz_client_id"
     ),
 };
 
@@ -95,23 +90,22 @@ const DENY: Statement = Statement {
     sql: enter!(
         "UPDATE device_requests
          SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
-         FROM found
-         WHERE device_requests.id = found.id
-           AND device_requests.status IN ('pending', 'authorizing') AND device_requests.expires_at > now()
-         RETURNING device_requests.postiz_client_id"
+         WHERE user_code = $1 AND EXISTS (SELECT 1 FROM found)
+           AND status IN ('pending', 'authorizing') AND expires_at > now()
+         RETURNING postiz_client_id"
     ),
 };
 
-/// One row for the client and one for its network, in the order of the parameter: two statements never wait for each other.
+/// One row for the client and one for its network, in this order: two statements never wait for each other. `over` is how far
+/// the counter is over its limit.
 const COUNT_WRONG_CODE: Statement = Statement {
     name: "count_wrong_code",
     sql: "INSERT INTO postiz_auth_wrong_codes AS counter (client, wrong, ends_at)
-          SELECT name, 1, now() + $3 * interval '1 second' FROM unnest($1::text[]) AS name
+          SELECT name, 1, now() + $4 * interval '1 second' FROM unnest(ARRAY[$1, $2]) AS name WHERE name IS NOT NULL
           ON CONFLICT (client) DO UPDATE
           SET wrong = CASE WHEN counter.ends_at > now() THEN counter.wrong + 1 ELSE 1 END,
               ends_at = CASE WHEN counter.ends_at > now() THEN counter.ends_at ELSE excluded.ends_at END
-          RETURNING wrong - (SELECT budget FROM unnest($1::text[], $2::int4[]) AS counted (name, budget)
-                             WHERE name = client) AS over,
+          RETURNING client, wrong - CASE client WHEN $2 THEN 4 * $3 ELSE $3 END AS over,
                     date_part('epoch', ends_at - now()) AS wait,
                     set_config('synchronous_commit', 'off', true)",
 };
@@ -170,12 +164,8 @@ enum Outcome {
     RateLimited,
 }
 
-/// Whom wrong codes are counted for, and the limit of each.
-struct Counted {
-    names: Vec<String>,
-    budgets: Vec<i32>,
-    client: Option<String>,
-}
+/// Whom wrong codes are counted for: the client and its network. Nobody, if there is no limit.
+type Guesser = (Option<String>, Option<String>);
 
 impl Store {
     pub async fn view(
@@ -220,13 +210,13 @@ impl Store {
         more: &[Parameter<'_>],
         found: impl FnOnce(&Row) -> Result<T, DatabaseError>,
     ) -> Result<Entered<T>, DatabaseError> {
-        let counted = self.counted(address);
+        let guesser = self.guesser(address);
         let (browser, inactive_after) = (browser.map(BrowserKey::digest), INACTIVE_AFTER.as_secs_f64());
         let mut parameters: Vec<Parameter<'_>> = vec![
             (&code, Type::TEXT),
-            (&counted.names, Type::TEXT_ARRAY),
-            (&counted.budgets, Type::INT4_ARRAY),
-            (&counted.client, Type::TEXT),
+            (&guesser.0, Type::TEXT),
+            (&guesser.1, Type::TEXT),
+            (&self.guess_limit, Type::INT4),
             (&browser, Type::BYTEA),
             (&inactive_after, Type::FLOAT8),
         ];
@@ -237,7 +227,7 @@ impl Store {
             Ok(Outcome::Found) => return Ok(Entered::Found(found(row)?)),
             Ok(Outcome::RateLimited) => {
                 if !row.field::<bool>("exhausted")? {
-                    self.count_wrong_code(&counted).await?;
+                    self.count_wrong_code(&guesser).await?;
                 }
                 return Ok(Entered::RateLimited { retry_after: row.field::<Seconds>("wait")?.0 });
             }
@@ -245,27 +235,28 @@ impl Store {
         }
         let problem = word(row, "outcome")?;
         if problem == CodeProblem::Unknown
-            && let Some(retry_after) = self.count_wrong_code(&counted).await?
+            && let Some(retry_after) = self.count_wrong_code(&guesser).await?
         {
             return Ok(Entered::RateLimited { retry_after });
         }
         Ok(Entered::Problem(problem, row.field("id")?))
     }
 
-    /// Returns the time until the client's window ends if this code was past its limit.
-    async fn count_wrong_code(&self, counted: &Counted) -> Result<Option<Duration>, DatabaseError> {
-        if counted.names.is_empty() {
-            return Ok(None);
-        }
+    /// Returns the time until the guesser's window ends if this code was past a limit.
+    async fn count_wrong_code(&self, guesser: &Guesser) -> Result<Option<Duration>, DatabaseError> {
         let window = WINDOW.as_secs_f64();
-        let parameters: [Parameter<'_>; 3] =
-            [(&counted.names, Type::TEXT_ARRAY), (&counted.budgets, Type::INT4_ARRAY), (&window, Type::FLOAT8)];
-        let rows = self.database.rows(COUNT_WRONG_CODE, &parameters, PAGE_TIMEOUT).await?;
+        let parameters: [Parameter<'_>; 4] = [
+            (&guesser.0, Type::TEXT),
+            (&guesser.1, Type::TEXT),
+            (&self.guess_limit, Type::INT4),
+            (&window, Type::FLOAT8),
+        ];
         let mut wait = None;
-        for row in &rows {
+        for row in self.database.rows(COUNT_WRONG_CODE, &parameters, PAGE_TIMEOUT).await? {
             let over: i32 = row.field("over")?;
             if over == 0 {
-                info!(client = counted.names.first(), "a client is rate-limited: it entered too many wrong codes");
+                let client: &str = row.field("client")?;
+                info!(client, "a client is rate-limited: it entered too many wrong codes");
             }
             if over > 0 {
                 wait = wait.max(Some(row.field::<Seconds>("wait")?.0));
@@ -274,23 +265,19 @@ impl Store {
         Ok(wait)
     }
 
-    fn counted(&self, address: Option<IpAddr>) -> Counted {
+    fn guesser(&self, address: Option<IpAddr>) -> Guesser {
         let Origin { client, network } = Origin::of(address);
-        let budget = |factor| i32::try_from(self.guess_limit.saturating_mul(factor)).unwrap_or(i32::MAX);
-        let both = client.map(|client| (client, 1)).into_iter().chain([(network, NETWORK_FACTOR)]);
-        let (names, budgets) = both
-            .filter(|_| self.guess_limit > 0)
-            .map(|(network, factor)| (network.to_string(), budget(factor)))
-            .unzip();
-        Counted { names, budgets, client: client.map(|client| client.to_string()) }
+        if self.guess_limit == 0 {
+            return (None, None);
+        }
+        (client.map(|client| client.to_string()), Some(network.to_string()))
     }
 }
 
 fn view(row: &Row) -> Result<GrantView, DatabaseError> {
-    let requester: Option<&str> = row.field("requester")?;
     Ok(GrantView {
         id: row.field("id")?,
-        requester: requester.and_then(|address| address.parse().ok()),
+        requester: row.field("requester")?,
         client_id: row.field("client_id")?,
         age: row.field::<Seconds>("age")?.0,
         remaining: row.field::<Seconds>("remaining")?.0,

@@ -40,14 +40,15 @@ const POLL_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct Store {
     database: Database,
     /// `RATE_LIMIT_GUESSES`: wrong codes in a window; 0 sets no limit.
-    guess_limit: u32,
+    guess_limit: i32,
     /// `DEVICE_CODE_TTL`
     ttl: Duration,
 }
 
 impl Store {
     pub fn new(config: &Config, database: Database) -> Self {
-        Self { database, guess_limit: config.rate_limit_guesses, ttl: config.device_code_ttl }
+        let guess_limit = i32::try_from(config.rate_limit_guesses).unwrap_or(i32::MAX / 4);
+        Self { database, guess_limit, ttl: config.device_code_ttl }
     }
 
     pub fn database(&self) -> &Database {

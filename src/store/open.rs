@@ -41,7 +41,6 @@ pub struct NewGrant {
 impl Store {
     /// Draws another user code if one is in use.
     pub async fn open(&self, new: &NewGrant) -> Result<(DeviceCode, UserCode), DatabaseError> {
-        let requester = new.requester.map(|address| address.to_string());
         let (interval, ttl) = (i16::try_from(new.interval.as_secs()).unwrap_or(i16::MAX), self.ttl.as_secs_f64());
         for _ in 0..MAX_DRAWS {
             let (device_code, user_code) = (DeviceCode::random(), UserCode::random());
@@ -51,7 +50,7 @@ impl Store {
                 (&user_code, Type::TEXT),
                 (&key, Type::BYTEA),
                 (&salt, Type::BYTEA),
-                (&requester, Type::TEXT),
+                (&new.requester, Type::INET),
                 (&new.client_id, Type::TEXT),
                 (&interval, Type::INT2),
                 (&ttl, Type::FLOAT8),
@@ -66,8 +65,7 @@ impl Store {
     /// The address that a grant was opened from; the outer `None` if there is no such grant.
     pub async fn find_requester(&self, id: GrantId) -> Result<Option<Option<IpAddr>>, DatabaseError> {
         let rows = self.database.rows(REQUESTER, &[(&id, Type::BYTEA)], PAGE_TIMEOUT).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(row.field::<Option<&str>>("requester")?.and_then(|address| address.parse().ok())))
+        rows.first().map(|row| row.field("requester")).transpose()
     }
 
     /// Deletes a grant that nobody waits for.

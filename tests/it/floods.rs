@@ -28,7 +28,7 @@ async fn slow_confirmations(stage: &Stage, addresses: &str, seconds: f32) {
             "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
                  'BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END';
              CREATE TRIGGER slow BEFORE UPDATE ON device_requests
-             FOR EACH ROW WHEN (NEW.requester LIKE '{addresses}') EXECUTE FUNCTION slow()"
+             FOR EACH ROW WHEN (host(NEW.requester) LIKE '{addresses}') EXECUTE FUNCTION slow()"
         ))
         .await;
 }

@@ -138,7 +138,7 @@ async fn a_body_must_not_be_compressed() {
 async fn a_byte_outside_ascii_hides_no_client_behind_the_proxy() {
     let stage = Stage::new().await;
     let login = Cli::new(&stage.balancer.url()).open_at("münchen, 198.51.100.7").await;
-    let shown = stage.database.rows("SELECT requester FROM device_requests").await;
+    let shown = stage.database.rows("SELECT host(requester) FROM device_requests").await;
     assert_eq!(shown[0].get::<_, String>(0), "198.51.100.7", "{}", login.user_code);
 }
 
