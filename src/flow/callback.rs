@@ -1,16 +1,22 @@
 //! Postiz sends the person back with an authorization code, or with a refusal.
+//!
+//! The code is exchanged exactly once, under a lease. From the exchange on, this process alone has the token, and the person's
+//! older one is gone. So it keeps trying to store it while the database is unavailable, and the stop of the server waits for it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::broadcast::Receiver;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
+use tracing::{error, info, warn};
 
-use crate::flow::exchange::{Exchanged, Trial};
-use crate::flow::waiting::WokenPolls;
+use crate::db::DatabaseError;
 use crate::flow::{DeviceFlow, Origin, Trouble, Viewer};
-use crate::grant::{BrowserKey, Decision, Done, GrantId, State, UserCode};
+use crate::grant::{BrowserKey, Decision, Done, GrantId, SealedToken, State, UserCode};
+use crate::limits::Place;
 use crate::postiz::Reason;
 use crate::secret::Digest;
 use crate::store::{Claim, Lease, LeaseHolder};
@@ -18,10 +24,14 @@ use crate::store::{Claim, Lease, LeaseHolder};
 /// A second callback waits this long for the first one's outcome: longer than an exchange.
 const CLAIM_WAIT: Duration = Duration::from_secs(11);
 const CLAIM_RETRY: Duration = Duration::from_millis(250);
-/// When to look whether the terminal has fetched its token. It mostly does within milliseconds, and the page waits a
-/// little to say so.
+/// How long the callback tries to store the token before its page says "one moment".
+const FIRST_STORE_TIMEOUT: Duration = Duration::from_secs(4);
+/// How long a token that Postiz has granted stays in memory while the database is unavailable.
+const STORE_RETRY_LIMIT: Duration = Duration::from_mins(10);
+/// When to ask the database whether the terminal has fetched its token from another replica. It mostly does within
+/// milliseconds, and the page waits a little to say so.
 const DELIVERY_CHECKS: [Duration; 4] =
-    [Duration::from_millis(30), Duration::from_millis(120), Duration::from_millis(300), Duration::from_millis(550)];
+    [Duration::from_millis(60), Duration::from_millis(90), Duration::from_millis(300), Duration::from_millis(550)];
 /// The page waits no longer for the trial of the token than it may wait for the delivery.
 const TRIAL_WAIT: Duration = Duration::from_secs(1);
 
@@ -115,11 +125,7 @@ impl DeviceFlow {
             // In line for Postiz before the claim: a lease does not wait.
             let place = self.limits.postiz_request(client).await?;
             match self.in_line(client, self.store.claim(state, browser, &digest, &holder)).await? {
-                Claim::Claimed(lease) => {
-                    let exchanged = self.exchange(&lease, browser, code).await;
-                    drop(place);
-                    return Ok(self.exchanged(&lease, exchanged).await);
-                }
+                Claim::Claimed(lease) => return Ok(self.exchange(&lease, browser, code, place).await),
                 Claim::InProgress if Instant::now() + CLAIM_RETRY < deadline => drop(place),
                 Claim::InProgress => return Ok(CallbackOutcome::InProgress(grant)),
                 Claim::CodeSpent(user_code) => {
@@ -131,46 +137,111 @@ impl DeviceFlow {
         }
     }
 
-    async fn exchanged(&self, lease: &Lease, exchanged: Exchanged) -> CallbackOutcome {
+    async fn exchange(
+        self: &Arc<Self>,
+        lease: &Lease,
+        browser: &BrowserKey,
+        code: &SecretString,
+        place: Place<'_>,
+    ) -> CallbackOutcome {
         let grant = lease.grant;
-        match exchanged {
-            Exchanged::Stored(woken, trial) => {
-                CallbackOutcome::Done(Some(grant), self.after_approval(grant, woken, trial).await)
+        info!(grant = grant.reference(), "grant claimed: its code is exchanged");
+        let verifier = browser.code_verifier(&lease.verifier_salt);
+        let exchanged = self.postiz.exchange(lease.postiz_client.as_ref(), code, &verifier).await;
+        drop(place);
+        let credentials = match exchanged {
+            Ok(credentials) => credentials,
+            Err(reason) => return self.exchange_failed(lease, reason).await,
+        };
+        let (trial, deliveries) =
+            (self.try_token(grant, credentials.access_token.clone()), self.deliveries.subscribe());
+        let Ok(token) = lease.sealing_key.seal(&grant, &credentials) else {
+            error!(grant = grant.reference(), "the token can't be sealed: the grant's key is broken");
+            return CallbackOutcome::TryAgain(grant, Reason::Unreadable);
+        };
+        drop(credentials);
+        match self.store_token(lease, &token, FIRST_STORE_TIMEOUT).await {
+            Ok(Done::Waiting) => {
+                let (terminal, trial) = tokio::join!(self.terminal(grant, deliveries), timeout(TRIAL_WAIT, trial));
+                let is_refused = matches!(trial, Ok(Ok(true))) && terminal != Done::Inactive;
+                CallbackOutcome::Done(Some(grant), if is_refused { Done::TokenRefused } else { terminal })
             }
-            Exchanged::Over(done) => CallbackOutcome::Done(Some(grant), done),
-            Exchanged::NotStored => CallbackOutcome::InProgress(grant),
+            // The grant took no token any more.
+            Ok(done) => CallbackOutcome::Done(Some(grant), done),
+            Err(_) => {
+                warn!(grant = grant.reference(), "a granted token can't be stored yet, retrying");
+                let (flow, lease) = (Arc::clone(self), lease.clone());
+                drop(self.background(async move { flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await }));
+                CallbackOutcome::InProgress(grant)
+            }
+        }
+    }
+
+    async fn exchange_failed(&self, lease: &Lease, reason: Reason) -> CallbackOutcome {
+        let (grant, spent) = (lease.grant, reason.spends_code());
+        if reason == Reason::ClientRefused {
+            error!(grant = grant.reference(), %reason, "the exchange failed");
+        } else {
+            warn!(grant = grant.reference(), %reason, spent, "the exchange failed");
+        }
+        // If this fails too, the lease runs out by itself.
+        let _ = self.store.release(lease, spent).await;
+        match reason {
             // The grant's client is gone, and with it every code for it.
-            Exchanged::Failed(Reason::ClientForgotten) => CallbackOutcome::Done(Some(grant), Done::LinkExpired),
-            Exchanged::Failed(reason) if reason.spends_code() => {
-                CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason }
-            }
-            Exchanged::Failed(reason) => CallbackOutcome::TryAgain(grant, reason),
+            Reason::ClientForgotten => CallbackOutcome::Done(Some(grant), Done::LinkExpired),
+            _ if spent => CallbackOutcome::ApproveAgain { grant, user_code: lease.user_code, reason },
+            _ => CallbackOutcome::TryAgain(grant, reason),
         }
     }
 
-    async fn after_approval(&self, grant: GrantId, woken: WokenPolls, trial: Trial) -> Done {
-        let (terminal, trial) = tokio::join!(self.terminal(grant, woken), timeout(TRIAL_WAIT, trial));
-        let is_refused = matches!(trial, Ok(Ok(true)));
-        if is_refused && terminal != Done::Inactive { Done::TokenRefused } else { terminal }
+    /// Whether Postiz refuses the new token. Neither the storing nor the delivery waits for it.
+    fn try_token(self: &Arc<Self>, grant: GrantId, token: SecretString) -> JoinHandle<bool> {
+        let flow = Arc::clone(self);
+        self.background(async move {
+            let refused = flow.postiz.refuses(&token).await;
+            if refused {
+                let grant = grant.reference();
+                warn!(grant, "Postiz refuses the new token: the organization probably has no active subscription");
+            }
+            refused
+        })
     }
 
-    /// What the terminal is doing, after a short wait for its delivery.
-    async fn terminal(&self, grant: GrantId, mut woken: WokenPolls) -> Done {
-        if woken.delivered().await {
-            return Done::SignedIn;
+    async fn store_token(&self, lease: &Lease, token: &SealedToken, limit: Duration) -> Result<Done, DatabaseError> {
+        let done = self.store.approve(lease, token, limit).await?;
+        if done == Done::Waiting {
+            self.decided(lease.grant, Decision::Approved, Origin::Postiz);
+        } else if done == Done::Denied {
+            warn!(
+                grant = lease.grant.reference(),
+                "the grant was denied during its exchange: nobody has the token, but it stays valid at Postiz until the \
+                 person ends it under Approved Apps"
+            );
         }
-        let mut found = Done::Waiting;
-        for delay in DELIVERY_CHECKS {
-            sleep(delay).await;
-            match self.store.terminal(grant).await {
-                Ok(Some(terminal)) => found = terminal,
-                Ok(None) | Err(_) => break,
+        Ok(done)
+    }
+
+    /// What the terminal is doing, after a short wait for its delivery: here, or at another replica.
+    async fn terminal(&self, grant: GrantId, mut deliveries: Receiver<GrantId>) -> Done {
+        let delivered_here = async { while deliveries.recv().await != Ok(grant) {} };
+        let found_in_database = async {
+            let mut found = Done::Waiting;
+            for delay in DELIVERY_CHECKS {
+                sleep(delay).await;
+                match self.store.terminal(grant).await {
+                    Ok(Some(terminal)) => found = terminal,
+                    Ok(None) | Err(_) => break,
+                }
+                if found == Done::SignedIn {
+                    break;
+                }
             }
-            if found == Done::SignedIn {
-                break;
-            }
+            found
+        };
+        tokio::select! {
+            () = delivered_here => Done::SignedIn,
+            found = found_in_database => found,
         }
-        found
     }
 
     /// A browser that did not confirm a login brings an authorization code for it. Somebody was sent a link to Postiz's consent
@@ -185,7 +256,7 @@ impl DeviceFlow {
         let code = Digest::of_text(code);
         let refusal = self.in_line(client, self.store.abandon(state, &code)).await?;
         if refusal.applied {
-            drop(self.decided(state.grant, Decision::Denied, Origin::WrongBrowser));
+            self.decided(state.grant, Decision::Denied, Origin::WrongBrowser);
         }
         // An unknown state is not ours, and has no reference.
         let grant = (refusal.outcome != Done::LinkExpired).then_some(state.grant);
@@ -200,7 +271,7 @@ impl DeviceFlow {
     ) -> Result<CallbackOutcome, Trouble> {
         let refusal = self.in_line(client, self.store.deny_at_postiz(state, browser)).await?;
         if refusal.applied {
-            drop(self.decided(state.grant, Decision::Denied, Origin::Postiz));
+            self.decided(state.grant, Decision::Denied, Origin::Postiz);
         }
         Ok(CallbackOutcome::Done(Some(state.grant), refusal.outcome))
     }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::sleep;
 use tracing::info;
 
 use crate::db::DatabaseError;
@@ -38,7 +38,7 @@ impl DeviceFlow {
     }
 
     async fn delete_rows(&self) {
-        let mut active_until = Instant::now() + self.device_code_ttl + ACTIVE_FOR;
+        let mut last_opened = self.last_opened.subscribe();
         loop {
             self.store.database().migrated().await;
             let pause = match self.delete_batch().await {
@@ -46,14 +46,8 @@ impl DeviceFlow {
                 Ok(_) => PERIOD + JITTER.mul_f64(rand::random()),
                 Err(_) => RETRY,
             };
-            let is_active = Instant::now() < active_until;
-            let opened = self.grant_opened.notified();
-            if !is_active {
-                opened.await;
-            } else if timeout(pause, opened).await.is_err() {
-                continue;
-            }
-            active_until = Instant::now() + self.device_code_ttl + ACTIVE_FOR;
+            // The sender lives as long as `self`.
+            let _ = last_opened.wait_for(|at| at.elapsed() < self.device_code_ttl + ACTIVE_FOR).await;
             sleep(pause).await;
         }
     }

@@ -119,7 +119,7 @@ impl DeviceFlow {
         let work = async move {
             let denied = flow.in_line(viewer.address, flow.store.deny(code, viewer.address)).await?;
             let grant = flow.found(denied)?;
-            drop(flow.decided(grant, Decision::Denied, Origin::OurPage));
+            flow.decided(grant, Decision::Denied, Origin::OurPage);
             Ok(grant)
         };
         self.task(work).await

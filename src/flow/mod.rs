@@ -19,8 +19,6 @@
 mod callback;
 mod cleanup;
 mod confirm;
-mod exchange;
-mod feed;
 mod health;
 mod open;
 mod poll;
@@ -33,7 +31,7 @@ use std::time::Duration;
 
 use strum::IntoStaticStr;
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -56,7 +54,10 @@ pub use poll::{PollOptions, PollOutcome};
 
 pub use crate::store::Which;
 
-use waiting::{Waiting, WokenPolls};
+use waiting::Waiting;
+
+/// Deliveries that a callback may not have read yet. Of one that it misses, the database tells it.
+const DELIVERIES: usize = 256;
 
 /// The grants of this server, with everything that decides about them.
 #[derive(Debug)]
@@ -70,8 +71,10 @@ pub struct DeviceFlow {
     draining: AtomicBool,
     /// When Postgres was asked last, and whether it accepts writes.
     writable: Mutex<Option<(Instant, bool)>>,
-    /// Notified when a grant is opened: the cleanup pauses while there is none.
-    grant_opened: Notify,
+    /// When a grant was opened last: the cleanup pauses while there is none.
+    last_opened: watch::Sender<Instant>,
+    /// Tokens that were delivered here, for the pages of their callbacks.
+    deliveries: broadcast::Sender<GrantId>,
     device_code_ttl: Duration,
     long_poll: Duration,
     max_held_polls: usize,
@@ -118,7 +121,8 @@ impl DeviceFlow {
             metrics: GrantMetrics::default(),
             draining: AtomicBool::new(false),
             writable: Mutex::default(),
-            grant_opened: Notify::new(),
+            last_opened: watch::Sender::new(Instant::now()),
+            deliveries: broadcast::Sender::new(DELIVERIES),
             device_code_ttl: config.device_code_ttl,
             long_poll: config.long_poll,
             max_held_polls: config.max_held_polls,
@@ -133,7 +137,7 @@ impl DeviceFlow {
     pub async fn revoke(&self, which: Which) -> Result<Vec<GrantId>, DatabaseError> {
         let revoked = self.store.revoke(which).await?;
         for grant in &revoked {
-            drop(self.decided(*grant, Decision::Revoked, Origin::Operator));
+            self.decided(*grant, Decision::Revoked, Origin::Operator);
         }
         Ok(revoked)
     }
@@ -177,7 +181,7 @@ impl DeviceFlow {
     }
 
     /// Wakes the held polls of a decided grant, counts the decision and logs it.
-    fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) -> WokenPolls {
+    fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) {
         if origin != Origin::OtherReplica {
             self.metrics.count(match decision {
                 Decision::Approved => GrantEvent::Approved,
@@ -186,7 +190,7 @@ impl DeviceFlow {
             });
             info!(grant = grant.reference(), origin = <&str>::from(origin), "grant {decision}");
         }
-        self.waiting.wake(grant, decision)
+        self.waiting.wake(grant, decision);
     }
 
     /// Held polls are answered now, and later polls at once.

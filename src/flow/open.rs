@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::info;
 
 use crate::flow::{DeviceFlow, Trouble};
@@ -42,7 +43,7 @@ impl DeviceFlow {
         let flow = Arc::clone(self);
         let statement = async move { flow.in_line(requester, flow.store.open(&new)).await };
         let (device_code, user_code) = self.task(statement).await?;
-        self.grant_opened.notify_one();
+        self.last_opened.send_replace(Instant::now());
         self.metrics.count(GrantEvent::Opened);
         info!(grant = device_code.grant_id().reference(), "grant opened");
         Ok(Opened { device_code, user_code, expires_in: self.device_code_ttl, interval })

@@ -86,25 +86,25 @@ impl DeviceFlow {
         poll: &mut Poll,
     ) -> PollOutcome {
         // The database notes each poll that has to keep an interval, so that it holds across replicas.
-        let mut known = poll.remaining().filter(|_| !options.paced);
+        let mut known = poll.known_expiry.filter(|_| !options.paced);
         loop {
             let found = match known.take() {
-                Some(remaining) => Ok((Standing::Pending, remaining)),
+                Some(expires_at) => Ok((Standing::Pending, Some(expires_at))),
                 None => self.look_up(poll, options).await,
             };
-            let remaining = match found {
-                Ok((Standing::Pending, remaining)) => remaining,
+            let expires_at = match found {
+                Ok((Standing::Pending, expires_at)) => expires_at,
                 Ok((Standing::Ready, _)) => return self.deliver(code, options.client, poll).await,
                 Ok((standing, _)) => return PollOutcome::NoToken(standing),
                 // Held without a look-up.
-                Err(Trouble::Unavailable) => Duration::ZERO,
+                Err(Trouble::Unavailable) => None,
                 Err(Trouble::RateLimited(_)) => return PollOutcome::NoToken(Standing::Pending),
                 Err(Trouble::Failed) => return PollOutcome::Failed,
             };
             if !poll.is_held() {
                 return PollOutcome::NoToken(Standing::Pending);
             }
-            match self.wait(poll, until, remaining).await {
+            match self.wait(poll, until, expires_at).await {
                 Woken::Decided(Decision::Approved) => return self.deliver(code, options.client, poll).await,
                 Woken::Decided(Decision::Denied) => return PollOutcome::NoToken(Standing::Denied),
                 Woken::Decided(Decision::Revoked) => return PollOutcome::NoToken(Standing::Expired),
@@ -115,26 +115,29 @@ impl DeviceFlow {
         }
     }
 
-    async fn look_up(self: &Arc<Self>, poll: &Poll, options: &PollOptions) -> Result<(Standing, Duration), Trouble> {
+    /// Also returns when the grant expires. `None` means that an exchange is under way: then it is not known.
+    async fn look_up(
+        self: &Arc<Self>,
+        poll: &Poll,
+        options: &PollOptions,
+    ) -> Result<(Standing, Option<Instant>), Trouble> {
         let (flow, grant) = (Arc::clone(self), poll.grant);
         let PollOptions { paced, client, client_id, .. } = options.clone();
         let statement = async move { flow.in_line(client, flow.store.look_up(grant, paced, client_id.as_ref())).await };
-        let found = self.task(statement).await?;
-        match found.0 {
-            Standing::Pending => poll.found_pending(found.1),
-            Standing::SlowDown => self.limits.met(Limit::Pace),
+        let (standing, remaining) = self.task(statement).await?;
+        let expires_at = (!remaining.is_zero()).then(|| Instant::now() + remaining);
+        match (standing, expires_at) {
+            (Standing::Pending, Some(expires_at)) => poll.found_pending(expires_at),
+            (Standing::SlowDown, _) => self.limits.met(Limit::Pace),
             _ => {}
         }
-        Ok(found)
+        Ok((standing, expires_at))
     }
 
-    /// `remaining` is the time until the grant expires. None left means that it is not known when the wait is over.
-    async fn wait(&self, poll: &mut Poll, until: Instant, remaining: Duration) -> Woken {
-        let expiry = Instant::now() + remaining;
-        let (wake_at, then) = if !remaining.is_zero() && expiry < until {
-            (expiry, Woken::MayBeExpired)
-        } else {
-            (until, Woken::TimeIsUp)
+    async fn wait(&self, poll: &mut Poll, until: Instant, expires_at: Option<Instant>) -> Woken {
+        let (wake_at, then) = match expires_at {
+            Some(at) if at < until => (at, Woken::MayBeExpired),
+            _ => (until, Woken::TimeIsUp),
         };
         tokio::select! {
             decision = poll.decision() => decision.map_or(Woken::TimeIsUp, Woken::Decided),
@@ -169,7 +172,7 @@ impl DeviceFlow {
                 if delivery.outcome == Delivered::First {
                     self.metrics.delivered(delivery.after_approval, delivery.after_opening);
                 }
-                poll.has_delivered();
+                let _ = self.deliveries.send(poll.grant);
                 info!(grant, "token delivered");
                 PollOutcome::Delivered(credentials)
             }

@@ -1,4 +1,4 @@
-//! The grants whose terminals wait at this replica.
+//! The grants whose terminals wait at this replica, and the feed of decisions that are made at others.
 //!
 //! A terminal costs one entry and no database connection. The entry has the polls that are held for it, and whether a look-up
 //! has found the grant pending: then its next polls need none, for [`KNOWN_FOR`]. A decision ends the entry and wakes its polls:
@@ -9,18 +9,23 @@
 //! - *Pending* counts only while the feed is current: its last read is less than [`FEED_CURRENT`] old.
 //! - A client that is gone is not always noticed. Its poll ends with its hold, or when a newer poll of its grant comes.
 //!
+//! The feed is one statement every 50 ms, and none while no terminal waits: its cost does not grow with the number of held
+//! polls. A transaction may commit later than the time that it wrote, so each read looks back further than to the one before. It
+//! may commit later than any timeout, so a few reads look back a minute. What is read again wakes nobody.
+//!
 //! A replica that dies loses all of this, and its terminals poll another one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Place;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ipnet::IpNet;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::sync::{Notify, oneshot};
+use tokio::time::{Instant, sleep};
 
+use crate::flow::DeviceFlow;
 use crate::grant::{Decision, GrantId, Origin};
 use crate::metrics::Limit;
 
@@ -28,6 +33,11 @@ use crate::metrics::Limit;
 const KNOWN_FOR: Duration = Duration::from_secs(45);
 /// If the last read of the feed is older, nothing counts as pending.
 const FEED_CURRENT: Duration = Duration::from_secs(1);
+/// Between two reads of the feed, so a decision at another replica is known here after at most this time and one statement.
+const FEED_PERIOD: Duration = Duration::from_millis(50);
+const OVERLAP: Duration = Duration::from_millis(300);
+const LONG_OVERLAP: Duration = Duration::from_mins(1);
+const LONG_OVERLAP_EVERY: Duration = Duration::from_secs(5);
 /// A terminal that was answered "pending" and does not poll again within this time has stopped.
 const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
 /// A terminal has one. A second one comes after a reply that was lost.
@@ -63,20 +73,11 @@ struct Entry {
     /// Polls under way, held ones included.
     polls: usize,
     /// Oldest first.
-    held: Vec<(u64, oneshot::Sender<Woken>)>,
-    known: Option<Known>,
+    held: Vec<oneshot::Sender<Decision>>,
+    /// A look-up has found the grant pending: until when that counts, and when the grant expires.
+    known: Option<(Instant, Instant)>,
     kept_until: Instant,
 }
-
-/// What a look-up has found.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    found_at: Instant,
-    expires_at: Instant,
-}
-
-/// The decision, and a channel that reports the delivery of its token.
-type Woken = (Decision, mpsc::UnboundedSender<()>);
 
 /// A poll under way. Dropping it, as when its client disconnects, frees everything at once.
 #[derive(Debug)]
@@ -84,15 +85,14 @@ pub(super) struct Poll {
     waiting: Arc<Waiting>,
     pub(super) grant: GrantId,
     origin: Origin,
-    number: u64,
     /// `None` if there is no room for another grant.
     entry: Option<u64>,
     /// The decision, if the poll is held.
-    decision: Option<oneshot::Receiver<Woken>>,
+    decision: Option<oneshot::Receiver<Decision>>,
     /// The limit that keeps it from being held.
     pub(super) limit: Option<Limit>,
-    known: Option<Known>,
-    delivered: Option<mpsc::UnboundedSender<()>>,
+    /// When the grant expires, if it is known to be pending; otherwise it has to be looked up.
+    pub(super) known_expiry: Option<Instant>,
     terminal_returns: bool,
 }
 
@@ -114,20 +114,16 @@ impl Waiting {
         let (now, origin) = (Instant::now(), Origin::of(client));
         let mut guard = self.lock();
         let grants = &mut *guard;
-        let number = grants.next_number;
-        grants.next_number += 1;
         let (is_first, is_full) = (grants.entries.is_empty(), grants.entries.len() >= grants.max_entries());
         let is_current = grants.is_current(now);
         let mut poll = Poll {
             waiting: Arc::clone(self),
             grant,
             origin,
-            number,
             entry: None,
             decision: None,
             limit: hold.then(|| grants.full(origin)).flatten(),
-            known: None,
-            delivered: None,
+            known_expiry: None,
             terminal_returns: false,
         };
         let entry = match grants.entries.entry(grant) {
@@ -137,19 +133,22 @@ impl Waiting {
                 return poll;
             }
             Place::Vacant(place) => {
+                grants.next_number += 1;
+                let number = grants.next_number;
                 place.insert(Entry { number, polls: 0, held: Vec::new(), known: None, kept_until: now })
             }
         };
         entry.polls += 1;
         poll.entry = Some(entry.number);
-        poll.known = entry.known.filter(|known| is_current && known.holds(now));
+        poll.known_expiry =
+            entry.known.filter(|(until, _)| is_current && now < *until).map(|(_, expires_at)| expires_at);
         if hold && poll.limit.is_none() {
             let (sender, decision) = oneshot::channel();
             if entry.held.len() >= HELD_OF_ONE_GRANT {
                 // Its poll sees the channel closed, and answers.
                 entry.held.remove(0);
             }
-            entry.held.push((number, sender));
+            entry.held.push(sender);
             poll.decision = Some(decision);
             grants.count(origin);
         }
@@ -166,13 +165,11 @@ impl Waiting {
     }
 
     /// Ends the entry of a decided grant, and wakes its held polls.
-    pub(super) fn wake(&self, grant: GrantId, decision: Decision) -> WokenPolls {
-        let (sender, delivered) = mpsc::unbounded_channel();
+    pub(super) fn wake(&self, grant: GrantId, decision: Decision) {
         let entry = self.lock().entries.remove(&grant);
-        for (_, poll) in entry.into_iter().flat_map(|entry| entry.held) {
-            let _ = poll.send((decision, sender.clone()));
+        for poll in entry.into_iter().flat_map(|entry| entry.held) {
+            let _ = poll.send(decision);
         }
-        WokenPolls(delivered)
     }
 
     /// The feed has brought all decisions made before `moment`. Forgets terminals that have stopped.
@@ -254,24 +251,13 @@ impl Grants {
     }
 }
 
-impl Known {
-    fn holds(&self, now: Instant) -> bool {
-        now.duration_since(self.found_at) < KNOWN_FOR && now < self.expires_at
-    }
-}
-
 impl Poll {
-    /// The time until the grant expires, if it is known to be pending; otherwise it has to be looked up.
-    pub(super) fn remaining(&self) -> Option<Duration> {
-        self.known.map(|known| known.expires_at.saturating_duration_since(Instant::now()))
-    }
-
     /// Its look-up has found the grant pending.
-    pub(super) fn found_pending(&self, remaining: Duration) {
-        let now = Instant::now();
+    pub(super) fn found_pending(&self, expires_at: Instant) {
+        let until = expires_at.min(Instant::now() + KNOWN_FOR);
         let mut grants = self.waiting.lock();
         if let Some(entry) = grants.entries.get_mut(&self.grant).filter(|entry| Some(entry.number) == self.entry) {
-            entry.known = Some(Known { found_at: now, expires_at: now + remaining });
+            entry.known = Some((until, expires_at));
         }
     }
 
@@ -283,16 +269,7 @@ impl Poll {
     /// Returns when the grant is decided, or `None` when a newer poll takes this one's place. Never if it is not held.
     pub(super) async fn decision(&mut self) -> Option<Decision> {
         let Some(receiver) = &mut self.decision else { return std::future::pending().await };
-        let (decision, delivered) = receiver.await.ok()?;
-        self.delivered = Some(delivered);
-        Some(decision)
-    }
-
-    /// Reports to the decision that woke this poll that its token is delivered.
-    pub(super) fn has_delivered(&self) {
-        if let Some(delivered) = &self.delivered {
-            let _ = delivered.send(());
-        }
+        receiver.await.ok()
     }
 
     /// The terminal will poll again: its entry stays.
@@ -304,7 +281,7 @@ impl Poll {
 impl Drop for Poll {
     fn drop(&mut self) {
         let mut grants = self.waiting.lock();
-        if self.decision.is_some() {
+        if self.decision.take().is_some() {
             grants.count_back(self.origin);
         }
         let Place::Occupied(mut place) = grants.entries.entry(self.grant) else { return };
@@ -313,7 +290,7 @@ impl Drop for Poll {
             return;
         }
         entry.polls -= 1;
-        entry.held.retain(|(number, _)| *number != self.number);
+        entry.held.retain(|poll| !poll.is_closed());
         if self.terminal_returns {
             entry.kept_until = Instant::now() + NEXT_POLL_WITHIN;
         } else if entry.polls == 0 {
@@ -322,14 +299,36 @@ impl Drop for Poll {
     }
 }
 
-/// The held polls that a decision has woken on this replica.
-#[derive(Debug)]
-pub(super) struct WokenPolls(mpsc::UnboundedReceiver<()>);
-
-impl WokenPolls {
-    /// Returns when one of them has delivered the token; false if none has, or none was held here.
-    pub(super) async fn delivered(&mut self) -> bool {
-        self.0.recv().await.is_some()
+impl DeviceFlow {
+    /// Never returns.
+    pub(super) async fn follow_decisions(&self) {
+        let mut read_at: Option<SystemTime> = None;
+        let mut long_read_at: Option<Instant> = None;
+        loop {
+            if self.waiting.is_empty() {
+                // A poll that comes later finds earlier decisions by its look-up.
+                (read_at, long_read_at) = (None, None);
+                self.waiting.not_empty().await;
+            }
+            let begun = Instant::now();
+            let is_long = long_read_at.is_none_or(|at| at.elapsed() >= LONG_OVERLAP_EVERY);
+            // If the database is unavailable, the next read covers the time since the last one.
+            match self.store.decided(read_at, if is_long { LONG_OVERLAP } else { OVERLAP }).await {
+                Ok(decided) => {
+                    for (grant, decision) in decided.grants {
+                        self.decided(grant, decision, crate::flow::Origin::OtherReplica);
+                    }
+                    read_at = Some(decided.clock);
+                    if is_long {
+                        long_read_at = Some(begun);
+                    }
+                    self.waiting.feed_read(begun);
+                }
+                // Polls that came meanwhile were held without a look-up. A decision shortly before the failure reaches them too.
+                Err(_) => long_read_at = None,
+            }
+            sleep(FEED_PERIOD).await;
+        }
     }
 }
 
@@ -359,13 +358,13 @@ mod tests {
     /// A poll that looked its grant up and was answered "pending".
     fn pending_poll(waiting: &Arc<Waiting>, grant: GrantId, remaining: Duration) {
         let poll = plain(waiting, grant);
-        poll.found_pending(remaining);
+        poll.found_pending(Instant::now() + remaining);
         poll.terminal_returns();
     }
 
     fn is_known(waiting: &Arc<Waiting>, grant: GrantId) -> bool {
         let poll = plain(waiting, grant);
-        let known = poll.remaining().is_some();
+        let known = poll.known_expiry.is_some();
         poll.terminal_returns();
         known
     }
@@ -378,9 +377,9 @@ mod tests {
             grants.feed_read_at.iter_mut().for_each(older);
             for entry in grants.entries.values_mut() {
                 older(&mut entry.kept_until);
-                if let Some(known) = &mut entry.known {
-                    older(&mut known.found_at);
-                    older(&mut known.expires_at);
+                if let Some((until, expires_at)) = &mut entry.known {
+                    older(until);
+                    older(expires_at);
                 }
             }
         }
@@ -392,7 +391,7 @@ mod tests {
         let (mine, other) = (grant(), grant());
         let (mut one, mut two) = (held(&waiting, mine), held(&waiting, mine));
         let bystander = held(&waiting, other);
-        drop(waiting.wake(mine, Decision::Denied));
+        waiting.wake(mine, Decision::Denied);
         assert_eq!(one.decision().await, Some(Decision::Denied));
         assert_eq!(two.decision().await, Some(Decision::Denied));
         drop((one, two));
@@ -407,27 +406,11 @@ mod tests {
         let (mut oldest, mut second, mut newest) =
             (held(&waiting, grant), held(&waiting, grant), held(&waiting, grant));
         assert_eq!(oldest.decision().await, None);
-        drop(waiting.wake(grant, Decision::Approved));
+        waiting.wake(grant, Decision::Approved);
         assert_eq!(second.decision().await, Some(Decision::Approved));
         assert_eq!(newest.decision().await, Some(Decision::Approved));
         drop((oldest, second, newest));
         assert_eq!(waiting.held(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_decision_learns_whether_a_woken_poll_delivered_the_token() {
-        let (waiting, grant) = (waiting(), grant());
-        assert!(!waiting.wake(grant, Decision::Approved).delivered().await, "no poll was held");
-        let mut poll = held(&waiting, grant);
-        let mut woken = waiting.wake(grant, Decision::Approved);
-        poll.decision().await;
-        poll.has_delivered();
-        assert!(woken.delivered().await);
-        let mut poll = held(&waiting, grant);
-        let mut woken = waiting.wake(grant, Decision::Approved);
-        poll.decision().await;
-        drop(poll);
-        assert!(!woken.delivered().await, "its client disconnected");
     }
 
     #[test]
@@ -475,13 +458,13 @@ mod tests {
         let (waiting, grant) = (waiting(), grant());
         waiting.feed_read(Instant::now());
         pending_poll(&waiting, grant, TTL);
-        drop(waiting.wake(grant, Decision::Approved));
+        waiting.wake(grant, Decision::Approved);
         assert!(!is_known(&waiting, grant));
         // The look-up of one poll is under way while the grant is decided and the next poll arrives.
         let slow = plain(&waiting, grant);
-        drop(waiting.wake(grant, Decision::Approved));
+        waiting.wake(grant, Decision::Approved);
         let next = plain(&waiting, grant);
-        slow.found_pending(TTL);
+        slow.found_pending(Instant::now() + TTL);
         slow.terminal_returns();
         next.terminal_returns();
         assert!(!is_known(&waiting, grant));
@@ -505,7 +488,7 @@ mod tests {
         let waiting = Arc::new(Waiting::new(2));
         let polls: Vec<_> = (0..8).map(|_| plain(&waiting, grant())).collect();
         let poll = held(&waiting, grant());
-        poll.found_pending(TTL);
+        poll.found_pending(Instant::now() + TTL);
         assert!(!poll.is_held() && poll.limit == Some(Limit::HeldPolls));
         poll.terminal_returns();
         drop(polls);
