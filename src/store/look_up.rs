@@ -11,7 +11,8 @@ use crate::store::{POLL_TIMEOUT, Store};
 
 /// A poll is early if it comes less than the announced interval, minus a second for fast clocks, after the last one that was
 /// not. Within the first second it is not: some clients send each poll twice, with the client's name in two places. `$2` says
-/// whether the client has to keep the interval. A decided or expired grant is never early.
+/// whether the client has to keep the interval; the polls of others are noted once a minute. A decided or expired grant is
+/// never early.
 ///
 /// An exchange that was begun before the expiry counts as time left. A standby can't run this, so it can't answer it either.
 const LOOK_UP: Statement = Statement {
@@ -19,7 +20,8 @@ const LOOK_UP: Statement = Statement {
     sql: "WITH noted AS (
               UPDATE device_requests SET polled_at = now()
               WHERE id = $1 AND status IN ('pending', 'authorizing') AND coalesce(client_id = $3, true)
-                AND (NOT $2 OR polled_at IS NULL OR polled_at <= now() - (interval_seconds - 1) * interval '1 second')
+                AND CASE WHEN $2 THEN coalesce(polled_at <= now() - (interval_seconds - 1) * interval '1 second', true)
+                         ELSE coalesce(polled_at, opened_at) <= now() - interval '60 seconds' END
           )
           SELECT CASE
                      WHEN status = 'denied' THEN 'denied'
