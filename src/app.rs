@@ -20,9 +20,8 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
-use crate::http::client_ip::ClientIp;
-use crate::http::connections::Connections;
-use crate::http::{Deps, middleware, routes};
+use crate::http::middleware::{self, Connection};
+use crate::http::{Deps, routes};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::Store;
@@ -126,8 +125,7 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
 fn serve(config: &Config, deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<Server> {
     prepare(&listener)?;
     let total = connections(config.max_held_polls);
-    let open = Connections::new(total, ClientIp::new(config));
-    let server_url = config.server_url.clone();
+    let (server_url, peers) = (config.server_url.clone(), deps.clone());
     let app = move || {
         actix_web::App::new()
             .app_data(deps.clone())
@@ -147,8 +145,8 @@ fn serve(config: &Config, deps: Data<Deps>, listener: TcpListener, closing: Canc
         .workers(workers)
         .on_connect(move |connection, data| {
             let peer = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok());
-            if let Some(peer) = peer {
-                data.insert(open.opened(peer.ip()));
+            if let Some(peer) = peer.map(|peer| peer.ip()).filter(|peer| !peers.client_ip.may_be_proxy(*peer)) {
+                data.insert::<Connection>(peers.flow.limits().connection(peer, total));
             }
         })
         .shutdown_timeout(GRACE.as_secs())

@@ -3,7 +3,6 @@
 //! Each series exists from the start, at zero: an event that never happened differs from one that is not counted. Label
 //! values are known in the code and hold nothing of a person or a secret.
 
-use std::marker::PhantomData;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -42,7 +41,7 @@ pub enum GrantEvent {
 }
 
 /// A limit of [`crate::limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantNames)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Limit {
     /// Logins that are opened.
@@ -69,24 +68,28 @@ pub enum Limit {
     Connections,
 }
 
-/// Counters with one label, whose values are the names of `E`.
+/// Counters with one label, whose values are all known at the start.
 #[derive(Debug, Clone)]
-pub struct Counters<E> {
+pub struct Counters {
     label: &'static str,
     family: Family<[(&'static str, &'static str); 1], Counter>,
-    values: PhantomData<E>,
 }
 
-impl<E: VariantNames + Into<&'static str>> Counters<E> {
-    pub fn new(label: &'static str) -> Self {
-        let family = Family::<_, Counter>::default();
-        for value in E::VARIANTS {
-            drop(family.get_or_create(&[(label, *value)]));
-        }
-        Self { label, family, values: PhantomData }
+impl Counters {
+    /// One for each variant of `E`.
+    pub fn new<E: VariantNames>(label: &'static str) -> Self {
+        Self::of(label, E::VARIANTS.iter().copied())
     }
 
-    pub fn count(&self, value: E) {
+    fn of(label: &'static str, values: impl IntoIterator<Item = &'static str>) -> Self {
+        let family = Family::<_, Counter>::default();
+        for value in values {
+            drop(family.get_or_create(&[(label, value)]));
+        }
+        Self { label, family }
+    }
+
+    pub fn count(&self, value: impl Into<&'static str>) {
         self.family.get_or_create(&[(self.label, value.into())]).inc();
     }
 
@@ -98,7 +101,7 @@ impl<E: VariantNames + Into<&'static str>> Counters<E> {
 
 #[derive(Debug, Clone)]
 pub struct GrantMetrics {
-    events: Counters<GrantEvent>,
+    events: Counters,
     after_approval: Histogram,
     after_opening: Histogram,
 }
@@ -106,7 +109,7 @@ pub struct GrantMetrics {
 impl Default for GrantMetrics {
     fn default() -> Self {
         Self {
-            events: Counters::new("outcome"),
+            events: Counters::new::<GrantEvent>("outcome"),
             after_approval: Histogram::new(AFTER_APPROVAL),
             after_opening: Histogram::new(AFTER_OPENING),
         }
@@ -146,28 +149,24 @@ impl GrantMetrics {
 /// of them known at the start.
 #[derive(Debug, Clone)]
 pub struct UpstreamMetrics {
-    outcomes: Family<[(&'static str, &'static str); 1], Counter>,
+    outcomes: Counters,
     duration: Histogram,
 }
 
 impl UpstreamMetrics {
     pub fn new(outcomes: impl IntoIterator<Item = &'static str>) -> Self {
-        let family = Family::<_, Counter>::default();
-        for outcome in outcomes {
-            drop(family.get_or_create(&[("outcome", outcome)]));
-        }
-        Self { outcomes: family, duration: Histogram::new(AT_POSTIZ) }
+        Self { outcomes: Counters::of("outcome", outcomes), duration: Histogram::new(AT_POSTIZ) }
     }
 
     /// `duration` includes all attempts.
     pub fn ended(&self, outcome: &'static str, duration: Duration) {
-        self.outcomes.get_or_create(&[("outcome", outcome)]).inc();
+        self.outcomes.count(outcome);
         self.duration.observe(duration.as_secs_f64());
     }
 
     /// As `exchanges` and `exchange`, or `registrations` and `registration`.
     pub fn register(&self, registry: &mut Registry, count: &'static str, duration: &'static str) {
-        registry.register(count, "Requests to Postiz for a login by how they ended", self.outcomes.clone());
+        self.outcomes.register(registry, count, "Requests to Postiz for a login by how they ended");
         let help = "Duration of these requests, with all attempts";
         registry.register_with_unit(duration, help, Unit::Seconds, self.duration.clone());
     }

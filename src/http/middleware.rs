@@ -12,8 +12,7 @@ use tracing::{Instrument as _, debug, info_span};
 
 use crate::config::BaseUrl;
 use crate::http::Deps;
-use crate::http::connections::Connection;
-use crate::metrics::Limit;
+use crate::limits::{Place, RateLimited};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
@@ -59,20 +58,19 @@ pub fn default_headers(server_url: &BaseUrl) -> DefaultHeaders {
     if server_url.is_https() { headers.add(("Strict-Transport-Security", HSTS)) } else { headers }
 }
 
+/// A place among the connections, as attached to one; none for a proxy's.
+pub type Connection = Result<Place, RateLimited>;
+
 /// Closes the connection after its answer if its peer has too many, or if the server stops: a balancer sends its next request
-/// elsewhere instead of on a connection that is about to close.
+/// elsewhere instead of on a connection that is about to close. One that sends nothing ends with the timeout for a head.
 pub async fn last_answer(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let deps = request.app_data::<Data<Deps>>().cloned();
-    let is_over = request.conn_data::<Connection>().is_some_and(|connection| connection.is_over);
+    let is_over = request.conn_data::<Connection>().is_some_and(Result::is_err);
     let mut response = next.call(request).await?;
-    let Some(deps) = deps else { return Ok(response) };
-    if is_over {
-        deps.flow.limits().met(Limit::Connections);
-    }
-    if is_over || deps.flow.stopping().is_cancelled() {
+    if is_over || deps.is_some_and(|deps| deps.flow.stopping().is_cancelled()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)

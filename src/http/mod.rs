@@ -14,7 +14,6 @@ pub mod about;
 pub mod callback;
 pub mod client_ip;
 pub mod code;
-pub mod connections;
 pub mod dialect;
 pub mod entered_code;
 pub mod errors;

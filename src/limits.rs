@@ -8,6 +8,7 @@
 //! | polls with unknown codes | 120 | 480 | a minute |
 //! | wrong user codes (counted in the database) | `RATE_LIMIT_GUESSES` (10) | 4 times as many | 15 minutes |
 //! | held polls | an eighth of `MAX_HELD_POLLS` | a quarter | |
+//! | connections without a proxy | an eighth of all | a quarter | |
 //! | statements at work or in line | 64 | 128 | |
 //! | requests to Postiz at work or in line | 16 | 32 | |
 //!
@@ -18,32 +19,32 @@
 //! others do. Each network has a few statements at work and waits in a line of its own for more, and its client is only
 //! refused if that line is full.
 
-mod lines;
-
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::config::Config;
 use crate::grant::{Origin, UserCode};
 use crate::metrics::{Counters, Limit};
 
-pub use lines::{Lines, Place, RateLimited};
-
 const NETWORK_FACTOR: u32 = 4;
 /// People go back and press *Continue* again.
 const CONFIRMATIONS_PER_OPENING: u32 = 5;
-const CONFIRMATIONS_OF_ONE_LOGIN: NonZeroU32 = NonZeroU32::new(12).unwrap();
+const CONFIRMATIONS_OF_ONE_LOGIN: u32 = 12;
 const CALLBACKS: u32 = 120;
 /// A terminal that meets an unknown code stops.
 const UNKNOWN_POLLS: u32 = 120;
-const STATEMENTS: (usize, usize) = (64, 128);
-const POSTIZ_REQUESTS: (usize, usize) = (16, 32);
+/// At work or in line, of one client. The network around it may have twice as many.
+const STATEMENTS: usize = 64;
+const POSTIZ_REQUESTS: usize = 16;
 /// Requests to Postiz of one network that are at work.
 const POSTIZ_REQUESTS_AT_WORK: usize = 4;
 /// Of this replica: Postiz sees only our address. They are waited for. A login takes one, and Postiz about 10 ms for it.
@@ -52,50 +53,60 @@ const REGISTRATIONS_PER_SECOND: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const REGISTRATIONS_AT_A_TIME: usize = 32;
 /// Clients that are counted apart, so that memory is bounded. Past that, new ones are counted in larger networks.
 const MAX_COUNTED: usize = 50_000;
+/// A line moves on in milliseconds.
+const LINE_RETRY: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub struct Limits {
-    openings: Option<PerMinute>,
-    confirmations: Option<PerMinute>,
+    openings: PerMinute,
+    confirmations: PerMinute,
     confirmations_of_login: DefaultKeyedRateLimiter<UserCode>,
     callbacks: PerMinute,
     unknown_polls: PerMinute,
-    statements: Lines,
-    postiz_requests: Lines,
+    /// At work, in line or open.
+    places: Permits,
+    at_work: Permits,
+    statements_at_work: usize,
     registrations: Semaphore,
     registrations_rate: DefaultDirectRateLimiter,
-    met: Counters<Limit>,
+    met: Counters,
+}
+
+/// A client is over its limit until this time has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimited {
+    pub retry_after: Duration,
 }
 
 impl Limits {
     pub fn new(config: &Config) -> Self {
         let openings = config.rate_limit_codes;
-        // One network leaves half of the connections to others.
-        let statements_at_work = (config.database_pool_size / 2).max(1);
+        let confirmations_of_login = if openings == 0 { 0 } else { CONFIRMATIONS_OF_ONE_LOGIN };
         Self {
             openings: PerMinute::new(openings),
             confirmations: PerMinute::new(openings.saturating_mul(CONFIRMATIONS_PER_OPENING)),
-            confirmations_of_login: RateLimiter::dashmap(Quota::per_minute(CONFIRMATIONS_OF_ONE_LOGIN)),
-            callbacks: PerMinute::of(CALLBACKS),
-            unknown_polls: PerMinute::of(UNKNOWN_POLLS),
-            statements: Lines::new(statements_at_work, STATEMENTS),
-            postiz_requests: Lines::new(POSTIZ_REQUESTS_AT_WORK, POSTIZ_REQUESTS),
+            confirmations_of_login: RateLimiter::dashmap(per_minute(confirmations_of_login)),
+            callbacks: PerMinute::new(CALLBACKS),
+            unknown_polls: PerMinute::new(UNKNOWN_POLLS),
+            places: Permits::default(),
+            at_work: Permits::default(),
+            // One network leaves half of the connections to others.
+            statements_at_work: (config.database_pool_size / 2).max(1),
             registrations: Semaphore::new(REGISTRATIONS_AT_A_TIME),
             registrations_rate: RateLimiter::direct(Quota::per_second(REGISTRATIONS_PER_SECOND)),
-            met: Counters::new("limit"),
+            met: Counters::new::<Limit>("limit"),
         }
     }
 
     pub fn opening(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
-        self.openings.as_ref().map_or(Ok(()), |limit| self.noted(Limit::Openings, limit.count(client)))
+        self.noted(Limit::Openings, self.openings.count(client))
     }
 
     /// A login that is confirmed again and again uses up its own limit first, and not that of all behind its address.
     pub fn confirmation(&self, client: Option<IpAddr>, code: UserCode) -> Result<(), RateLimited> {
-        let Some(limit) = &self.confirmations else { return Ok(()) };
         let is_counted = self.confirmations_of_login.len() < MAX_COUNTED;
         let of_login = if is_counted { check(&self.confirmations_of_login, &code) } else { Ok(()) };
-        self.noted(Limit::Confirmations, of_login.and_then(|()| limit.count(client)))
+        self.noted(Limit::Confirmations, of_login.and_then(|()| self.confirmations.count(client)))
     }
 
     pub fn callback(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
@@ -108,15 +119,18 @@ impl Limits {
     }
 
     /// Waits in the client's line for a statement. The place must not be kept across a wait for anything else.
-    pub async fn statement(&self, client: Option<IpAddr>) -> Result<Place<'_>, RateLimited> {
-        let place = self.statements.enter(client).await;
-        self.noted(Limit::Statements, place)
+    pub async fn statement(&self, client: Option<IpAddr>) -> Result<Place, RateLimited> {
+        self.in_line(Limit::Statements, client, STATEMENTS, self.statements_at_work).await
     }
 
     /// Waits in the client's line for requests to Postiz.
-    pub async fn postiz_request(&self, client: Option<IpAddr>) -> Result<Place<'_>, RateLimited> {
-        let place = self.postiz_requests.enter(client).await;
-        self.noted(Limit::PostizRequests, place)
+    pub async fn postiz_request(&self, client: Option<IpAddr>) -> Result<Place, RateLimited> {
+        self.in_line(Limit::PostizRequests, client, POSTIZ_REQUESTS, POSTIZ_REQUESTS_AT_WORK).await
+    }
+
+    /// For a connection of a direct peer, of the `total` that the server takes.
+    pub fn connection(&self, peer: IpAddr, total: usize) -> Result<Place, RateLimited> {
+        self.place(Limit::Connections, Origin::of(Some(peer)), total.div_ceil(8))
     }
 
     /// Waits for the replica's turn to register a client at Postiz. Each network has few requests in this line, so it is
@@ -132,18 +146,42 @@ impl Limits {
         self.met.count(limit);
     }
 
-    pub fn metrics(&self) -> &Counters<Limit> {
+    pub fn metrics(&self) -> &Counters {
         &self.met
     }
 
     /// Frees the memory of clients that are under their limits again; to be called every few seconds.
     pub fn prune(&self) {
-        let optional = self.openings.iter().chain(&self.confirmations);
-        for limit in optional.chain([&self.callbacks, &self.unknown_polls]) {
+        for limit in [&self.openings, &self.confirmations, &self.callbacks, &self.unknown_polls] {
             limit.clients.retain_recent();
             limit.networks.retain_recent();
         }
         self.confirmations_of_login.retain_recent();
+        self.places.prune();
+        self.at_work.prune();
+    }
+
+    /// A line for each network: a few of its requests are at work, more of them wait in their order, and past a bound a client is
+    /// refused.
+    async fn in_line(
+        &self,
+        limit: Limit,
+        client: Option<IpAddr>,
+        most: usize,
+        at_work: usize,
+    ) -> Result<Place, RateLimited> {
+        let origin = Origin::of(client);
+        let mut place = self.place(limit, origin, most)?;
+        // The semaphore is never closed.
+        place.0.extend(self.at_work.of(limit, origin.network, at_work).acquire_owned().await);
+        Ok(place)
+    }
+
+    fn place(&self, limit: Limit, Origin { client, network }: Origin, most: usize) -> Result<Place, RateLimited> {
+        let both = client.map(|client| (client, most)).into_iter().chain([(network, 2 * most)]);
+        let permits = both.map(|(net, most)| self.places.of(limit, net, most).try_acquire_owned());
+        let place = permits.collect::<Result<_, _>>().map(Place);
+        self.noted(limit, place.map_err(|_| RateLimited { retry_after: LINE_RETRY }))
     }
 
     fn noted<T>(&self, limit: Limit, answer: Result<T, RateLimited>) -> Result<T, RateLimited> {
@@ -162,15 +200,9 @@ struct PerMinute {
 }
 
 impl PerMinute {
-    /// 0 sets no limit.
-    fn new(most: u32) -> Option<Self> {
-        (most > 0).then(|| Self::of(most))
-    }
-
-    fn of(most: u32) -> Self {
-        let quota = |most| Quota::per_minute(NonZeroU32::new(most).unwrap_or(NonZeroU32::MIN));
-        let network = most.saturating_mul(NETWORK_FACTOR);
-        Self { clients: RateLimiter::dashmap(quota(most)), networks: RateLimiter::dashmap(quota(network)) }
+    fn new(most: u32) -> Self {
+        let networks = per_minute(most.saturating_mul(NETWORK_FACTOR));
+        Self { clients: RateLimiter::dashmap(per_minute(most)), networks: RateLimiter::dashmap(networks) }
     }
 
     fn count(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
@@ -183,13 +215,18 @@ impl PerMinute {
     }
 }
 
+/// 0 sets no limit.
+fn per_minute(most: u32) -> Quota {
+    Quota::per_minute(NonZeroU32::new(most).unwrap_or(NonZeroU32::MAX))
+}
+
 /// A /16 of IPv4, a /32 of IPv6.
 fn wide(network: IpNet) -> IpNet {
     let length = if network.addr().is_ipv4() { 16 } else { 32 };
     IpNet::new(network.addr(), length).map_or(network, |wide| wide.trunc())
 }
 
-fn check<K: Clone + Eq + std::hash::Hash>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), RateLimited> {
+fn check<K: Clone + Eq + Hash>(limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), RateLimited> {
     let now = DefaultClock::default().now();
     limiter.check_key(key).map_err(|over| RateLimited { retry_after: over.wait_time_from(now) })
 }
@@ -199,8 +236,31 @@ pub fn whole_seconds(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
+/// Given back when it is dropped.
+#[derive(Debug)]
+pub struct Place(Vec<OwnedSemaphorePermit>);
+
+/// For each limit, the permits of each client or network that has some.
+#[derive(Debug, Default)]
+struct Permits(Mutex<HashMap<(Limit, IpNet), Arc<Semaphore>>>);
+
+impl Permits {
+    fn of(&self, limit: Limit, net: IpNet, most: usize) -> Arc<Semaphore> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(all.entry((limit, net)).or_insert_with(|| Arc::new(Semaphore::new(most))))
+    }
+
+    /// A permit, and a caller that waits for one, hold the semaphore.
+    fn prune(&self) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, semaphore| Arc::strong_count(semaphore) > 1);
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
 
     fn address(text: &str) -> Option<IpAddr> {
@@ -213,7 +273,7 @@ mod tests {
             ((|n| format!("192.0.2.{n}")) as fn(u32) -> String, "198.51.100.1"),
             (|n| format!("2001:db8:1:{n:x}::1"), "2001:db8:2::1"),
         ] {
-            let limit = PerMinute::of(10);
+            let limit = PerMinute::new(10);
             let passed = |client: &str| (0..20).filter(|_| limit.count(address(client)).is_ok()).count();
             assert_eq!(passed(&others(1)), 10);
             let network: usize = (2..12).map(|n| passed(&others(n))).sum();
@@ -224,14 +284,15 @@ mod tests {
 
     #[test]
     fn unknown_addresses_count_as_a_network() {
-        let limit = PerMinute::of(10);
+        let limit = PerMinute::new(10);
         assert_eq!((0..60).filter(|_| limit.count(None).is_ok()).count(), 40);
         assert!(limit.count(address("192.0.2.1")).is_ok());
     }
 
     #[test]
     fn zero_sets_no_limit() {
-        assert!(PerMinute::new(0).is_none());
+        let limit = PerMinute::new(0);
+        assert!((0..10_000).all(|_| limit.count(address("192.0.2.1")).is_ok()));
     }
 
     #[test]
@@ -242,10 +303,68 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let limit = PerMinute::of(1);
+        let limit = PerMinute::new(1);
         for n in 0..200_000_u32 {
             let _ = limit.count(Some(IpAddr::from(n.to_be_bytes())));
         }
         assert!(limit.clients.len() <= MAX_COUNTED && limit.networks.len() <= MAX_COUNTED + 4);
+    }
+
+    fn limits() -> Limits {
+        Limits::new(&Config::from_vars([("DATABASE_URL".into(), "postgres://u@h/d".into())]).unwrap())
+    }
+
+    fn is_empty(limits: &Limits) -> bool {
+        limits.prune();
+        limits.places.0.lock().unwrap().is_empty() && limits.at_work.0.lock().unwrap().is_empty()
+    }
+
+    #[tokio::test]
+    async fn a_network_waits_for_itself_and_for_no_other() {
+        let limits = limits();
+        let enter = |text| limits.in_line(Limit::Statements, address(text), 3, 2);
+        let first = enter("2001:db8:1:1::1").await.unwrap();
+        let _second = enter("2001:db8:1:2::1").await.unwrap();
+        let mut third = Box::pin(enter("2001:db8:1:3::1"));
+        assert!((&mut third).now_or_never().is_none(), "of the same /48");
+        assert!(enter("2001:db8:2::1").now_or_never().is_some(), "of another one");
+        drop(first);
+        assert!(third.now_or_never().unwrap().is_ok(), "the place is free");
+    }
+
+    #[tokio::test]
+    async fn a_full_line_refuses_its_client_and_then_its_network() {
+        let limits = limits();
+        let most = 2;
+        let enter = |text| limits.in_line(Limit::Statements, address(text), most, 9).now_or_never().unwrap();
+        let places = [enter("192.0.2.1").unwrap(), enter("192.0.2.1").unwrap()];
+        assert!(enter("192.0.2.1").is_err());
+        let neighbours = [enter("192.0.2.2").unwrap(), enter("192.0.2.3").unwrap()];
+        assert!(enter("192.0.2.4").is_err());
+        assert!(enter("198.51.100.1").is_ok());
+        drop((places, neighbours));
+        assert!(is_empty(&limits));
+    }
+
+    #[tokio::test]
+    async fn a_caller_that_stops_waiting_leaves_the_line() {
+        let limits = limits();
+        let enter = |text| limits.in_line(Limit::Statements, address(text), 9, 1);
+        let place = enter("").await.unwrap();
+        let mut waiting = Box::pin(enter(""));
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(waiting);
+        drop(place);
+        assert!(is_empty(&limits));
+    }
+
+    #[test]
+    fn a_direct_peer_keeps_an_eighth_of_the_connections() {
+        let limits = limits();
+        let connect = |peer: &str| limits.connection(peer.parse().unwrap(), 16);
+        let open: Vec<_> = (0..2).map(|_| connect("198.51.100.1").unwrap()).collect();
+        assert!(connect("198.51.100.1").is_err() && connect("198.51.100.2").is_ok());
+        drop(open);
+        assert!(is_empty(&limits));
     }
 }
