@@ -83,8 +83,10 @@ async fn registration(postiz: &Postiz, config: &Config, endpoints: &Endpoints, p
         return REGISTRATION.ok("Postiz says that it registers clients.");
     }
     match postiz.try_register(endpoints, PROBE_NAME).await {
-        Ok(client) => REGISTRATION
-            .ok(format!("Postiz registers clients for {callback}. It deletes {client}, a trial, after 30 days.")),
+        Ok(client) => REGISTRATION.ok(format!(
+            "Postiz registers clients for {callback}. It deletes {}, a trial, after 30 days.",
+            client.as_str()
+        )),
         Err(Failure { reason: Reason::RegistrationRefused, cause }) => REGISTRATION
             .fail(format!("Postiz refuses to register a client for {callback}: {cause}."), postiz.registration_fix()),
         Err(Failure { cause, .. }) => REGISTRATION.fail(

@@ -169,7 +169,7 @@ impl DeviceFlow {
         let grant = view.id.reference();
         match self.postiz.register(endpoints, &name).await {
             Ok(client) => {
-                info!(grant, client = %client, "client registered at Postiz");
+                info!(grant, client = client.as_str(), "client registered at Postiz");
                 Ok(client)
             }
             Err(reason) => {

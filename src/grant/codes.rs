@@ -37,26 +37,23 @@ impl DeviceCode {
     }
 }
 
-/// The text is not a code of ours; it was never issued.
+/// The text is no code or id of this kind; it was never issued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a code of the expected form")]
-pub struct MalformedCode;
+#[error("not of the expected form")]
+pub struct Malformed;
 
 impl FromStr for DeviceCode {
-    type Err = MalformedCode;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, MalformedCode> {
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         from_hex(text).map(Secret::from_bytes).map(Self)
     }
 }
 
 /// Exactly as many digits as there are bytes, in any case.
-fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], MalformedCode> {
-    if text.len() != 2 * N {
-        return Err(MalformedCode);
-    }
-    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| MalformedCode)?;
-    bytes.try_into().map_err(|_| MalformedCode)
+fn from_hex<const N: usize>(text: &str) -> Result<[u8; N], Malformed> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(text.as_bytes()).map_err(|_| Malformed)?;
+    bytes.try_into().map_err(|_| Malformed)
 }
 
 /// The SHA-256 of the device code: identifies a grant in this server.
@@ -77,9 +74,9 @@ impl GrantId {
         HEXLOWER.encode(&self.as_bytes()[..4])
     }
 
-    /// The bytes of a reference; `None` for anything but eight hex digits in lower case.
+    /// The bytes of a reference; `None` for anything but eight hex digits.
     pub fn parse_reference(text: &str) -> Option<[u8; 4]> {
-        if text.bytes().any(|digit| digit.is_ascii_uppercase()) { None } else { from_hex(text).ok() }
+        from_hex(text).ok()
     }
 }
 
@@ -100,8 +97,6 @@ impl UserCode {
     pub const LETTERS: usize = 8;
     /// The letters that a code is drawn from.
     pub const ALPHABET: &'static [u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
-    /// Longer input is not read. A link to the page fits.
-    const LONGEST_INPUT: usize = 512;
 
     /// Draws a new one, each letter with the same probability.
     pub fn random() -> Self {
@@ -118,23 +113,14 @@ impl UserCode {
 /// Reads what a person typed or pasted: any case, full-width letters, with or without dash, spaces or line end, or the whole
 /// link. Digits that look like a letter of the alphabet are taken for it.
 impl FromStr for UserCode {
-    type Err = MalformedCode;
+    type Err = Malformed;
 
-    fn from_str(text: &str) -> Result<Self, MalformedCode> {
-        if text.len() > Self::LONGEST_INPUT {
-            return Err(MalformedCode);
-        }
-        let text = bare(text);
+    fn from_str(text: &str) -> Result<Self, Malformed> {
         // U+30FC is the dash of a Japanese keyboard, and counts as a letter.
-        let mut letters = text.chars().filter(|c| c.is_alphanumeric() && *c != '\u{30fc}').map(letter);
-        let mut code = [0; Self::LETTERS];
-        for slot in &mut code {
-            *slot = letters.next().flatten().ok_or(MalformedCode)?;
-        }
-        match letters.next() {
-            None => Ok(Self(code)),
-            Some(_) => Err(MalformedCode),
-        }
+        let text = bare(text);
+        let letters = text.chars().filter(|c| c.is_alphanumeric() && *c != '\u{30fc}').map(letter);
+        let letters: Option<Vec<u8>> = letters.collect();
+        letters.and_then(|letters| letters.try_into().ok()).map(Self).ok_or(Malformed)
     }
 }
 
@@ -142,15 +128,8 @@ impl FromStr for UserCode {
 fn bare(text: &str) -> String {
     let after = text.rsplit_once("code=").map_or(text, |(_, value)| value);
     let value = after.split(['&', '#']).next().unwrap_or_default();
-    let mut value = value.strip_prefix("3D").unwrap_or(value).to_owned();
-    while value.contains('%') {
-        let decoded = percent_decode_str(&value).decode_utf8_lossy().into_owned();
-        if decoded == value {
-            break;
-        }
-        value = decoded;
-    }
-    value
+    let once = percent_decode_str(value.strip_prefix("3D").unwrap_or(value)).decode_utf8_lossy();
+    percent_decode_str(&once).decode_utf8_lossy().into_owned()
 }
 
 fn letter(typed: char) -> Option<u8> {
@@ -240,7 +219,7 @@ mod tests {
             "%zz",
             "https://x/?code=",
         ] {
-            assert_eq!(typed.parse::<UserCode>(), Err(MalformedCode), "{typed:?}");
+            assert_eq!(typed.parse::<UserCode>(), Err(Malformed), "{typed:?}");
         }
         assert!("B-".repeat(400).parse::<UserCode>().is_err());
     }

@@ -47,7 +47,7 @@ fn redirect(visitor: &Visitor, grant: Option<GrantId>, done: Done) -> HttpRespon
 
 /// `GET /device/done/{outcome}`.
 pub async fn done(request: HttpRequest, visitor: Visitor, outcome: Path<String>) -> HttpResponse {
-    let Some(done) = Done::from_address(&outcome) else { return visitor.show(&Page::NotFound) };
+    let Ok(done) = outcome.replace('-', "_").parse::<Done>() else { return visitor.show(&Page::NotFound) };
     let query = request.query_string().as_bytes();
     let reference = url::form_urlencoded::parse(query).find(|(name, _)| name == "reference");
     let reference = reference.map(|(_, text)| text.into_owned());

@@ -3,7 +3,6 @@
 use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{PollOptions, PollOutcome};
@@ -29,14 +28,9 @@ struct Request {
 /// RFC 6749 §5.1, and what the CLI keeps beside the token.
 #[derive(Serialize)]
 struct Response<'a> {
-    access_token: &'a str,
-    token_type: &'a str,
+    #[serde(flatten)]
+    credentials: &'a Credentials,
     api_url: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    organization_id: Option<&'a str>,
-    /// The one that Postiz granted, which may differ from the requested one (RFC 6749 §3.3).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scope: Option<&'a str>,
 }
 
 /// Answers a poll.
@@ -87,11 +81,8 @@ fn device_code(dialect: Dialect, request: &Request) -> Result<DeviceCode, Client
 }
 
 fn success(deps: &Deps, credentials: &Credentials) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache")).json(Response {
-        access_token: credentials.access_token.expose_secret(),
-        token_type: &credentials.token_type,
-        api_url: deps.api_url.as_str(),
-        organization_id: credentials.organization_id.as_deref(),
-        scope: credentials.scope.as_deref(),
-    })
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((PRAGMA, "no-cache"))
+        .json(Response { credentials, api_url: deps.api_url.as_str() })
 }

@@ -133,7 +133,7 @@ impl Postiz {
     /// The grant's own client, which is public, or the app.
     fn client(&self, registered: Option<&PostizClientId>) -> Option<PostizClient> {
         let client = match (registered, &self.app) {
-            (Some(client), _) => Client::new(ClientId::new(client.to_string())),
+            (Some(client), _) => Client::new(ClientId::new(client.as_str().to_owned())),
             (None, Some(app)) => Client::new(ClientId::new(app.client_id.clone()))
                 .set_client_secret(ClientSecret::new(app.client_secret.expose_secret().to_owned())),
             (None, None) => return None,
