@@ -3,24 +3,23 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::num::NonZero;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::HttpServer;
-use actix_web::dev::{Server, ServerHandle};
+use actix_web::dev::ServerHandle;
 use actix_web::middleware::{NormalizePath, TrailingSlash, from_fn};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use socket2::SockRef;
-use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
 use crate::http::middleware::{self, Connection};
+use crate::http::sender::may_be_proxy;
 use crate::http::{Deps, routes};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
@@ -72,10 +71,8 @@ pub struct Running {
     address: SocketAddr,
     flow: Arc<DeviceFlow>,
     drain: Duration,
-    closing: CancellationToken,
-    handle: ServerHandle,
+    server: ServerHandle,
     exporter: Option<ServerHandle>,
-    server: JoinHandle<io::Result<()>>,
 }
 
 impl App {
@@ -84,26 +81,13 @@ impl App {
         let address = listener.local_addr()?;
         let flow = flow(config)?;
         flow.start();
-        tokio::spawn(check::at_start(
-            config.clone(),
-            flow.store().database().clone(),
-            outbound::client()?,
-            flow.stopping().clone(),
-        ));
-        let deps = Data::new(Deps::new(config, Arc::clone(&flow)));
-        let closing = CancellationToken::new();
-        let server = serve(config, deps, listener, closing.clone())?;
-        let handle = server.handle();
-        let exporter = match config.metrics_address {
-            Some(address) => {
-                let (address, exporter) = exporter::start(&flow, address).map_err(StartError::Metrics)?;
-                info!(%address, "metrics are served");
-                Some(exporter)
-            }
-            None => None,
-        };
-        let (server, drain) = (tokio::spawn(server), config.drain);
-        Ok(Running { address, flow, drain, closing, handle, exporter, server })
+        let (database, stopping) = (flow.store().database().clone(), flow.stopping().clone());
+        tokio::spawn(check::at_start(config.clone(), database, outbound::client()?, stopping));
+        let deps = Deps { flow: Arc::clone(&flow), config: config.clone(), refused_forms: Mutex::default() };
+        let server = serve(Data::new(deps), listener)?;
+        let exporter = config.metrics_address.map(|address| exporter::start(&flow, address));
+        let exporter = exporter.transpose().map_err(StartError::Metrics)?;
+        Ok(Running { address, flow, drain: config.drain, server, exporter })
     }
 }
 
@@ -122,19 +106,18 @@ pub fn listen(port: u16) -> io::Result<TcpListener> {
     })
 }
 
-fn serve(config: &Config, deps: Data<Deps>, listener: TcpListener, closing: CancellationToken) -> io::Result<Server> {
+fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<ServerHandle> {
     prepare(&listener)?;
-    let total = connections(config.max_held_polls);
-    let (server_url, peers) = (config.server_url.clone(), deps.clone());
+    let total = connections(deps.config.max_held_polls);
+    let peers = deps.clone();
     let app = move || {
         actix_web::App::new()
             .app_data(deps.clone())
-            .wrap(middleware::default_headers(&server_url))
-            .wrap(from_fn(middleware::last_answer))
-            .wrap(from_fn(middleware::trace))
+            .wrap(middleware::default_headers(&deps.config.server_url))
+            .wrap(from_fn(middleware::each_request))
             // The CLI requests //device/code if its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
-            .configure(routes::configure(server_url.base_path()))
+            .configure(routes::configure(deps.config.server_url.base_path()))
     };
     // As many as there are processors, or as a container's share of them.
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -145,28 +128,25 @@ fn serve(config: &Config, deps: Data<Deps>, listener: TcpListener, closing: Canc
         .workers(workers)
         .on_connect(move |connection, data| {
             let peer = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok());
-            if let Some(peer) = peer.map(|peer| peer.ip()).filter(|peer| !peers.client_ip.may_be_proxy(*peer)) {
+            if let Some(peer) = peer.map(|peer| peer.ip()).filter(|peer| !may_be_proxy(&peers.config, *peer)) {
                 data.insert::<Connection>(peers.flow.limits().connection(peer, total));
             }
         })
         .shutdown_timeout(GRACE.as_secs())
-        .shutdown_signal(closing.cancelled_owned())
+        .disable_signals()
         .listen(listener)?
         .run();
-    Ok(server)
+    let handle = server.handle();
+    tokio::spawn(server);
+    Ok(handle)
 }
 
 /// How many connections to take: for the held polls and others, as far as the limit of open files allows. Raises the soft
 /// limit, which is often 1,024 for the sake of programs that use `select`.
 fn connections(held_polls: usize) -> usize {
     let wanted = held_polls + OTHER_CONNECTIONS;
-    let files = match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
-        Err(error) => {
-            warn!(%error, "the limit of open files can't be raised");
-            return wanted;
-        }
-    };
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX);
+    let files = usize::try_from(files).unwrap_or(usize::MAX);
     if files < wanted + OWN_FILES {
         warn!(files, wanted, "low limit of open files: raise the hard limit (ulimit -Hn), or lower MAX_HELD_POLLS");
     }
@@ -207,10 +187,8 @@ impl Running {
         info!(held_polls = self.flow.held_polls().0, "stopping: requests under way are finished first");
         self.flow.stop();
         sleep(LINGER).await;
-        self.closing.cancel();
-        if timeout(GRACE + Duration::from_secs(2), self.server).await.is_err() {
+        if timeout(GRACE + Duration::from_secs(2), self.server.stop(true)).await.is_err() {
             warn!("stopping took too long: the remaining requests are cut off");
-            self.handle.stop(false).await;
         }
         if !self.flow.finished(GRACE).await {
             warn!("some work could not be finished in time");

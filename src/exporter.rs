@@ -15,6 +15,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use tracing::info;
 
 use crate::flow::DeviceFlow;
 
@@ -23,7 +24,7 @@ const PREFIX: &str = "postiz_auth";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Serves until the handle stops it.
-pub fn start(flow: &Arc<DeviceFlow>, address: SocketAddr) -> io::Result<(SocketAddr, ServerHandle)> {
+pub fn start(flow: &Arc<DeviceFlow>, address: SocketAddr) -> io::Result<ServerHandle> {
     let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     let registry = Data::new(registry(flow));
@@ -35,7 +36,8 @@ pub fn start(flow: &Arc<DeviceFlow>, address: SocketAddr) -> io::Result<(SocketA
             .run();
     let handle = server.handle();
     tokio::spawn(server);
-    Ok((address, handle))
+    info!(%address, "metrics are served");
+    Ok(handle)
 }
 
 async fn scrape(registry: Data<Registry>) -> HttpResponse {

@@ -4,8 +4,8 @@ mod samples;
 
 use std::{env, fs, io, path::PathBuf};
 
-use postiz_auth_server::http::pages::{self, ASSETS_PATH, Language, assets, render};
-use postiz_auth_server::{flow, grant, postiz};
+use postiz_auth_server::http::pages::{self, ASSETS_PATH, LANGUAGES, assets, render};
+use postiz_auth_server::{config, flow, grant, postiz};
 use samples::{context, samples};
 
 fn main() -> io::Result<()> {
@@ -15,11 +15,12 @@ fn main() -> io::Result<()> {
     for asset in assets() {
         fs::write(asset_directory.join(&asset.name), asset.body)?;
     }
-    for &language in Language::ALL {
-        let context = context("", language);
+    let config = samples::config("");
+    for language in &LANGUAGES {
+        let context = context(&config, language);
         for (name, page) in samples() {
-            let file = format!("{name}.{}.html", language.tag());
-            fs::write(directory.join(file), render(&page, &context))?;
+            let file = format!("{name}.{}.html", language.tag);
+            fs::write(directory.join(file), render(&page, &context).1)?;
         }
     }
     Ok(())

@@ -3,30 +3,33 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::config::Config;
 use super::flow::Confirmation;
 use super::grant::{CodeProblem, Done, GrantId, Proximity, UserCode};
-use super::pages::{Language, Page, PageContext, Retry};
+use super::pages::{Action, Language, Page, PageContext, Retry};
 use super::postiz::Reason;
 
 const CODE: &str = "BCDF-GHJK";
-pub(super) const LOGIN: &str = "postiz auth:login --auth-server https://auth.example.com";
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 7));
 const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 23));
 const LONGEST_NAME: &str = "nightly-report.for-the-whole-of-marketing";
 const LONGEST: IpAddr = IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0x85a3, 0x1234, 0x5678, 0x8a2e, 0x1370, 0x7334));
 
+/// Of a server below this path.
+#[allow(clippy::expect_used, reason = "the variables are right")]
+pub(super) fn config(base_path: &str) -> Config {
+    let variables = [
+        ("DATABASE_URL", "postgres://u@h/d"),
+        ("SERVER_URL", &format!("https://auth.example.com{base_path}")),
+        ("OPERATOR_NAME", "Example Company"),
+        ("OPERATOR_URL", "https://example.com/imprint"),
+    ];
+    Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).expect("a configuration")
+}
+
 /// What every page shows.
-pub(super) fn context(base_path: &'static str, language: Language) -> PageContext<'static> {
-    PageContext {
-        base_path,
-        server_url: base_path,
-        language,
-        login_command: LOGIN,
-        reference: Some("7f3a9c12"),
-        operator_name: Some("Example Company"),
-        operator_url: Some("https://example.com/imprint"),
-        postiz_url: Some("https://postiz.example.com"),
-    }
+pub(super) fn context<'a>(config: &'a Config, language: &'static Language) -> PageContext<'a> {
+    PageContext { config, language, reference: Some("7f3a9c12"), postiz_url: Some("https://postiz.example.com") }
 }
 
 #[allow(clippy::expect_used, reason = "the constant is a code")]
@@ -92,7 +95,7 @@ fn confirmations() -> Vec<Sample> {
         ("confirm-inactive", Confirmation { inactive: true, ..here() }),
         ("confirm-named", named("nightly-report")),
         ("confirm-longest-name", named(LONGEST_NAME)),
-        ("confirm-app", Confirmation { has_own_client: false, ..here() }),
+        ("confirm-app", Confirmation { age: Duration::from_secs(20), has_own_client: false, ..here() }),
         ("confirm-app-inactive", Confirmation { has_own_client: false, inactive: true, ..here() }),
         ("confirm-several-browsers", Confirmation { several_browsers: true, ..here() }),
         ("typed", other()),
@@ -104,8 +107,8 @@ fn confirmations() -> Vec<Sample> {
 }
 
 fn outcomes() -> Vec<Sample> {
-    let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("continue".to_owned()) };
-    let approve_again = |reason| Page::ApproveAgain { user_code: CODE.to_owned(), reason };
+    let submit = || Retry::Submit(code(), Action::Continue);
+    let approve_again = |reason| Page::ApproveAgain { user_code: code(), reason };
     vec![
         ("done-signed-in", Page::Done(Done::SignedIn)),
         ("done-waiting", Page::Done(Done::Waiting)),
@@ -129,7 +132,7 @@ fn outcomes() -> Vec<Sample> {
 }
 
 fn problems() -> Vec<Sample> {
-    let submit = || Retry::Submit { user_code: CODE.to_owned(), action: Some("deny".to_owned()) };
+    let submit = || Retry::Submit(code(), Action::Deny);
     let rate_limited = |seconds, retry| Page::RateLimited { retry_after: Duration::from_secs(seconds), retry };
     vec![
         ("rate-limited", rate_limited(712, Retry::Reload)),

@@ -15,9 +15,9 @@ const LLMS: &str = include_str!("../../assets/llms.txt");
 
 /// `/.well-known/oauth-authorization-server`.
 pub async fn authorization_server(deps: Data<Deps>) -> HttpResponse {
-    let url = |path| String::from(deps.server_url.join(path));
+    let url = |path| String::from(deps.config.server_url.join(path));
     let mut metadata = json!({
-        "issuer": deps.server_url.as_str(),
+        "issuer": deps.config.server_url.as_str(),
         "device_authorization_endpoint": url("/device/code"),
         "token_endpoint": url("/device/token"),
         "grant_types_supported": ["urn:ietf:params:oauth:grant-type:device_code"],
@@ -25,7 +25,7 @@ pub async fn authorization_server(deps: Data<Deps>) -> HttpResponse {
         "response_types_supported": [],
         "token_endpoint_auth_methods_supported": ["none"],
     });
-    if let Some(operator) = &deps.operator_url {
+    if let Some(operator) = &deps.config.operator_url {
         metadata["service_documentation"] = operator.as_str().into();
     }
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "public, max-age=3600")).json(metadata)
@@ -37,7 +37,9 @@ pub async fn home(request: HttpRequest, visitor: Visitor, deps: Data<Deps>) -> H
 }
 
 pub async fn llms(deps: Data<Deps>) -> HttpResponse {
-    let text = LLMS.replace("{server_url}", deps.server_url.as_str()).replace("{api_url}", deps.api_url.as_str());
+    let text = LLMS
+        .replace("{server_url}", deps.config.server_url.as_str())
+        .replace("{api_url}", deps.config.public_api_url().as_str());
     HttpResponse::Ok()
         .content_type("text/plain; charset=utf-8")
         .insert_header((CACHE_CONTROL, "no-store"))

@@ -10,8 +10,8 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use crate::flow::{AuthorizationResponse, CallbackOutcome};
 use crate::grant::{Done, GrantId};
-use crate::http::fetch_metadata::Arrival;
 use crate::http::pages::{Page, Retry};
+use crate::http::sender::Arrival;
 use crate::http::visitor::Visitor;
 
 /// Exchanges the code, exactly once, and tells the person what became of it.
@@ -33,7 +33,7 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
         Ok(CallbackOutcome::InProgress(grant)) => visitor.about(grant).show(&Page::OneMoment { retry }),
         Ok(CallbackOutcome::TryAgain(grant, reason)) => visitor.about(grant).show(&Page::TryAgain { reason, retry }),
         Ok(CallbackOutcome::ApproveAgain { grant, user_code, reason }) => {
-            visitor.about(grant).show(&Page::ApproveAgain { user_code: user_code.to_string(), reason })
+            visitor.about(grant).show(&Page::ApproveAgain { user_code, reason })
         }
         Err(trouble) => visitor.show_trouble(trouble, retry),
     }

@@ -6,12 +6,10 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{Opened, Trouble};
-use crate::grant::ClientId;
 use crate::http::Deps;
-use crate::http::dialect::Dialect;
+use crate::http::dialect::{Body, client_id};
 use crate::http::errors::ClientError;
-use crate::http::fetch_metadata::refuse_pages;
-use crate::http::params::{Body, client_id, rejection};
+use crate::http::sender::{client_ip, refuse_pages};
 use crate::limits::whole_seconds;
 
 /// Seconds, if the database is unavailable.
@@ -21,8 +19,7 @@ const RETRY_AFTER: u64 = 5;
 #[serde(default)]
 struct Request {
     /// Any: there is one app at Postiz behind this server.
-    #[serde(deserialize_with = "client_id")]
-    client_id: Option<ClientId>,
+    client_id: Option<String>,
     /// Parsed to refuse malformed requests, and then ignored, as RFC 6749 §3.3 allows: Postiz's tokens have one scope.
     #[serde(rename = "scope")]
     _scope: Option<String>,
@@ -43,13 +40,12 @@ struct Response {
 pub async fn code(
     request: HttpRequest,
     deps: Data<Deps>,
-    body: Result<Body, actix_web::Error>,
+    body: Result<Body, ClientError>,
 ) -> Result<HttpResponse, ClientError> {
     refuse_pages(&request)?;
-    let body = body.map_err(|error| rejection(&error))?;
-    let fields = body.fields::<Request>()?;
-    let intervals = Dialect::of(body.form).intervals();
-    match deps.flow.open(deps.client_ip.of(&request), fields.client_id, intervals).await {
+    let body = body?;
+    let client_id = client_id(body.fields::<Request>()?.client_id.as_deref())?;
+    match deps.flow.open(client_ip(&deps.config, &request), client_id, body.dialect.intervals()).await {
         Ok(opened) => Ok(success(&deps, &opened)),
         Err(Trouble::RateLimited(limited)) => Err(ClientError::TooManyLogins(whole_seconds(limited.retry_after))),
         Err(Trouble::Unavailable) => Err(ClientError::TemporarilyUnavailable(RETRY_AFTER)),
@@ -59,7 +55,7 @@ pub async fn code(
 
 fn success(deps: &Deps, opened: &Opened) -> HttpResponse {
     let user_code = opened.user_code.to_string();
-    let verification_uri = deps.server_url.join("/device/verify");
+    let verification_uri = deps.config.server_url.join("/device/verify");
     let mut complete = verification_uri.clone();
     complete.query_pairs_mut().append_pair("user_code", &user_code);
     HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(Response {

@@ -1,18 +1,34 @@
-//! Where the published Postiz CLI and RFC 8628 differ.
+//! Where the published Postiz CLI and RFC 8628 differ, and the bodies that they send.
 //!
 //! The CLI sends JSON or no body, ends the login at any error but `authorization_pending`, and waits for a held answer
 //! without a timeout. RFC 8628 clients send a form, know `slow_down`, and expect an answer at once unless they ask for more
 //! (RFC 7240).
 
 use std::borrow::Cow;
+use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::HttpRequest;
+use actix_web::body::{BodyStream, to_bytes_limited};
+use actix_web::dev::Payload;
+use actix_web::http::StatusCode;
+use actix_web::http::header::CONTENT_ENCODING;
+use actix_web::web::Bytes;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::config::BaseUrl;
 use crate::flow::Intervals;
-use crate::http::params::BodyForm;
+use crate::grant::ClientId;
+use crate::http::errors::ClientError;
 
+/// No valid request needs a kilobyte.
+const MAX_BODY: usize = 16 * 1024;
+/// actix has a timeout for a request's head but not for its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+const UNKNOWN_TYPE: &str = "the content type has to be application/json or application/x-www-form-urlencoded";
+/// Not of the announced type, a malformed field, or a repeated one.
+const UNREADABLE: &str = "the body can't be read";
 /// Between two polls of an RFC 8628 client, and of the CLI if its polls are not held.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Before each poll of the CLI if its polls are held, so that one is held when the person approves. The CLI reads 0 as 5.
@@ -40,14 +56,63 @@ pub enum Dialect {
     Rfc8628,
 }
 
-impl Dialect {
-    pub fn of(body: BodyForm) -> Self {
-        match body {
-            BodyForm::Urlencoded => Self::Rfc8628,
-            BodyForm::Empty | BodyForm::Json | BodyForm::Other => Self::Cli,
-        }
-    }
+/// A whole body.
+#[derive(Debug)]
+pub struct Body {
+    pub dialect: Dialect,
+    bytes: Bytes,
+}
 
+impl Body {
+    /// The fields of JSON or form; the defaults if the body is empty.
+    pub fn fields<T: DeserializeOwned + Default>(&self) -> Result<T, ClientError> {
+        let read = match self.dialect {
+            _ if self.bytes.is_empty() => Some(T::default()),
+            // serde reads a struct from a JSON array too, which has no field names.
+            Dialect::Cli if self.bytes.trim_ascii_start().first() != Some(&b'{') => None,
+            Dialect::Cli => serde_json::from_slice(&self.bytes).ok(),
+            Dialect::Rfc8628 => serde_urlencoded::from_bytes(&self.bytes).ok(),
+        };
+        read.ok_or(ClientError::InvalidRequest(StatusCode::BAD_REQUEST, UNREADABLE))
+    }
+}
+
+impl FromRequest for Body {
+    type Error = ClientError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, ClientError>>>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let content_type = request.content_type().trim().to_ascii_lowercase();
+        let mut encodings = request.headers().get_all(CONTENT_ENCODING);
+        let is_encoded = encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+        let body = to_bytes_limited(BodyStream::new(payload.take()), MAX_BODY);
+        Box::pin(async move {
+            let invalid = ClientError::InvalidRequest;
+            if is_encoded {
+                return Err(invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed"));
+            }
+            let body = timeout(BODY_TIMEOUT, body).await;
+            let body = body.map_err(|_| invalid(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
+            let body = body.map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))?;
+            let bytes = body.map_err(|_| invalid(StatusCode::BAD_REQUEST, "the body is incomplete"))?;
+            let dialect = match content_type.as_str() {
+                _ if bytes.is_empty() => Dialect::Cli,
+                "application/json" => Dialect::Cli,
+                "application/x-www-form-urlencoded" => Dialect::Rfc8628,
+                _ => return Err(invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNKNOWN_TYPE)),
+            };
+            Ok(Self { dialect, bytes })
+        })
+    }
+}
+
+/// The field `client_id`. An empty one counts as omitted (RFC 6749 §3.1).
+pub fn client_id(text: Option<&str>) -> Result<Option<ClientId>, ClientError> {
+    let id = text.filter(|text| !text.is_empty()).map(str::parse).transpose();
+    id.map_err(|_| ClientError::InvalidRequest(StatusCode::BAD_REQUEST, UNREADABLE))
+}
+
+impl Dialect {
     /// The intervals that may be announced.
     pub fn intervals(self) -> Intervals {
         match self {
@@ -58,10 +123,7 @@ impl Dialect {
 
     /// Whether the client has to keep the announced interval. The CLI has not: `slow_down` would end its login.
     pub fn is_paced(self) -> bool {
-        match self {
-            Self::Cli => false,
-            Self::Rfc8628 => true,
-        }
+        self == Self::Rfc8628
     }
 
     /// The `error` for a terminal that can't save its token.

@@ -19,18 +19,29 @@ const LONGEST_ID: usize = 64;
 /// A year: what browsers and preload lists expect.
 const HSTS: &str = "max-age=31536000";
 
+/// A place among the connections, as attached to one; none for a proxy's.
+pub type Connection = Result<Place, RateLimited>;
+
 /// Keeps a well-formed id that a proxy has set, or makes one.
-pub async fn trace(
+///
+/// Closes the connection after its answer if its peer has too many, or if the server stops: a balancer sends its next request
+/// elsewhere instead of on a connection that is about to close. One that sends nothing ends with the timeout for a head.
+pub async fn each_request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let id = request.headers().get(REQUEST_ID).and_then(well_formed).unwrap_or_else(fresh);
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     let span = info_span!("request", request_id = id, method = %request.method(), route);
+    let deps = request.app_data::<Data<Deps>>().cloned();
+    let is_over = request.conn_data::<Connection>().is_some_and(Result::is_err);
     let mut response = next.call(request).instrument(span.clone()).await?;
     span.in_scope(|| debug!(status = response.status().as_u16(), "request answered"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if is_over || deps.is_some_and(|deps| deps.flow.stopping().is_cancelled()) {
+        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)
 }
@@ -56,22 +67,4 @@ pub fn default_headers(server_url: &BaseUrl) -> DefaultHeaders {
         .add(("Cross-Origin-Resource-Policy", "same-origin"))
         .add(("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()"));
     if server_url.is_https() { headers.add(("Strict-Transport-Security", HSTS)) } else { headers }
-}
-
-/// A place among the connections, as attached to one; none for a proxy's.
-pub type Connection = Result<Place, RateLimited>;
-
-/// Closes the connection after its answer if its peer has too many, or if the server stops: a balancer sends its next request
-/// elsewhere instead of on a connection that is about to close. One that sends nothing ends with the timeout for a head.
-pub async fn last_answer(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let deps = request.app_data::<Data<Deps>>().cloned();
-    let is_over = request.conn_data::<Connection>().is_some_and(Result::is_err);
-    let mut response = next.call(request).await?;
-    if is_over || deps.is_some_and(|deps| deps.flow.stopping().is_cancelled()) {
-        response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
-    }
-    Ok(response)
 }

@@ -9,7 +9,7 @@ use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _, Route};
 use crate::http::errors::ClientError;
 use crate::http::pages::{self, ASSET_CACHE_CONTROL, ASSETS_PATH, Page};
 use crate::http::visitor::{Visitor, is_person};
-use crate::http::{about, callback, code, lean, token, verify};
+use crate::http::{about, callback, code, token, verify};
 
 const WELL_KNOWN: &str = "/.well-known/oauth-authorization-server";
 
@@ -33,7 +33,7 @@ fn endpoints(config: &mut ServiceConfig, base: &str) {
     let home = if base.is_empty() { "/" } else { base };
     config
         .service(program(&at("/device/code")).route(post().to(code::code)))
-        .service(program(&at("/device/token")).wrap(from_fn(lean::lean)).route(post().to(token::token)))
+        .service(program(&at("/device/token")).wrap(from_fn(token::lean)).route(post().to(token::token)))
         .service(page(home).route(read().to(about::home)))
         .service(page(&at("/device")).route(read().to(to_verify)))
         .service(

@@ -1,28 +1,43 @@
-//! `POST /device/token`: the terminal asks for its token (RFC 8628 §3.4).
+//! `POST /device/token`: the terminal asks for its token (RFC 8628 §3.4). Its request may be held for long, so little of it is
+//! kept.
 
-use actix_web::http::header::{CACHE_CONTROL, PRAGMA};
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, PRAGMA,
+};
+use actix_web::middleware::Next;
 use actix_web::web::Data;
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{PollOptions, PollOutcome};
-use crate::grant::{ClientId, Credentials, DeviceCode, Standing};
+use crate::grant::{Credentials, DeviceCode, Standing};
 use crate::http::Deps;
-use crate::http::dialect::Dialect;
+use crate::http::dialect::{Body, Dialect, client_id, login_command};
 use crate::http::errors::ClientError;
-use crate::http::fetch_metadata::refuse_pages;
-use crate::http::params::{Body, client_id, rejection};
+use crate::http::sender::{CLIENT_IP_HEADERS, client_ip, refuse_pages};
 use crate::limits::whole_seconds;
 
 const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// No terminal's request has a head of this size. The connection's buffer grows with it, and stays.
+const MAX_HEAD: usize = 8 * 1024;
+/// The headers that are read, beside those of the client's address.
+const READ: [HeaderName; 5] = [
+    CONTENT_TYPE,
+    CONTENT_ENCODING,
+    ORIGIN,
+    HeaderName::from_static("prefer"),
+    HeaderName::from_static("sec-fetch-site"),
+];
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Request {
     grant_type: Option<String>,
     device_code: Option<String>,
-    #[serde(deserialize_with = "client_id")]
-    client_id: Option<ClientId>,
+    client_id: Option<String>,
 }
 
 /// RFC 6749 §5.1, and what the CLI keeps beside the token.
@@ -33,22 +48,45 @@ struct Response<'a> {
     api_url: &'a str,
 }
 
+/// Refuses large heads, and keeps the headers that are read, as copies in a map of their size: the originals would keep the
+/// buffer that the whole request was read into, and their map has room for many more.
+pub async fn lean(
+    mut request: ServiceRequest,
+    next: Next<BoxBody>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    const LINE: usize = ": \r\n".len();
+    let all = std::mem::replace(request.headers_mut(), HeaderMap::new());
+    let headers = all.iter().map(|(name, value)| name.as_str().len() + value.len() + LINE);
+    if request.uri().path_and_query().map_or(0, |target| target.as_str().len()) + headers.sum::<usize>() > MAX_HEAD {
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        let refusal = ClientError::InvalidRequest(status, "the head of the request is too large");
+        return Ok(request.into_response(refusal.error_response()));
+    }
+    for (name, value) in all.iter().filter(|(name, _)| READ.contains(name) || CLIENT_IP_HEADERS.contains(name)) {
+        if let Ok(copy) = HeaderValue::from_bytes(value.as_bytes()) {
+            request.headers_mut().append(name.clone(), copy);
+        }
+    }
+    drop(all);
+    next.call(request).await
+}
+
 /// Answers a poll.
 pub async fn token(
     request: HttpRequest,
     deps: Data<Deps>,
-    body: Result<Body, actix_web::Error>,
+    body: Result<Body, ClientError>,
 ) -> Result<HttpResponse, ClientError> {
     refuse_pages(&request)?;
-    let body = body.map_err(|error| rejection(&error))?;
-    let (dialect, fields) = (Dialect::of(body.form), body.fields::<Request>()?);
+    let body = body?;
+    let (dialect, fields) = (body.dialect, body.fields::<Request>()?);
     let code = device_code(dialect, &fields)?;
     let grant = code.grant_id();
     let options = PollOptions {
         hold: dialect.hold(&request),
         paced: dialect.is_paced(),
-        client: deps.client_ip.of(&request),
-        client_id: fields.client_id,
+        client: client_ip(&deps.config, &request),
+        client_id: client_id(fields.client_id.as_deref())?,
     };
     // Not kept while the poll is held.
     drop(body);
@@ -61,20 +99,23 @@ pub async fn token(
         PollOutcome::NoToken(Standing::Unknown) => Err(ClientError::InvalidGrant),
         PollOutcome::NotHeld => Err(ClientError::NotHeld(grant)),
         PollOutcome::RateLimited(limited) => Err(ClientError::TooManyUnknown(whole_seconds(limited.retry_after))),
-        PollOutcome::NotSaved => Err(ClientError::NotSaved(grant, dialect.not_saved(&deps.login_command))),
+        PollOutcome::NotSaved => {
+            Err(ClientError::NotSaved(grant, dialect.not_saved(&login_command(&deps.config.server_url))))
+        }
         PollOutcome::Failed => Err(ClientError::ServerError(grant)),
     }
 }
 
 fn device_code(dialect: Dialect, request: &Request) -> Result<DeviceCode, ClientError> {
+    let missing = |text| ClientError::InvalidRequest(StatusCode::BAD_REQUEST, text);
     match (dialect, request.grant_type.as_deref()) {
         // The CLI sends none.
         (_, Some(GRANT_TYPE)) | (Dialect::Cli, None) => {}
-        (Dialect::Rfc8628, None | Some("")) => return Err(ClientError::InvalidRequest("grant_type is missing")),
+        (Dialect::Rfc8628, None | Some("")) => return Err(missing("grant_type is missing")),
         (_, Some(_)) => return Err(ClientError::UnsupportedGrantType),
     }
     match request.device_code.as_deref() {
-        None | Some("") => Err(ClientError::InvalidRequest("device_code is missing")),
+        None | Some("") => Err(missing("device_code is missing")),
         // Text of another form was never issued.
         Some(text) => text.parse().map_err(|_| ClientError::InvalidGrant),
     }
@@ -84,5 +125,5 @@ fn success(deps: &Deps, credentials: &Credentials) -> HttpResponse {
     HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header((PRAGMA, "no-cache"))
-        .json(Response { credentials, api_url: deps.api_url.as_str() })
+        .json(Response { credentials, api_url: deps.config.public_api_url().as_str() })
 }

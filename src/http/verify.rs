@@ -4,105 +4,134 @@
 //! two clicks on *Continue* have the same one. `GET /device/continue` does change something: it begins the authorization as
 //! the form does, for the browser that did so before, because `form-action` restricts forms and not links.
 
-use actix_web::http::header::{CACHE_CONTROL, LOCATION, SET_COOKIE};
 use actix_web::{HttpRequest, HttpResponse};
+use serde::Deserialize;
 
-use crate::flow::{CodeRefused, Confirmation, ToPostiz};
-use crate::grant::CodeProblem;
-use crate::http::entered_code::{Action, EnteredCode, TYPED, linked, submitted};
-use crate::http::fetch_metadata::is_same_origin;
-use crate::http::pages::{Page, Retry};
-use crate::http::params::Body;
+use crate::flow::{CodeRefused, Entry, ToPostiz};
+use crate::grant::{CodeProblem, UserCode};
+use crate::http::dialect::Body;
+use crate::http::errors::ClientError;
+use crate::http::pages::{Action, Page, Retry};
+use crate::http::sender::{Arrival, is_own_form, is_same_origin};
 use crate::http::visitor::Visitor;
+
+/// In the query of a page that a typed code was answered with. It counts only if a page of ours led there.
+const TYPED: &str = "typed";
 
 /// Asks for the code, or shows the login that has it.
 pub async fn page(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     let visitor = visitor.giving_key();
     match linked(&request, &visitor) {
-        Ok(Some(code)) => {
-            let outcome = visitor.flow().view(code.user_code, visitor.viewer().clone(), code.entry).await;
-            answer(visitor, &code, outcome, Retry::Reload, confirm)
-        }
-        Ok(None) => enter_code(&visitor),
+        Ok((code, entry)) => view(visitor, code, entry, Retry::Reload).await,
         Err(page) => visitor.show(&page),
     }
 }
 
 /// Leads from a typed code to its login, or carries out the person's choice.
-pub async fn decide(request: HttpRequest, visitor: Visitor, body: Result<Body, actix_web::Error>) -> HttpResponse {
+pub async fn decide(request: HttpRequest, visitor: Visitor, body: Result<Body, ClientError>) -> HttpResponse {
     let visitor = visitor.giving_key();
-    let form = match submitted(&request, &visitor, body) {
-        Ok(form) => form,
+    let (code, action) = match submitted(&request, &visitor, body) {
+        Ok(submitted) => submitted,
         Err(page) => return visitor.show(&page),
     };
-    let (user_code, viewer) = (form.code.user_code, visitor.viewer().clone());
-    match form.action {
+    let (viewer, retry) = (visitor.viewer().clone(), Retry::Submit(code, action));
+    match action {
         // A page at an address of its own: a step back to it sends no form again.
         Action::View if is_same_origin(&request) => {
             let base_path = visitor.server_url().base_path();
-            visitor.redirect(&format!("{base_path}/device/verify?code={user_code}&{TYPED}=1"))
+            visitor.redirect(&format!("{base_path}/device/verify?code={code}&{TYPED}=1"))
         }
-        Action::View => {
-            let outcome = visitor.flow().view(user_code, viewer, form.code.entry).await;
-            answer(visitor, &form.code, outcome, form.retry, confirm)
-        }
+        Action::View => view(visitor, code, Entry::Typed, retry).await,
         Action::Continue => {
-            let outcome = visitor.flow().confirm(user_code, viewer).await;
-            answer(visitor, &form.code, outcome, form.retry, |visitor, to| to_postiz(&visitor, to))
+            let outcome = visitor.flow().confirm(code, viewer).await;
+            to_postiz(visitor, code, outcome, retry)
         }
-        Action::Deny => {
-            let outcome = visitor.flow().deny(user_code, viewer).await;
-            let denied = Page::EnterCode { problem: Some(CodeProblem::Denied), typed: String::new() };
-            answer(visitor, &form.code, outcome, form.retry, |visitor, grant| visitor.about(grant).show(&denied))
-        }
+        Action::Deny => match visitor.flow().deny(code, viewer).await {
+            Ok(grant) => {
+                visitor.about(grant).show(&Page::EnterCode { problem: Some(CodeProblem::Denied), typed: String::new() })
+            }
+            Err(refused) => show_refused(visitor, code, &refused, retry),
+        },
     }
 }
 
 /// The way to Postiz again, for the browser that confirmed the code.
 pub async fn resume(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     match linked(&request, &visitor) {
-        Ok(Some(code)) => {
-            let outcome = visitor.flow().resume(code.user_code, visitor.viewer().clone()).await;
-            answer(visitor, &code, outcome, Retry::Reload, |visitor, to| to_postiz(&visitor, to))
+        Ok((code, _)) => {
+            let outcome = visitor.flow().resume(code, visitor.viewer().clone()).await;
+            to_postiz(visitor, code, outcome, Retry::Reload)
         }
-        Ok(None) => enter_code(&visitor),
         Err(page) => visitor.show(&page),
     }
 }
 
-fn enter_code(visitor: &Visitor) -> HttpResponse {
-    visitor.show(&Page::EnterCode { problem: None, typed: String::new() })
+/// The code in the query. Without one, and for a link on another site's page, the person types it. A page of another site, or one
+/// that embeds ours, looks nothing up: it could use up its visitor's wrong codes.
+fn linked(request: &HttpRequest, visitor: &Visitor) -> Result<(UserCode, Entry), Page> {
+    let query = || url::form_urlencoded::parse(request.query_string().as_bytes());
+    // The CLI sends `code`, RFC 8628's complete URI `user_code`.
+    let is_code = |name: &str, value: &str| matches!(name, "code" | "user_code") && !value.is_empty();
+    let enter = Page::EnterCode { problem: None, typed: String::new() };
+    let Some((_, text)) = query().find(|(name, value)| is_code(name, value)) else { return Err(enter) };
+    match Arrival::of(request, visitor.server_url()) {
+        Arrival::Direct => {}
+        Arrival::OtherSite => return Err(enter),
+        Arrival::NotFollowed => return Err(Page::CrossSite),
+    }
+    // Nothing of the link's text gets on a page, except a code: anybody may have written it.
+    let code = text.parse().map_err(|_| malformed(String::new()))?;
+    let was_typed = is_same_origin(request) && query().any(|(name, _)| name == TYPED);
+    Ok((code, if was_typed { Entry::Typed } else { Entry::Link }))
 }
 
-fn answer<T>(
-    visitor: Visitor,
-    code: &EnteredCode,
-    outcome: Result<T, CodeRefused>,
-    retry: Retry,
-    found: impl FnOnce(Visitor, T) -> HttpResponse,
-) -> HttpResponse {
-    match outcome {
-        Ok(it) => found(visitor, it),
-        Err(CodeRefused::Problem(problem, grant)) => {
-            visitor.about(grant).show(&Page::EnterCode { problem: Some(problem), typed: code.typed.clone() })
-        }
-        Err(CodeRefused::NoCookie) => visitor.show(&Page::NoCookie { retry }),
-        Err(CodeRefused::PostizUnavailable(grant, reason)) => {
-            visitor.about(grant).show(&Page::TryAgain { reason, retry })
-        }
-        Err(CodeRefused::Trouble(trouble)) => visitor.show_trouble(trouble, retry),
+/// The code in the form, which a page of ours has sent, and what the person chose.
+fn submitted(
+    request: &HttpRequest,
+    visitor: &Visitor,
+    body: Result<Body, ClientError>,
+) -> Result<(UserCode, Action), Page> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Fields {
+        user_code: String,
+        action: String,
+    }
+    if !is_own_form(request, visitor.server_url()) {
+        visitor.log_refused_form(request);
+        return Err(Page::CrossSite);
+    }
+    let fields = body.and_then(|body| body.fields::<Fields>()).map_err(|_| Page::BadRequest)?;
+    let code = fields.user_code.parse().map_err(|_| malformed(fields.user_code))?;
+    Ok((code, fields.action.parse().unwrap_or(Action::View)))
+}
+
+fn malformed(typed: String) -> Page {
+    Page::EnterCode { problem: Some(CodeProblem::Malformed), typed }
+}
+
+async fn view(visitor: Visitor, code: UserCode, entry: Entry, retry: Retry) -> HttpResponse {
+    match visitor.flow().view(code, visitor.viewer().clone(), entry).await {
+        Ok(confirmation) => visitor.about(confirmation.grant).show(&Page::Confirm(Box::new(confirmation))),
+        Err(refused) => show_refused(visitor, code, &refused, retry),
     }
 }
 
-fn confirm(visitor: Visitor, confirmation: Confirmation) -> HttpResponse {
-    visitor.about(confirmation.grant).show(&Page::Confirm(Box::new(confirmation)))
+fn to_postiz(visitor: Visitor, code: UserCode, outcome: Result<ToPostiz, CodeRefused>, retry: Retry) -> HttpResponse {
+    match outcome {
+        // The key lives on.
+        Ok(to) => visitor.with_key(to.browser).redirect(to.url.as_str()),
+        Err(refused) => show_refused(visitor, code, &refused, retry),
+    }
 }
 
-fn to_postiz(visitor: &Visitor, to: ToPostiz) -> HttpResponse {
-    // 303: the browser must not send the form on to Postiz. Its key lives on.
-    HttpResponse::SeeOther()
-        .insert_header((LOCATION, String::from(to.url)))
-        .insert_header((SET_COOKIE, visitor.cookie(&to.browser)))
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .finish()
+fn show_refused(visitor: Visitor, code: UserCode, refused: &CodeRefused, retry: Retry) -> HttpResponse {
+    match *refused {
+        CodeRefused::Problem(problem, grant) => {
+            visitor.about(grant).show(&Page::EnterCode { problem: Some(problem), typed: code.to_string() })
+        }
+        CodeRefused::NoCookie => visitor.show(&Page::NoCookie { retry }),
+        CodeRefused::PostizUnavailable(grant, reason) => visitor.about(grant).show(&Page::TryAgain { reason, retry }),
+        CodeRefused::Trouble(trouble) => visitor.show_trouble(trouble, retry),
+    }
 }

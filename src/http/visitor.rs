@@ -4,13 +4,13 @@ use std::future::{Ready, ready};
 use std::sync::{Arc, PoisonError};
 
 use actix_web::dev::Payload;
-use actix_web::http::Method;
 use actix_web::http::header::{
-    ACCEPT, ACCEPT_LANGUAGE, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, COOKIE, HeaderValue, LOCATION,
-    ORIGIN, RETRY_AFTER, SET_COOKIE, VARY,
+    ACCEPT, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, COOKIE, HeaderValue, LOCATION, ORIGIN,
+    RETRY_AFTER, SET_COOKIE, VARY,
 };
+use actix_web::http::{Method, StatusCode};
 use actix_web::web::Data;
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
+use actix_web::{FromRequest, HttpRequest, HttpResponse, HttpResponseBuilder};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -19,6 +19,7 @@ use crate::flow::{DeviceFlow, Trouble, Viewer};
 use crate::grant::{BrowserKey, GrantId};
 use crate::http::Deps;
 use crate::http::pages::{self, Language, Page, PageContext, Retry};
+use crate::http::sender::client_ip;
 use crate::limits::{RateLimited, whole_seconds};
 use crate::postiz::Endpoints;
 
@@ -28,26 +29,15 @@ const MAX_AGE_SECONDS: u32 = 2 * 60 * 60;
 /// A person at a browser, with what every page for them needs.
 #[derive(Debug)]
 pub struct Visitor {
-    language: Language,
+    language: &'static Language,
     deps: Data<Deps>,
     viewer: Viewer,
-    /// For a browser without one.
+    /// To be set in the browser.
     new_key: Option<BrowserKey>,
     reference: Option<String>,
 }
 
 impl Visitor {
-    /// Fails only if the app has no [`Deps`].
-    pub fn of(request: &HttpRequest) -> Result<Self, actix_web::Error> {
-        let language = request.headers().get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-        let deps = request.app_data::<Data<Deps>>().cloned();
-        let deps = deps.ok_or_else(|| actix_web::error::ErrorInternalServerError("the app has no dependencies"))?;
-        let browser = key(request, cookie_name(&deps.server_url));
-        let viewer = Viewer { address: deps.client_ip.of(request), browser };
-        let language = Language::from_accept_language(language);
-        Ok(Self { language, deps, viewer, new_key: None, reference: None })
-    }
-
     pub fn flow(&self) -> &Arc<DeviceFlow> {
         &self.deps.flow
     }
@@ -57,14 +47,20 @@ impl Visitor {
     }
 
     pub fn server_url(&self) -> &BaseUrl {
-        &self.deps.server_url
+        &self.deps.config.server_url
+    }
+
+    /// The answer gives this key to the browser, or renews it.
+    #[must_use]
+    pub fn with_key(mut self, key: BrowserKey) -> Self {
+        self.new_key = Some(key);
+        self
     }
 
     /// The page gives a key to a browser that has none.
     #[must_use]
-    pub fn giving_key(mut self) -> Self {
-        self.new_key = self.viewer.browser.is_none().then(BrowserKey::random);
-        self
+    pub fn giving_key(self) -> Self {
+        if self.viewer.browser.is_none() { self.with_key(BrowserKey::random()) } else { self }
     }
 
     /// The page will show this grant's reference.
@@ -85,29 +81,22 @@ impl Visitor {
         let front_end = self.deps.flow.postiz().front_end();
         let endpoints = self.deps.flow.postiz().endpoints();
         let context = PageContext {
-            base_path: self.deps.server_url.base_path(),
-            server_url: self.deps.server_url.as_str(),
+            config: &self.deps.config,
             language: self.language,
-            login_command: &self.deps.login_command,
             reference: self.reference.as_deref(),
-            operator_name: self.deps.operator_name.as_deref(),
-            operator_url: self.deps.operator_url.as_deref(),
             postiz_url: endpoints.as_ref().map(Endpoints::front_end),
         };
-        let mut response = HttpResponse::build(page.status());
+        let (status, html) = pages::render(page, &context);
+        let mut response = self.answer(status);
         if let Page::RateLimited { retry_after, .. } = page {
             response.insert_header((RETRY_AFTER, whole_seconds(*retry_after).to_string()));
         }
-        if let Some(key) = &self.new_key {
-            response.insert_header((SET_COOKIE, self.cookie(key)));
-        }
         response
             .content_type("text/html; charset=utf-8")
-            .insert_header((CACHE_CONTROL, "no-store"))
             .insert_header((VARY, "Accept-Language"))
-            .insert_header((CONTENT_LANGUAGE, self.language.lang()))
+            .insert_header((CONTENT_LANGUAGE, self.language.lang))
             .insert_header((CONTENT_SECURITY_POLICY, content_security_policy(front_end.as_deref())))
-            .body(pages::render(page, &context))
+            .body(html)
     }
 
     pub fn show_trouble(&self, trouble: Trouble, retry: Retry) -> HttpResponse {
@@ -118,20 +107,22 @@ impl Visitor {
         })
     }
 
-    /// To another address of ours, by a GET.
+    /// To another address, by a GET: 303, so that the browser does not send a form on.
     pub fn redirect(&self, location: &str) -> HttpResponse {
-        let mut response = HttpResponse::SeeOther();
-        if let Some(key) = &self.new_key {
-            response.insert_header((SET_COOKIE, self.cookie(key)));
-        }
-        response.insert_header((LOCATION, location)).insert_header((CACHE_CONTROL, "no-store")).finish()
+        self.answer(StatusCode::SEE_OTHER).insert_header((LOCATION, location)).finish()
     }
 
-    /// The `Set-Cookie` that gives a browser this key. Lax, so that it comes back with Postiz's redirect.
-    pub fn cookie(&self, key: &BrowserKey) -> String {
-        let name = cookie_name(self.server_url());
-        let secure = if self.server_url().is_https() { "; Secure" } else { "" };
-        format!("{name}={}; Path=/; Max-Age={MAX_AGE_SECONDS}; HttpOnly; SameSite=Lax{secure}", key.to_cookie())
+    /// The cookie is Lax, so that it comes back with Postiz's redirect.
+    fn answer(&self, status: StatusCode) -> HttpResponseBuilder {
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if let Some(key) = &self.new_key {
+            let (name, key) = (cookie_name(self.server_url()), key.to_cookie());
+            let secure = if self.server_url().is_https() { "; Secure" } else { "" };
+            let cookie = format!("{name}={key}; Path=/; Max-Age={MAX_AGE_SECONDS}; HttpOnly; SameSite=Lax{secure}");
+            response.insert_header((SET_COOKIE, cookie));
+        }
+        response
     }
 
     /// Says what came and what was expected: a proxy that changes headers, or a page under another name, stops every login.
@@ -182,7 +173,13 @@ impl FromRequest for Visitor {
     type Future = Ready<Result<Self, actix_web::Error>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request))
+        let visitor = |deps: Data<Deps>| {
+            let browser = key(request, cookie_name(&deps.config.server_url));
+            let viewer = Viewer { address: client_ip(&deps.config, request), browser };
+            Self { language: Language::of(request), deps, viewer, new_key: None, reference: None }
+        };
+        // Fails only if the app has no dependencies.
+        ready(Data::extract(request).into_inner().map(visitor))
     }
 }
 

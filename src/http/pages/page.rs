@@ -1,11 +1,11 @@
-//! Every page that the server can show: the data on it, and its status code.
+//! Every page that the server can show, and the data on it.
 
 use std::time::Duration;
 
-use actix_web::http::StatusCode;
+use strum::{Display, EnumString};
 
 use crate::flow::Confirmation;
-use crate::grant::{CodeProblem, Done};
+use crate::grant::{CodeProblem, Done, UserCode};
 use crate::postiz::Reason;
 
 #[derive(Debug, Clone)]
@@ -30,8 +30,7 @@ pub enum Page {
     },
     /// The exchange failed and used up the authorization code: the same login can be approved again.
     ApproveAgain {
-        /// `XXXX-XXXX`
-        user_code: String,
+        user_code: UserCode,
         reason: Reason,
     },
     /// The client or its network is over a limit. The page retries by itself if the wait is short.
@@ -59,38 +58,20 @@ pub enum Page {
 }
 
 /// How a page repeats the request that it answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
     /// The request was a GET: load the same URL.
     Reload,
     /// Send the form of `/device/verify` with the same fields.
-    Submit { user_code: String, action: Option<String> },
+    Submit(UserCode, Action),
 }
 
-impl Page {
-    pub fn status(&self) -> StatusCode {
-        match self {
-            Self::Home | Self::Confirm(_) => StatusCode::OK,
-            Self::EnterCode { problem, .. } => match problem {
-                None | Some(CodeProblem::Denied) => StatusCode::OK,
-                Some(CodeProblem::Malformed | CodeProblem::Unknown | CodeProblem::Expired | CodeProblem::Used) => {
-                    StatusCode::BAD_REQUEST
-                }
-            },
-            Self::Done(done) => match done {
-                Done::SignedIn | Done::Waiting | Done::Inactive | Done::TokenRefused | Done::Denied => StatusCode::OK,
-                Done::Replaced => StatusCode::CONFLICT,
-                Done::WrongBrowser | Done::Stopped => StatusCode::FORBIDDEN,
-                Done::LinkExpired => StatusCode::BAD_REQUEST,
-            },
-            Self::TryAgain { .. } | Self::ApproveAgain { .. } => StatusCode::BAD_GATEWAY,
-            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::OneMoment { .. } => StatusCode::SERVICE_UNAVAILABLE,
-            Self::NoCookie { .. } | Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
+/// What a person chose in the form of `/device/verify`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Display, EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum Action {
+    /// A typed code is shown first: a stranger may have sent it.
+    View,
+    Continue,
+    Deny,
 }

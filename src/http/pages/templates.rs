@@ -1,63 +1,61 @@
-//! The data of each page in `templates/`. Decisions are made here and in `render.rs`, so that templates hold no logic.
-
-use std::net::IpAddr;
+//! The data of each page in `templates/`. What a page says is decided here and in `render.rs`.
 
 use askama::Template;
 
-use super::texts::{Texts, Words};
-use super::{ASSETS_PATH, Language, Retry, assets};
+use super::{ASSETS_PATH, Action, Language, Retry, assets};
+use crate::config::Config;
 use crate::flow::Confirmation;
 use crate::grant::Proximity;
+use crate::http::dialect::login_command;
 
 /// What every page needs besides its own data.
 #[derive(Debug, Clone, Copy)]
 pub struct PageContext<'a> {
-    /// The path of `SERVER_URL` without its trailing slash; usually empty.
-    pub base_path: &'a str,
-    /// `SERVER_URL`, for a person who came by another name of this server.
-    pub server_url: &'a str,
-    pub language: Language,
-    /// The command that starts a new login at this server.
-    pub login_command: &'a str,
+    pub config: &'a Config,
+    pub language: &'static Language,
     /// The grant's reference, which is also in the log.
     pub reference: Option<&'a str>,
-    /// Who runs this server: `OPERATOR_NAME` and `OPERATOR_URL`.
-    pub operator_name: Option<&'a str>,
-    pub operator_url: Option<&'a str>,
     /// Postiz in a browser, if its address is known.
     pub postiz_url: Option<&'a str>,
 }
 
-/// The data of `base.html`.
-#[derive(Clone, Copy)]
-pub(super) struct Frame<'a> {
-    pub(super) context: &'a PageContext<'a>,
-    pub(super) texts: &'a Texts,
-}
+impl PageContext<'_> {
+    /// The path of `SERVER_URL` without its trailing slash; usually empty.
+    pub(super) fn base_path(&self) -> &str {
+        self.config.server_url.base_path()
+    }
 
-impl Frame<'_> {
+    fn login_command(&self) -> String {
+        login_command(&self.config.server_url)
+    }
+
+    fn operator_name(&self) -> &str {
+        self.config.operator_name.as_deref().unwrap_or_else(|| self.text("common.about_server"))
+    }
+
+    fn text(&self, key: &str) -> &'static str {
+        self.language.text(key)
+    }
+
+    /// The text before and after a placeholder, which is marked up in between.
+    fn around(&self, key: &str, placeholder: &str) -> (&'static str, &'static str) {
+        let text = self.text(key);
+        text.split_once(placeholder).unwrap_or((text, ""))
+    }
+
     fn asset(&self, file: &str) -> String {
-        [self.context.base_path, ASSETS_PATH, assets::digested(file)].concat()
-    }
-
-    /// Renders a page that says what happened and offers one next step.
-    pub(super) fn say(self, tone: Tone, words: &Words, next: Next<'_>) -> askama::Result<String> {
-        self.show(tone, &words.title, &words.text, next)
-    }
-
-    pub(super) fn show(self, tone: Tone, title: &str, text: &str, next: Next<'_>) -> askama::Result<String> {
-        MessageTemplate { frame: self, tone, title, text, next }.render()
+        [self.base_path(), ASSETS_PATH, assets::digested(file)].concat()
     }
 }
 
 #[derive(Template)]
 #[template(path = "message.html")]
-struct MessageTemplate<'a> {
-    frame: Frame<'a>,
-    tone: Tone,
-    title: &'a str,
-    text: &'a str,
-    next: Next<'a>,
+pub(super) struct MessageTemplate<'a> {
+    pub(super) context: &'a PageContext<'a>,
+    pub(super) tone: Tone,
+    pub(super) title: &'a str,
+    pub(super) text: &'a str,
+    pub(super) next: Next<'a>,
 }
 
 /// Chooses the icon above the title.
@@ -82,7 +80,7 @@ pub(super) enum Next<'a> {
     },
     /// Repeat the request. With `after`, the page presses its button by itself after that number of seconds.
     Again {
-        retry: &'a Retry,
+        retry: Retry,
         label: &'a str,
         after: Option<u64>,
     },
@@ -91,13 +89,13 @@ pub(super) enum Next<'a> {
 #[derive(Template)]
 #[template(path = "home.html")]
 pub(super) struct HomeTemplate<'a> {
-    pub(super) frame: Frame<'a>,
+    pub(super) context: &'a PageContext<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "enter_code.html")]
 pub(super) struct EnterCodeTemplate<'a> {
-    pub(super) frame: Frame<'a>,
+    pub(super) context: &'a PageContext<'a>,
     pub(super) title: &'a str,
     pub(super) field: CodeField<'a>,
     /// Shown with the command that starts a new login: this one has ended.
@@ -117,62 +115,39 @@ pub(super) struct CodeField<'a> {
 #[derive(Template)]
 #[template(path = "confirm.html")]
 pub(super) struct ConfirmTemplate<'a> {
-    frame: Frame<'a>,
+    context: &'a PageContext<'a>,
     confirm: &'a Confirmation,
     title: &'a str,
-    /// For screen readers: the letters apart, so that they are read one by one.
-    spelled: String,
-    /// The sentence with the name that the client gives itself: before the name, the name, after it.
-    name: Option<(&'a str, &'a str, &'a str)>,
-    /// The sentence that names the organization: before and after the link to Postiz.
-    organization: (&'a str, &'a str),
     /// What the person will see at Postiz, or what the approval costs.
     at_postiz: &'a str,
     /// The warning that the login was, or may have been, started on another network.
     elsewhere: Option<&'a str>,
     /// Shown if the terminal no longer polls. Approving would not help then, so *Deny* becomes the main button.
     inactive: Option<&'a str>,
-    started: String,
-    expires: String,
-    /// Shown only if it differs from the requester.
-    viewer: Option<IpAddr>,
     continue_label: &'a str,
     field: CodeField<'a>,
 }
 
 impl<'a> ConfirmTemplate<'a> {
-    pub(super) fn new(frame: Frame<'a>, confirm: &'a Confirmation) -> Self {
-        let texts = &frame.texts.confirm;
+    pub(super) fn new(context: &'a PageContext<'a>, confirm: &'a Confirmation) -> Self {
+        let text = |key| context.text(key);
         let own = confirm.has_own_client;
-        let inactive = if own { &texts.inactive_own_client } else { &texts.inactive };
+        let inactive = if own { "confirm.inactive_own_client" } else { "confirm.inactive" };
+        let elsewhere = match (confirm.proximity, confirm.prefilled) {
+            (Proximity::OtherNetwork, false) => Some("confirm.other_network_to_type"),
+            (Proximity::OtherNetwork, true) => Some("confirm.other_network"),
+            (Proximity::CannotTell, false) => Some("confirm.unknown_network_to_type"),
+            (Proximity::CannotTell, true) | (Proximity::SameNetwork, _) => None,
+        };
         Self {
-            frame,
+            context,
             confirm,
-            title: if confirm.prefilled { &texts.title } else { &texts.title_to_type },
-            spelled: confirm.user_code.to_string().chars().flat_map(|letter| [letter, ' ']).collect(),
-            name: confirm.client_name.as_deref().map(|name| {
-                let (before, after) = around(&texts.client_name, "{name}");
-                (before, name, after)
-            }),
-            organization: around(&texts.organization, "{postiz}"),
-            at_postiz: if own { &texts.postiz_shows_code } else { &texts.ends_other_logins },
-            elsewhere: match (confirm.proximity, confirm.prefilled) {
-                (Proximity::OtherNetwork, false) => Some(&texts.other_network_to_type),
-                (Proximity::OtherNetwork, true) => Some(&texts.other_network),
-                (Proximity::CannotTell, false) => Some(&texts.unknown_network_to_type),
-                (Proximity::CannotTell, true) | (Proximity::SameNetwork, _) => None,
-            },
-            inactive: confirm.inactive.then_some(inactive),
-            started: frame.texts.common.ago(confirm.age),
-            expires: frame.texts.common.within(confirm.remaining),
-            viewer: confirm.viewer.filter(|_| confirm.proximity != Proximity::SameNetwork),
-            continue_label: if confirm.inactive { &texts.continue_anyway } else { &texts.r#continue },
+            title: text(if confirm.prefilled { "confirm.title" } else { "confirm.title_to_type" }),
+            at_postiz: text(if own { "confirm.postiz_shows_code" } else { "confirm.ends_other_logins" }),
+            elsewhere: elsewhere.map(text),
+            inactive: confirm.inactive.then(|| text(inactive)),
+            continue_label: text(if confirm.inactive { "confirm.continue_anyway" } else { "confirm.continue" }),
             field: CodeField::default(),
         }
     }
-}
-
-/// The text before and after a placeholder, which is marked up in between.
-fn around<'a>(text: &'a str, placeholder: &str) -> (&'a str, &'a str) {
-    text.split_once(placeholder).unwrap_or((text, ""))
 }

@@ -3,33 +3,40 @@ mod next_step;
 #[path = "../../../../examples/gallery/samples.rs"]
 mod samples;
 
+use std::sync::LazyLock;
+
 use scraper::{ElementRef, Html, Selector};
 
-use samples::{LOGIN, context, samples};
+use samples::{context, samples};
 
-use super::{Language, Page, PageContext, render};
+use super::{LANGUAGES, Language, Page, PageContext, render};
+use crate::config::Config;
 use crate::flow::Confirmation;
 use crate::http::pages;
-use crate::{flow, grant, postiz};
+use crate::{config, flow, grant, postiz};
+
+const LOGIN: &str = "postiz auth:login --auth-server https://auth.example.com/auth";
+
+static CONFIG: LazyLock<Config> = LazyLock::new(|| samples::config("/auth"));
 
 fn english(page: &Page) -> Html {
-    parse(page, Language::English)
+    parse(page, &LANGUAGES[0])
 }
 
 fn confirm(confirmation: Confirmation) -> Html {
     english(&Page::Confirm(confirmation.into()))
 }
 
-fn parse(page: &Page, language: Language) -> Html {
-    Html::parse_document(&render(page, &context("/auth", language)))
+fn parse(page: &Page, language: &'static Language) -> Html {
+    Html::parse_document(&render(page, &context(&CONFIG, language)).1)
 }
 
 /// Every sample in every language, with its name for messages.
-fn everything() -> impl Iterator<Item = (String, Language, Html)> {
-    Language::ALL.iter().flat_map(|&language| {
+fn everything() -> impl Iterator<Item = (String, &'static Language, Html)> {
+    LANGUAGES.iter().flat_map(|language| {
         samples()
             .into_iter()
-            .map(move |(name, page)| (format!("{name} ({})", language.tag()), language, parse(&page, language)))
+            .map(move |(name, page)| (format!("{name} ({})", language.tag), language, parse(&page, language)))
     })
 }
 
