@@ -142,7 +142,7 @@ impl DeviceFlow {
         lease: &Lease,
         browser: &BrowserKey,
         code: &SecretString,
-        place: Place<'_>,
+        place: Place,
     ) -> CallbackOutcome {
         let grant = lease.grant;
         info!(grant = grant.reference(), "grant claimed: its code is exchanged");
