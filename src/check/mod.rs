@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Problems, Variable};
+use crate::config::{Config, Problem, Problems};
 use crate::db::{self, Database};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
@@ -63,24 +63,15 @@ pub async fn at_start(config: Config, database: Database, http: reqwest::Client,
 
 /// The report if a variable can't be used; then nothing else can be checked.
 pub fn problems(problems: &Problems) -> Report {
-    let findings = problems.all().iter().map(|problem| {
-        let Variable { name, description, allowed, example, .. } = problem.variable;
-        let found = problem.found.as_ref().map(|found| format!(": {found:?}")).unwrap_or_default();
-        let consequence = if problem.variable.required {
-            "The server does not start without it."
-        } else {
-            "The server does not start until it is fixed or removed."
-        };
-        let (what, fix) =
-            (format!("{name} {}{found}.", problem.why), format!("Allowed: {allowed}. Example: {name}={example}"));
-        Finding { why: Some(format!("{description} {consequence}")), ..CONFIGURATION.fail(what, fix) }
+    let findings = problems.0.iter().map(|Problem { variable, why }| Finding {
+        why: Some("The server does not start until it is fixed.".to_owned()),
+        ..CONFIGURATION.fail(format!("{variable} {why}."), "Write it as docs/reference.md and .env.example say.")
     });
     Report::new(findings.collect())
 }
 
 fn warnings(config: &Config) -> Vec<Finding> {
-    // A SERVER_URL that is not https is a finding of `server_url`.
-    let warnings = config.warnings.iter().filter(|warning| !warning.starts_with("SERVER_URL is "));
+    let warnings = config.warnings().into_iter();
     let warnings =
         warnings.map(|warning| CONFIGURATION.warn(format!("{warning}."), "Set the variable as .env.example says."));
     let authorities = outbound::unreadable_authorities().into_iter().map(|warning| {

@@ -129,7 +129,6 @@ fn unreached(at: &DatabaseUrl, error: &InspectError) -> Finding {
             "Add sslrootcert=FILE with the authority's certificate, as your provider shows it, and use the host name that the \
              certificate is for. sslmode=require encrypts without verifying.",
         ),
-        InspectError::UnsupportedKey => (TLS, "Issue it with an RSA, ECDSA P-256, P-384 or Ed25519 key."),
         InspectError::NoTls => {
             (TLS, "Turn TLS on in PostgreSQL (ssl = on). On a private network, sslmode=prefer works without it.")
         }
@@ -144,9 +143,6 @@ fn unreached(at: &DatabaseUrl, error: &InspectError) -> Finding {
             "Compare host and port of DATABASE_URL with PostgreSQL's, as seen from this machine. Check listen_addresses, \
              firewalls and private networks.",
         ),
-        InspectError::Timeout => {
-            (REACH, "Look for a firewall that drops packets, and for a database that is overloaded or paused.")
-        }
     };
     check.fail(format!("{at} can't be used: {}.", error_chain(error)), fix)
 }

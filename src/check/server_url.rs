@@ -11,7 +11,7 @@ use url::{Host, Url};
 use crate::check::report::{Check, Finding};
 use crate::check::trial_login::{self, Found};
 use crate::check::{client_address, page};
-use crate::config::{Config, ServerUrlSource, is_private_address};
+use crate::config::{Config, is_private_address};
 use crate::db::Inspection;
 use crate::grant::DeviceCode;
 use crate::outbound::{NoAnswer, OddAnswer};
@@ -79,9 +79,11 @@ fn source_address(to: SocketAddr) -> std::io::Result<IpAddr> {
 
 pub(super) fn https(config: &Config) -> Finding {
     let url = &config.server_url;
-    match (config.server_url_source, config.platform) {
-        (ServerUrlSource::Default, Some(platform)) => HTTPS.fail(
-            format!("SERVER_URL is {url}, the default, although this runs on {platform}: it would send people to their own machine."),
+    match config.platform {
+        Some(platform) if url.is_loopback() => HTTPS.fail(
+            format!(
+                "SERVER_URL is {url}, although this runs on {platform}: it would send people to their own machine."
+            ),
             "Set SERVER_URL to the service's public https:// address.",
         ),
         _ if url.is_https() => HTTPS.ok(format!("{url} uses https.")),

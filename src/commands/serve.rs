@@ -8,7 +8,7 @@ use tracing::{error, info, warn};
 
 use crate::app::{App, Running, StartError, listen};
 use crate::commands::output::configuration;
-use crate::config::{Config, PostizApp, Problems, ServerUrlSource};
+use crate::config::{Config, PostizApp, Problems};
 use crate::log::{self, error_chain};
 use crate::outbound;
 
@@ -41,12 +41,7 @@ pub(super) async fn run() -> ExitCode {
 
 fn introduce(config: &Config, running: &Running) {
     info!(version = env!("CARGO_PKG_VERSION"), address = %running.address(), "listening");
-    let chosen = match config.server_url_source {
-        ServerUrlSource::Set => "SERVER_URL".to_owned(),
-        ServerUrlSource::Platform(platform) => format!("announced by {platform}"),
-        ServerUrlSource::Default => "the default".to_owned(),
-    };
-    info!(server_url = %config.server_url, chosen, "public address of this server");
+    info!(server_url = %config.server_url, "public address of this server");
     match config.postiz_app() {
         PostizApp::ByHand { .. } => {
             info!(callback_url = %config.callback_url(), "register this callback URL with the app at Postiz");
@@ -58,7 +53,7 @@ fn introduce(config: &Config, running: &Running) {
     let frontend_url = config.frontend_url.as_ref().map(display);
     info!(frontend_url, api_url = %config.api_url, "addresses of Postiz");
     info!(database = %config.database, tls = %config.database.tls.mode.map_or_else(|| "by the address".to_owned(), |mode| mode.to_string()), "database");
-    for warning in config.warnings.iter().chain(&outbound::unreadable_authorities()) {
+    for warning in config.warnings().iter().chain(&outbound::unreadable_authorities()) {
         warn!("{warning}");
     }
 }

@@ -1,100 +1,86 @@
-//! The hosting platforms that announce a service's public address in variables of their own.
+//! What is around the server: the hosting platform, and the proxies that tell the client's address.
+//!
+//! Platforms announce a service's public address in variables of their own:
 //!
 //! - Fly.io: <https://fly.io/docs/machines/runtime-environment/>
 //! - Railway: <https://docs.railway.com/reference/variables>
 //! - Render: <https://render.com/docs/environment-variables>
 
-use super::base_url::BaseUrl;
-use super::environment::Environment;
+use strum::{Display, EnumString, VariantNames};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::Display)]
+use super::base_url::BaseUrl;
+use super::variables::Environment;
+
+/// Where the client's address is taken from. Names are read in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, EnumString, Display, VariantNames)]
+#[strum(ascii_case_insensitive)]
+pub enum ClientIpSource {
+    /// The platform's own header on a known platform; elsewhere `X-Forwarded-For`, as far as its proxies are trusted.
+    #[default]
+    Auto,
+    /// The peer of the TCP connection; no header is trusted.
+    Connection,
+    /// The last address in `X-Forwarded-For`: the one that our own proxy wrote.
+    RightmostXForwardedFor,
+    /// `X-Real-IP`.
+    XRealIp,
+    /// `Fly-Client-IP`.
+    FlyClientIp,
+    /// `CF-Connecting-IP`.
+    CfConnectingIp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Display)]
 pub enum Platform {
-    /// Sets `FLY_APP_NAME`.
     #[strum(to_string = "Fly.io")]
     Fly,
-    /// Sets `RAILWAY_PROJECT_ID`, and `RAILWAY_PUBLIC_DOMAIN` once the service has a domain.
     Railway,
-    /// Sets `RENDER=true`, and `RENDER_EXTERNAL_URL` for a web service.
     Render,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerUrlSource {
-    /// `SERVER_URL` is set.
-    Set,
-    /// The platform announces it in its own variables.
-    Platform(Platform),
-    /// `http://localhost` and the port.
-    Default,
-}
-
 impl Platform {
-    pub(super) fn recognise(environment: &Environment) -> Option<Self> {
-        let has = |name| environment.get(name).is_some();
-        if has("FLY_APP_NAME") {
-            Some(Self::Fly)
-        } else if has("RAILWAY_PROJECT_ID") || has("RAILWAY_PUBLIC_DOMAIN") {
-            Some(Self::Railway)
-        } else if has("RENDER") || has("RENDER_EXTERNAL_URL") {
-            Some(Self::Render)
+    /// With the public URL that it announces, if there is one and it can be used.
+    pub(super) fn recognise(environment: &Environment) -> Option<(Self, Option<BaseUrl>)> {
+        let (platform, url) = if let Some(app) = environment.get("FLY_APP_NAME") {
+            (Self::Fly, Some(format!("https://{app}.fly.dev")))
+        } else if environment.get("RAILWAY_PROJECT_ID").is_some() {
+            let domain = environment.get("RAILWAY_PUBLIC_DOMAIN");
+            (Self::Railway, domain.map(|domain| format!("https://{domain}")))
+        } else if environment.get("RENDER").is_some() {
+            (Self::Render, environment.get("RENDER_EXTERNAL_URL").map(str::to_owned))
         } else {
-            None
-        }
-    }
-
-    /// The public URL that the platform announces, if there is one and it can be used.
-    pub(super) fn public_url(self, environment: &Environment) -> Option<BaseUrl> {
-        let url = match self {
-            Self::Fly => format!("https://{}.fly.dev", environment.get("FLY_APP_NAME")?),
-            Self::Railway => format!("https://{}", environment.get("RAILWAY_PUBLIC_DOMAIN")?),
-            Self::Render => environment.get("RENDER_EXTERNAL_URL")?.to_owned(),
+            return None;
         };
-        url.parse().ok()
-    }
-
-    /// What to do if the platform announces no public URL.
-    pub(super) fn advice(self) -> &'static str {
-        match self {
-            Self::Fly => "FLY_APP_NAME does not make a host name: set SERVER_URL",
-            Self::Railway => "RAILWAY_PUBLIC_DOMAIN is not set: generate a domain for this service, or set SERVER_URL",
-            Self::Render => "RENDER_EXTERNAL_URL is not set: make this a web service, or set SERVER_URL",
-        }
+        Some((platform, url.and_then(|url| url.parse().ok())))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::problems::Problems;
     use super::*;
 
-    fn found(vars: &[(&str, &str)]) -> (Option<Platform>, Option<String>) {
-        let vars = vars.iter().map(|&(name, value)| (name.into(), value.into()));
-        let environment = Environment::read(vars, &mut Problems::default());
-        let platform = Platform::recognise(&environment);
-        (platform, platform.and_then(|platform| platform.public_url(&environment)).map(|url| url.to_string()))
-    }
-
     #[test]
-    fn each_platform_announces_its_public_url() {
-        let railway = ("RAILWAY_PROJECT_ID", "7e0c");
+    fn each_platform_is_recognised_and_may_announce_a_public_url() {
         for (vars, platform, url) in [
-            (vec![("FLY_APP_NAME", "my-auth")], Platform::Fly, "https://my-auth.fly.dev"),
+            (&[("FLY_APP_NAME", "my-auth")][..], Some(Platform::Fly), Some("https://my-auth.fly.dev")),
+            (&[("FLY_APP_NAME", "no name")], Some(Platform::Fly), None),
             (
-                vec![railway, ("RAILWAY_PUBLIC_DOMAIN", "a.up.railway.app")],
-                Platform::Railway,
-                "https://a.up.railway.app",
+                &[("RAILWAY_PROJECT_ID", "7e0c"), ("RAILWAY_PUBLIC_DOMAIN", "a.up.railway.app")],
+                Some(Platform::Railway),
+                Some("https://a.up.railway.app"),
             ),
-            (vec![("RENDER_EXTERNAL_URL", "https://a.onrender.com")], Platform::Render, "https://a.onrender.com"),
+            (&[("RAILWAY_PROJECT_ID", "7e0c")], Some(Platform::Railway), None),
+            (
+                &[("RENDER", "true"), ("RENDER_EXTERNAL_URL", "https://a.onrender.com")],
+                Some(Platform::Render),
+                Some("https://a.onrender.com"),
+            ),
+            (&[("RENDER", "true"), ("RENDER_EXTERNAL_URL", "")], Some(Platform::Render), None),
+            (&[("FLY_APP_NAME", " "), ("HOME", "/root")], None, None),
         ] {
-            assert_eq!(found(&vars), (Some(platform), Some(url.to_owned())));
+            let environment = Environment::new(vars.iter().map(|&(name, value)| (name.into(), value.into())));
+            let (found, announced) = Platform::recognise(&environment).unzip();
+            assert_eq!((found, announced.flatten().map(|url| url.to_string()).as_deref()), (platform, url));
         }
-    }
-
-    #[test]
-    fn a_platform_without_a_public_url_is_still_recognised() {
-        assert_eq!(found(&[("FLY_APP_NAME", "no name")]), (Some(Platform::Fly), None));
-        assert_eq!(found(&[("RAILWAY_PROJECT_ID", "7e0c")]), (Some(Platform::Railway), None));
-        assert_eq!(found(&[("RENDER", "true"), ("RENDER_EXTERNAL_URL", "")]), (Some(Platform::Render), None));
-        assert_eq!(found(&[("FLY_APP_NAME", " "), ("HOME", "/root")]), (None, None));
     }
 }

@@ -1,11 +1,10 @@
 //! Opens connections.
 //!
 //! The driver tries one address after the other, and waits for ever for one that accepts the connection and says nothing. Here,
-//! each address of each host is tried [`NEXT_ADDRESS_DELAY`] after the one before, with a timeout for its whole handshake. The
-//! first that accepts writes is kept, and tried first the next time if its name still has that address.
+//! each address of each host is tried [`NEXT_ADDRESS_DELAY`] after the one before, or when that one has failed, with a timeout
+//! for its whole handshake. The first that accepts writes is kept, and tried first the next time if its name still has that
+//! address.
 
-use std::collections::VecDeque;
-use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,28 +13,21 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use rand::seq::SliceRandom as _;
 use tokio::net::lookup_host;
-use tokio::time::{Instant, sleep_until, timeout};
-use tokio_postgres::config::{Config, Host, LoadBalanceHosts, SslMode as Negotiation};
+use tokio::time::timeout;
+use tokio_postgres::config::{Config, Host, SslMode as Negotiation};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::config::{DatabaseUrl, SslMode, is_private_address};
 use crate::db::connection::Connection;
-use crate::db::error::OpenError;
+use crate::db::error::AttemptError;
 use crate::db::tls::{self, TlsError};
 
 const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(300);
-/// For one address, unless the URL has a `connect_timeout`.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// With the URL's `keepalives_idle`, a peer that is gone shows within a minute.
-const KEEPALIVES_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVES_COUNT: u32 = 3;
 
 #[derive(Clone)]
 pub(super) struct Connector {
     database: DatabaseUrl,
-    limit: Duration,
     tls: MakeRustlsConnect,
     /// The address that accepted writes last.
     last: Arc<Mutex<Option<Config>>>,
@@ -48,7 +40,6 @@ pub(super) struct Connector {
 impl Connector {
     pub(super) fn new(database: &DatabaseUrl) -> Result<Self, TlsError> {
         Ok(Self {
-            limit: database.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT),
             tls: tls::connector(database)?,
             last: Arc::default(),
             generation: Arc::default(),
@@ -61,141 +52,85 @@ impl Connector {
     ///
     /// A standby's reads may be old. So of several addresses, one that only reads is refused, unless `to_look` is all that is
     /// wanted.
-    pub(super) async fn open(&self, to_look: bool) -> Result<Connection, OpenError> {
-        let mut hosts = self.hosts();
-        if self.is_random() {
-            hosts.shuffle(&mut rand::rng());
-        }
-        let mut lookups: FuturesUnordered<_> = hosts.into_iter().map(|host| self.addresses(host)).collect();
-        let (mut waiting, mut tries) = (VecDeque::new(), FuturesUnordered::new());
-        let (mut attempts, mut read_only, mut failure) = (0, None, None);
-        let mut next_at = Instant::now();
+    pub(super) async fn open(&self, to_look: bool) -> Result<Connection, AttemptError> {
+        let addresses = self.addresses().await?;
+        let accepts_standby = to_look || addresses.len() == 1;
+        let (mut waiting, mut tries) = (addresses.into_iter(), FuturesUnordered::new());
+        let mut failure = AttemptError::NoAnswer("none of the addresses accepts writes".to_owned());
+        let mut standby = None;
         loop {
-            tokio::select! {
-                Some(found) = lookups.next() => match found {
-                    Ok(addresses) => self.line_up(&mut waiting, addresses),
-                    Err(error) => further(&mut failure, error),
-                },
-                Some((address, opened)) = tries.next() => match opened {
-                    Ok::<Connection, _>(opened) if opened.accepts_writes => {
-                        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-                        return Ok(opened);
-                    }
-                    Ok(opened) => {
-                        read_only.get_or_insert(opened);
-                        next_at = Instant::now();
-                    }
-                    Err(error) => {
-                        further(&mut failure, error);
-                        next_at = Instant::now();
-                    }
-                },
-                () = sleep_until(next_at), if !waiting.is_empty() => {
-                    tries.extend(waiting.pop_front().map(|address| self.attempt(address)));
-                    attempts += 1;
-                    next_at = Instant::now() + NEXT_ADDRESS_DELAY;
+            tries.extend(waiting.next().map(|address| self.attempt(address)));
+            match timeout(NEXT_ADDRESS_DELAY, tries.next()).await {
+                Ok(Some((address, Ok(opened)))) if opened.accepts_writes => {
+                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                    return Ok(opened);
                 }
-                else => return match read_only {
-                    Some(opened) if to_look || attempts == 1 => Ok(opened),
-                    Some(_) => Err(OpenError::ReadOnly),
-                    None => Err(failure.unwrap_or(OpenError::NoAddress)),
+                Ok(Some((_, Ok(opened)))) => standby = Some(opened).filter(|_| accepts_standby),
+                // The one that got further says best what is wrong.
+                Ok(Some((_, Err(error)))) => {
+                    if matches!(error, AttemptError::Driver(_)) || matches!(failure, AttemptError::NoAnswer(_)) {
+                        failure = error;
+                    }
+                }
+                Ok(None) => return standby.ok_or(failure),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Each address of each host, with all that the driver needs for it. The one that accepted writes last comes first.
+    async fn addresses(&self) -> Result<Vec<Config>, AttemptError> {
+        let mut failure = "the host has no address".to_owned();
+        let mut addresses = Vec::new();
+        for (host, port) in &self.database.hosts {
+            let mut config = self.database.config.clone();
+            config.port(*port);
+            match host {
+                Host::Unix(path) => addresses.push(config.host_path(path).ssl_mode(Negotiation::Disable).clone()),
+                Host::Tcp(name) => match timeout(self.limit(), lookup_host((name.as_str(), *port))).await {
+                    Ok(Ok(found)) => {
+                        addresses.extend(found.map(|found| self.at(config.clone().host(name), found.ip())));
+                    }
+                    Ok(Err(error)) => failure = format!("{name} can't be resolved: {error}"),
+                    Err(late) => failure = format!("{name} can't be resolved: {late}"),
                 },
             }
-        }
-    }
-
-    /// Each host with its address, if the URL names one, and its port. As in libpq, there may be only hosts or only addresses,
-    /// and a single port holds for all.
-    fn hosts(&self) -> Vec<(Option<&Host>, Option<IpAddr>, u16)> {
-        let config = &self.database.config;
-        let (names, addresses, ports) = (config.get_hosts(), config.get_hostaddrs(), config.get_ports());
-        let port = |index: usize| ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-        let host = |index: usize| (names.get(index), addresses.get(index).copied(), port(index));
-        (0..names.len().max(addresses.len())).map(host).collect()
-    }
-
-    /// Each address of a host, with all that the driver needs for it.
-    async fn addresses(
-        &self,
-        (name, address, port): (Option<&Host>, Option<IpAddr>, u16),
-    ) -> Result<Vec<Config>, OpenError> {
-        let (name, found) = match (name, address) {
-            (Some(Host::Unix(path)), _) => {
-                return Ok(vec![self.config(port).host_path(path).ssl_mode(Negotiation::Disable).clone()]);
-            }
-            (Some(Host::Tcp(name)), None) => {
-                let found = timeout(self.limit, lookup_host((name.as_str(), port))).await;
-                let found = found.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-                let found = found.map_err(|source| OpenError::Lookup { host: name.clone(), source })?;
-                (name.clone(), found.map(|address| address.ip()).collect())
-            }
-            (Some(Host::Tcp(name)), Some(address)) => (name.clone(), vec![address]),
-            (None, Some(address)) => (address.to_string(), vec![address]),
-            (None, None) => return Err(OpenError::NoAddress),
-        };
-        let mode = |address| negotiation(self.database.tls.mode, address);
-        let at = |ip| self.config(port).host(&name).hostaddr(ip).ssl_mode(mode(ip)).clone();
-        Ok(found.into_iter().map(at).collect())
-    }
-
-    /// The URL's configuration without its hosts: the driver can't take them away.
-    fn config(&self, port: u16) -> Config {
-        let (from, mut config) = (&self.database.config, Config::new());
-        config
-            .user(from.get_user().unwrap_or_default())
-            .dbname(from.get_dbname().unwrap_or_default())
-            .application_name(from.get_application_name().unwrap_or_default())
-            .ssl_negotiation(from.get_ssl_negotiation())
-            .channel_binding(from.get_channel_binding())
-            .tcp_user_timeout(from.get_tcp_user_timeout().copied().unwrap_or_default())
-            .keepalives(from.get_keepalives())
-            .keepalives_idle(from.get_keepalives_idle())
-            .keepalives_interval(from.get_keepalives_interval().unwrap_or(KEEPALIVES_INTERVAL))
-            .keepalives_retries(from.get_keepalives_retries().unwrap_or(KEEPALIVES_COUNT))
-            .port(port);
-        if let Some(password) = from.get_password() {
-            config.password(password);
-        }
-        if let Some(options) = from.get_options() {
-            config.options(options);
-        }
-        config
-    }
-
-    fn is_random(&self) -> bool {
-        self.database.config.get_load_balance_hosts() == LoadBalanceHosts::Random
-    }
-
-    /// The address that accepted writes last comes before all others, unless the URL wants a random one.
-    fn line_up(&self, waiting: &mut VecDeque<Config>, mut addresses: Vec<Config>) {
-        if self.is_random() {
-            addresses.shuffle(&mut rand::rng());
-            return waiting.extend(addresses);
         }
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        for address in addresses {
-            if last.as_ref() == Some(&address) {
-                waiting.push_front(address);
-            } else {
-                waiting.push_back(address);
-            }
-        }
+        addresses.sort_by_key(|address| Some(address) != last.as_ref());
+        if addresses.is_empty() { Err(AttemptError::NoAnswer(failure)) } else { Ok(addresses) }
     }
 
-    async fn attempt(&self, address: Config) -> (Config, Result<Connection, OpenError>) {
-        let opened = timeout(self.limit, Connection::open(&address, self.tls.clone(), &self.names)).await;
-        let name = || address.get_hostaddrs().first().map_or_else(|| "the socket".to_owned(), IpAddr::to_string);
-        let opened = opened
-            .map_or_else(|_| Err(OpenError::Timeout { address: name(), limit: self.limit }), |opened| Ok(opened?));
-        (address, opened)
+    /// Without `sslmode`, a server on a network that strangers share must have TLS.
+    fn at(&self, config: &mut Config, address: IpAddr) -> Config {
+        let mode = match self.database.tls.mode {
+            Some(SslMode::Disable) => Negotiation::Disable,
+            Some(SslMode::Prefer) => Negotiation::Prefer,
+            None if is_private_address(address) => Negotiation::Prefer,
+            None | Some(SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => Negotiation::Require,
+        };
+        config.hostaddr(address).ssl_mode(mode).clone()
+    }
+
+    async fn attempt(&self, address: Config) -> (Config, Result<Connection, AttemptError>) {
+        let limit = self.limit();
+        let name = address.get_hostaddrs().first().map_or_else(|| "the socket".to_owned(), IpAddr::to_string);
+        let late = |_| Err(AttemptError::NoAnswer(format!("no answer from {name} within {limit:?}")));
+        let opened = timeout(limit, Connection::open(&address, self.tls.clone(), &self.names)).await;
+        (address, opened.unwrap_or_else(late))
+    }
+
+    /// For one address, TLS and the login included.
+    fn limit(&self) -> Duration {
+        self.database.config.get_connect_timeout().copied().unwrap_or_default()
     }
 }
 
 impl Manager for Connector {
     type Type = Connection;
-    type Error = OpenError;
+    type Error = AttemptError;
 
-    async fn create(&self) -> Result<Connection, OpenError> {
+    async fn create(&self) -> Result<Connection, AttemptError> {
         let generation = self.generation.load(Ordering::SeqCst);
         let mut connection = self.open(false).await?;
         connection.generation = generation;
@@ -203,27 +138,11 @@ impl Manager for Connector {
     }
 
     /// Sends nothing: a round trip would double the cost of each statement, and a broken connection shows by its error.
-    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<OpenError> {
+    async fn recycle(&self, connection: &mut Connection, _: &Metrics) -> RecycleResult<AttemptError> {
         if connection.client.is_closed() || connection.generation != self.generation.load(Ordering::SeqCst) {
             return Err(RecycleError::message("closed or discarded"));
         }
         Ok(())
-    }
-}
-
-/// Without `sslmode`, a server on a network that strangers share must have TLS.
-fn negotiation(mode: Option<SslMode>, address: IpAddr) -> Negotiation {
-    match mode {
-        None if is_private_address(address) => Negotiation::Prefer,
-        None | Some(SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => Negotiation::Require,
-        Some(SslMode::Allow | SslMode::Prefer) => Negotiation::Prefer,
-        Some(SslMode::Disable) => Negotiation::Disable,
-    }
-}
-
-fn further(kept: &mut Option<OpenError>, error: OpenError) {
-    if kept.as_ref().is_none_or(|kept| kept.progress() <= error.progress()) {
-        *kept = Some(error);
     }
 }
 
@@ -236,17 +155,13 @@ mod tests {
     }
 
     /// Host, address, port and TLS of each address that is tried.
-    async fn tried(rest: &str) -> Vec<String> {
-        let connector = connector(rest);
-        let mut all = Vec::new();
-        for host in connector.hosts() {
-            for config in connector.addresses(host).await.unwrap() {
-                assert_eq!(config.get_password(), Some(&b"secret"[..]));
-                let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
-                all.push(format!("{hosts:?} {addresses:?} {:?} {:?}", config.get_ports(), config.get_ssl_mode()));
-            }
-        }
-        all
+    async fn tried(connector: &Connector) -> Vec<String> {
+        let shown = |config: Config| {
+            assert_eq!(config.get_password(), Some(&b"secret"[..]));
+            let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+            format!("{hosts:?} {addresses:?} {:?} {:?}", config.get_ports(), config.get_ssl_mode())
+        };
+        connector.addresses().await.unwrap().into_iter().map(shown).collect()
     }
 
     #[tokio::test]
@@ -254,38 +169,24 @@ mod tests {
         for (rest, expected) in [
             ("192.0.2.1/auth", &[r#"[Tcp("192.0.2.1")] [192.0.2.1] [5432] Require"#][..]),
             ("192.0.2.1/auth?sslmode=prefer", &[r#"[Tcp("192.0.2.1")] [192.0.2.1] [5432] Prefer"#]),
-            ("10.0.0.1/auth", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [5432] Prefer"#]),
+            ("10.0.0.1:6/auth", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [6] Prefer"#]),
             ("10.0.0.1/auth?sslmode=verify-full", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [5432] Require"#]),
-            ("db.test:6/auth?hostaddr=192.0.2.1", &[r#"[Tcp("db.test")] [192.0.2.1] [6] Require"#]),
-            ("/auth?hostaddr=192.0.2.1&sslmode=disable", &[r#"[Tcp("192.0.2.1")] [192.0.2.1] [5432] Disable"#]),
+            ("10.0.0.1/auth?sslmode=disable", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [5432] Disable"#]),
             ("/auth?host=/run/postgresql", &[r#"[Unix("/run/postgresql")] [] [5432] Disable"#]),
             (
                 "[::1]:1,10.0.0.2:2/auth",
                 &[r#"[Tcp("::1")] [::1] [1] Prefer"#, r#"[Tcp("10.0.0.2")] [10.0.0.2] [2] Prefer"#],
             ),
         ] {
-            assert_eq!(tried(rest).await, expected, "{rest}");
+            assert_eq!(tried(&connector(rest)).await, expected, "{rest}");
         }
     }
 
     #[tokio::test]
     async fn the_last_address_that_accepted_writes_is_tried_first() {
-        for (query, first) in [("", Some(2)), ("?load_balance_hosts=random", None)] {
-            let connector = connector(&format!("10.0.0.1:1,10.0.0.1:2,10.0.0.1:3/auth{query}"));
-            let mut addresses = Vec::new();
-            for host in connector.hosts() {
-                addresses.extend(connector.addresses(host).await.unwrap());
-            }
-            *connector.last.lock().unwrap() = Some(addresses[1].clone());
-            let mut firsts = (0..100).map(|_| {
-                let mut waiting = VecDeque::new();
-                connector.line_up(&mut waiting, addresses.clone());
-                waiting[0].get_ports()[0]
-            });
-            match first {
-                Some(first) => assert!(firsts.all(|port| port == first)),
-                None => assert!(firsts.any(|port| port == 1) && firsts.any(|port| port == 3)),
-            }
-        }
+        let connector = connector("10.0.0.1:1,10.0.0.1:2,10.0.0.1:3/auth");
+        *connector.last.lock().unwrap() = connector.addresses().await.unwrap().get(1).cloned();
+        let ports: Vec<u16> = connector.addresses().await.unwrap().iter().map(|config| config.get_ports()[0]).collect();
+        assert_eq!(ports, [2, 1, 3]);
     }
 }

@@ -18,6 +18,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use tracing::info;
 
 use crate::db::direct::{announced_process, cancel_request, send};
+use crate::db::error::AttemptError;
 use crate::db::rows::{Parameters, Statement};
 
 const FACTS: &str = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'off'";
@@ -29,6 +30,9 @@ const FACTS: &str = "SELECT pg_backend_pid(), current_setting('transaction_read_
 /// A statement that the client gives up would go on in its process, so PostgreSQL ends it before.
 const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off;
     SET statement_timeout = 1800; SET default_transaction_isolation = 'read committed'";
+
+/// The server does not know a statement's name, or knows another statement by it: a pooler has led to another process.
+const NAME_ERRORS: [&SqlState; 2] = [&SqlState::INVALID_SQL_STATEMENT_NAME, &SqlState::DUPLICATE_PSTATEMENT];
 
 /// How long a statement that was cancelled may take to end.
 const END_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,7 +55,11 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Opens one to the only address of `to`.
-    pub(super) async fn open(to: &Config, tls: MakeRustlsConnect, names: &Arc<AtomicBool>) -> Result<Self, Error> {
+    pub(super) async fn open(
+        to: &Config,
+        tls: MakeRustlsConnect,
+        names: &Arc<AtomicBool>,
+    ) -> Result<Self, AttemptError> {
         let (client, connection) = to.connect(tls).await?;
         // What breaks a connection is reported by the statement on it.
         let client = ClientWrapper::new(client, tokio::spawn(async { drop(connection.await) }));
@@ -63,7 +71,7 @@ impl Connection {
         let address = to.get_hostaddrs().first().zip(to.get_ports().first()).map(|(ip, port)| (*ip, *port).into());
         let new = Self { client, is_direct, accepts_writes, generation: 0, names: Arc::clone(names), address };
         if !is_direct {
-            new.turn_names_off("a pooler stands before the database");
+            new.turn_names_off();
         }
         Ok(new)
     }
@@ -76,17 +84,12 @@ impl Connection {
     pub(super) async fn query(&self, statement: Statement, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
         let sql = statement.sql;
         if self.names.load(Ordering::Relaxed) {
-            let mut answer = self.query_named(sql, parameters).await;
-            if has_code(&answer, &SqlState::FEATURE_NOT_SUPPORTED) {
-                // The table was changed, and its rows no longer fit the plan.
-                self.client.statement_cache.clear();
-                answer = self.query_named(sql, parameters).await;
+            match self.query_named(sql, parameters).await {
+                Err(error) if error.code().is_some_and(|code| NAME_ERRORS.contains(&code)) => {
+                    self.turn_names_off();
+                }
+                answer => return answer,
             }
-            let is_unknown = has_code(&answer, &SqlState::INVALID_SQL_STATEMENT_NAME);
-            if !is_unknown && !has_code(&answer, &SqlState::DUPLICATE_PSTATEMENT) {
-                return answer;
-            }
-            self.turn_names_off("a pooler that announces PostgreSQL's own processes stands before the database");
         }
         self.client.query_typed(sql, parameters).await
     }
@@ -106,9 +109,9 @@ impl Connection {
         self.client.query(&prepared, &values).await
     }
 
-    fn turn_names_off(&self, reason: &'static str) {
+    fn turn_names_off(&self) {
         if self.names.swap(false, Ordering::Relaxed) {
-            info!(reason, "statements are sent without names, so that each is planned anew");
+            info!("a pooler stands before the database: statements have no names, so that each is planned anew");
         }
     }
 }
@@ -117,8 +120,4 @@ impl Connection {
 async fn facts(client: &Client) -> Result<(i32, bool), Error> {
     let facts = client.query_typed_one(FACTS, &[]).await?;
     Ok((facts.try_get(0)?, facts.try_get(1)?))
-}
-
-fn has_code(answer: &Result<Vec<Row>, Error>, code: &SqlState) -> bool {
-    answer.as_ref().is_err_and(|error| error.code() == Some(code))
 }

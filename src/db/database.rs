@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use deadpool::managed::{Object, Pool, PoolError, Timeouts};
 use deadpool::{Runtime, Status};
-use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::Row;
@@ -22,14 +21,12 @@ use crate::config::Config;
 use crate::db::connect::Connector;
 use crate::db::error::{AttemptError, DatabaseError, Failure};
 use crate::db::rows::{Parameters, Statement};
-use crate::db::schema::{self, Found, SchemaState};
+use crate::db::schema::{self, SchemaState};
 use crate::db::tls::TlsError;
 use crate::log::Throttle;
 
 /// One attempt of a statement, from the moment it has a connection.
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
-/// A direct connection that is silent for longer hangs: PostgreSQL's own timeout for the statement is over.
-const HANGS_AFTER: Duration = Duration::from_secs(2);
 /// Of the health check, for each of its two steps.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than the timeouts of the migration's own statements.
@@ -117,62 +114,42 @@ impl Database {
         deadline: Instant,
     ) -> Result<Vec<Row>, AttemptError> {
         let connection = self.connection(&self.0.pool, deadline).await?;
-        let begun = Instant::now();
-        let until = deadline.min(begun + STATEMENT_TIMEOUT);
+        let until = deadline.min(Instant::now() + STATEMENT_TIMEOUT);
         let Ok(answer) = timeout_at(until, connection.query(statement, parameters)).await else {
-            return Err(self.give_up(connection, until - begun < HANGS_AFTER));
+            tokio::spawn(self.clone().give_up(connection));
+            return Err(AttemptError::Late);
         };
-        let answer = answer.map_err(AttemptError::from);
-        let failure = answer.as_ref().err().map(AttemptError::failure);
-        match failure {
-            Some(Failure::ReadOnly) => self.discard_connections(),
-            Some(Failure::MissingSchema) if self.schema() == SchemaState::Current => {
-                self.0.schema.send_replace(SchemaState::Unknown);
-            }
-            _ => {}
+        let error = match answer {
+            Ok(rows) => return Ok(rows),
+            Err(error) => AttemptError::from(error),
+        };
+        match error.failure() {
+            Failure::Outage => self.discard_connections(),
+            Failure::MissingSchema => drop(self.0.schema.send_replace(SchemaState::Unknown)),
+            Failure::Retry | Failure::Refused => {}
         }
-        let is_discarded = connection.generation != self.0.connector.generation.load(Ordering::SeqCst);
-        if is_discarded || failure == Some(Failure::Outage) {
-            drop(Object::take(connection));
-        }
-        answer
+        Err(error)
     }
 
-    /// Waits in line, until the deadline. A task of its own opens a connection if there may be one more.
+    /// Waits in line, until the deadline. A task of its own, because it may have to open a connection.
     async fn connection(&self, pool: &Pool<Connector>, deadline: Instant) -> Result<Object<Connector>, AttemptError> {
         let wait = deadline.saturating_duration_since(Instant::now());
-        let timeouts = Timeouts { wait: Some(wait), ..Timeouts::new() };
-        let from = pool.clone();
-        let mut got = Box::pin(async move { from.timeout_get(&timeouts).await });
-        let is_full = || pool.status().size == pool.status().max_size;
-        let got = match (&mut got).now_or_never() {
-            Some(got) => Ok(Ok(got)),
-            None if is_full() => timeout_at(deadline, got).await.map(Ok),
-            None => timeout_at(deadline, tokio::spawn(got)).await,
-        };
-        match got {
+        let (timeouts, from) = (Timeouts { wait: Some(wait), ..Timeouts::new() }, pool.clone());
+        let got = tokio::spawn(async move { from.timeout_get(&timeouts).await });
+        match timeout_at(deadline, got).await {
             Ok(Ok(Ok(connection))) => Ok(connection),
-            Ok(Ok(Err(PoolError::Backend(error)))) => Err(error.into()),
-            _ if is_full() => Err(AttemptError::Late),
+            Ok(Ok(Err(PoolError::Backend(error)))) => Err(error),
+            _ if pool.status().size == pool.status().max_size => Err(AttemptError::Late),
             // One is still being opened.
-            _ => Err(AttemptError::Timeout),
+            _ => Err(no_answer()),
         }
     }
 
-    /// The connection returns to the pool when the statement has ended.
-    fn give_up(&self, connection: Object<Connector>, is_late: bool) -> AttemptError {
-        if connection.is_direct && !is_late {
-            // The server did not end the statement itself, so it is gone, and the other connections with it.
-            drop(Object::take(connection));
+    /// The connection returns to the pool when its statement has ended. If that does not end, the server is gone.
+    async fn give_up(self, connection: Object<Connector>) {
+        if !connection.end_statement().await {
             self.discard_connections();
-            return AttemptError::Timeout;
         }
-        tokio::spawn(async move {
-            if !connection.end_statement().await {
-                drop(Object::take(connection));
-            }
-        });
-        if is_late { AttemptError::Late } else { AttemptError::Timeout }
     }
 
     /// Discards every connection, those in use after their statement: their server failed or became a standby.
@@ -190,7 +167,7 @@ impl Database {
 
     fn failed(&self, statement: &'static str, error: &AttemptError) -> DatabaseError {
         let (message, failed) = match error.failure() {
-            Failure::Outage | Failure::ReadOnly => {
+            Failure::Outage => {
                 self.0.available.store(false, Ordering::Relaxed);
                 ("database unavailable, retrying", DatabaseError::Unavailable)
             }
@@ -218,13 +195,11 @@ impl Database {
     pub async fn is_writable(&self) -> bool {
         let connected = self.connection(&self.0.probe, Instant::now() + PROBE_TIMEOUT).await;
         let Ok(connection) = connected else { return false };
-        match timeout(PROBE_TIMEOUT, connection.is_writable()).await {
-            Ok(Ok(true)) => return true,
-            Ok(Ok(false)) | Err(_) => self.discard_connections(),
-            Ok(Err(_)) => {}
+        let is_writable = matches!(timeout(PROBE_TIMEOUT, connection.is_writable()).await, Ok(Ok(true)));
+        if !is_writable {
+            self.discard_connections();
         }
-        drop(Object::take(connection));
-        false
+        is_writable
     }
 
     /// What is known of the tables. Sends no statement.
@@ -248,29 +223,21 @@ impl Database {
         }
     }
 
-    /// Makes what is missing in the database. Sends nothing if it is known to be current.
+    /// Makes what is missing in the database.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        if self.schema() == SchemaState::Current {
-            return Ok(());
-        }
         let deadline = Instant::now() + MIGRATION_TIMEOUT;
         let applying = async {
             let mut connection = self.connection(&self.0.pool, deadline).await?;
             Ok(schema::apply(&mut connection.client).await?)
         };
-        let applied = timeout_at(deadline, applying).await.unwrap_or(Err(AttemptError::Timeout));
-        let (found, made) = applied.map_err(|error| self.failed("migrate", &error))?;
-        for object in made {
-            info!(object, "created in the database");
-        }
+        let applied = timeout_at(deadline, applying).await.unwrap_or_else(|_| Err(no_answer()));
+        let state = applied.map_err(|error| self.failed("migrate", &error))?;
         self.answered();
-        if let Found::Foreign(why) = found {
-            self.log("migrate", &why, "this database can't be used");
-            self.0.schema.send_replace(SchemaState::Foreign(why));
-            return Err(DatabaseError::Refused);
+        if let SchemaState::Foreign(why) = &state {
+            self.log("migrate", why, "this database can't be used");
         }
-        self.0.schema.send_replace(SchemaState::Current);
-        Ok(())
+        self.0.schema.send_replace(state.clone());
+        if state == SchemaState::Current { Ok(()) } else { Err(DatabaseError::Refused) }
     }
 
     /// How busy the pool is. Sends no statement.
@@ -285,6 +252,10 @@ impl Database {
         self.0.pool.close();
         self.0.probe.close();
     }
+}
+
+fn no_answer() -> AttemptError {
+    AttemptError::NoAnswer("no answer in time".to_owned())
 }
 
 #[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]

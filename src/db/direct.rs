@@ -5,29 +5,30 @@
 //! memory here. The driver's own way to send it closes the connection at once: PgBouncer then forgets the request, and version
 //! 1.18 ends itself.
 
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use futures_util::future::{Ready, ready};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_postgres::Client;
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_postgres::{Client, Error};
 
-/// `SSLRequest` and `CancelRequest` of PostgreSQL's protocol: length, code, and for the second process id and key.
-const SSL_REQUEST: usize = 8;
-const CANCEL_REQUEST: usize = 16;
+/// PostgreSQL's `CancelRequest`: length, code, process id and key.
+type CancelRequest = [u8; 16];
 
 /// The process id that was announced, to compare with `pg_backend_pid()`.
-pub(super) async fn announced_process(client: &Client) -> io::Result<i32> {
+pub(super) async fn announced_process(client: &Client) -> Result<i32, Error> {
     let [.., a, b, c, d, _, _, _, _] = cancel_request(client).await?;
     Ok(i32::from_be_bytes([a, b, c, d]))
 }
 
 /// Sends a request to cancel. As in libpq before version 17, it is not encrypted.
-pub(super) async fn send(request: [u8; CANCEL_REQUEST], address: SocketAddr) -> io::Result<()> {
+pub(super) async fn send(request: CancelRequest, address: SocketAddr) -> io::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(&request).await?;
     // Until the other side closes it.
@@ -35,61 +36,50 @@ pub(super) async fn send(request: [u8; CANCEL_REQUEST], address: SocketAddr) -> 
 }
 
 /// The request to cancel the statement under way.
-pub(super) async fn cancel_request(client: &Client) -> io::Result<[u8; CANCEL_REQUEST]> {
-    let (mut here, there) = duplex(CANCEL_REQUEST);
-    let written = async {
-        // With `sslmode=require` it asks for TLS first, and the stream below is its TLS.
-        client.cancel_token().cancel_query_raw(there, InMemory).await.map_err(io::Error::other)
-    };
-    let read = async {
-        let mut request = [0; CANCEL_REQUEST];
-        here.read_exact(&mut request[..SSL_REQUEST]).await?;
-        if usize::from(request[3]) == SSL_REQUEST {
-            here.write_u8(b'S').await?;
-            here.read_exact(&mut request[..SSL_REQUEST]).await?;
-        }
-        here.read_exact(&mut request[SSL_REQUEST..]).await?;
-        Ok(request)
-    };
-    let ((), request) = tokio::try_join!(written, read)?;
-    Ok(request)
+pub(super) async fn cancel_request(client: &Client) -> Result<CancelRequest, Error> {
+    let written = Written::default();
+    client.cancel_token().cancel_query_raw(written.clone(), written.clone()).await?;
+    let all = written.0.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(all.last_chunk().copied().unwrap_or_default())
 }
 
-struct InMemory;
+/// Keeps what is written. Agrees if it is asked for TLS, and is its own TLS.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
 
-impl TlsConnect<DuplexStream> for InMemory {
-    type Stream = Plain;
-    type Error = io::Error;
-    type Future = Ready<io::Result<Plain>>;
+impl TlsConnect<Self> for Written {
+    type Stream = Self;
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
 
-    fn connect(self, stream: DuplexStream) -> Self::Future {
-        ready(Ok(Plain(stream)))
+    fn connect(self, stream: Self) -> Self::Future {
+        ready(Ok(stream))
     }
 }
 
-struct Plain(DuplexStream);
-
-impl AsyncRead for Plain {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer)
+impl AsyncRead for Written {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        buffer.put_slice(b"S");
+        Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Plain {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, bytes)
+impl AsyncWrite for Written {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 }
 
-impl TlsStream for Plain {
+impl TlsStream for Written {
     fn channel_binding(&self) -> ChannelBinding {
         ChannelBinding::none()
     }

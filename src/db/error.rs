@@ -1,8 +1,5 @@
 //! Why a statement failed, and what that means for the next attempt.
 
-use std::io;
-use std::time::Duration;
-
 use crate::log::error_chain;
 
 /// A statement was not carried out.
@@ -16,52 +13,24 @@ pub enum DatabaseError {
     Refused,
 }
 
-/// Why no connection was opened.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
-    #[error("the host has no address")]
-    NoAddress,
-    #[error("none of the addresses accepts writes")]
-    ReadOnly,
-    #[error("{host} can't be resolved: {source}")]
-    Lookup { host: String, source: io::Error },
-    #[error("no answer from {address} within {limit:?}")]
-    Timeout { address: String, limit: Duration },
-    #[error("{}", describe(.0))]
-    Failed(#[from] tokio_postgres::Error),
-}
-
-impl OpenError {
-    /// Of several addresses, the one that got furthest says best what is wrong.
-    pub(super) fn progress(&self) -> usize {
-        match self {
-            Self::NoAddress | Self::ReadOnly | Self::Lookup { .. } | Self::Timeout { .. } => 0,
-            Self::Failed(error) => 1 + usize::from(error.as_db_error().is_some()),
-        }
-    }
-}
-
-/// Why one attempt failed.
+/// Why one attempt, or its connection, failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AttemptError {
-    #[error("no connection: {0}")]
-    Open(#[from] OpenError),
-    #[error("{}", describe(.0))]
-    Statement(#[from] tokio_postgres::Error),
     /// Other statements, or a lock, took the time.
     #[error("no connection or no answer before the deadline")]
     Late,
-    #[error("no answer in time")]
-    Timeout,
+    /// There is no answer, or no server to ask.
+    #[error("{0}")]
+    NoAnswer(String),
+    #[error("{}", describe(.0))]
+    Driver(#[from] tokio_postgres::Error),
 }
 
 /// What a failure means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// There is no connection, or no answer. Other statements fail as well.
+    /// There is no connection, no answer, or the server is a standby now. Other statements fail as well.
     Outage,
-    /// The server is a standby: another one is the primary now.
-    ReadOnly,
     /// Tables or columns are missing: they were dropped, or another database has taken the place.
     MissingSchema,
     /// This attempt failed, as by a lock or a conflict. The next one may not.
@@ -73,9 +42,9 @@ impl AttemptError {
     pub(super) fn failure(&self) -> Failure {
         match self {
             Self::Late => Failure::Retry,
-            Self::Open(_) | Self::Timeout => Failure::Outage,
+            Self::NoAnswer(_) => Failure::Outage,
             // Without a code, the error is not the server's: the connection broke.
-            Self::Statement(error) => error.code().map_or(Failure::Outage, |code| of_code(code.code())),
+            Self::Driver(error) => error.code().map_or(Failure::Outage, |code| of_code(code.code())),
         }
     }
 }
@@ -84,10 +53,10 @@ impl AttemptError {
 fn of_code(code: &str) -> Failure {
     match code {
         "42P01" | "42703" => Failure::MissingSchema,
-        "25006" => Failure::ReadOnly,
         "57014" | "55P03" | "40001" | "40P01" => Failure::Retry,
-        "3D000" => Failure::Outage,
-        _ if ["08", "53", "57", "58"].contains(&&code[..2]) => Failure::Outage,
+        // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
+        "0A000" | "25006" | "3D000" => Failure::Outage,
+        _ if ["08", "28", "53", "57", "58"].contains(&&code[..2]) => Failure::Outage,
         _ => Failure::Refused,
     }
 }
@@ -95,7 +64,6 @@ fn of_code(code: &str) -> Failure {
 /// Without the details of the server's errors, which hold the values of rows.
 pub(super) fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error().map(|error| (error.code().code(), error.message())) {
-        Some((code @ "28P01", message)) => format!("{message} ({code}); a new password is read at a restart"),
         Some((code, message)) => format!("{message} ({code})"),
         None if has_no_tls(error) => "the server has no TLS; sslmode=prefer connects without it".to_owned(),
         None => error_chain(error),
@@ -114,11 +82,10 @@ mod tests {
     #[test]
     fn each_code_has_its_meaning() {
         for (codes, meaning) in [
-            ("57P01 57P03 53300 08006 58000 3D000", Failure::Outage),
+            ("57P01 57P03 53300 08006 58000 3D000 28P01 0A000 25006", Failure::Outage),
             ("57014 55P03 40001 40P01", Failure::Retry),
-            ("25006", Failure::ReadOnly),
             ("42P01 42703", Failure::MissingSchema),
-            ("42501 23505 0A000 22P02", Failure::Refused),
+            ("42501 23505 22P02", Failure::Refused),
         ] {
             for code in codes.split(' ') {
                 assert_eq!(of_code(code), meaning, "{code}");

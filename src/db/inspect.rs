@@ -4,19 +4,22 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use rustls::{CertificateError, Error as TlsFault};
+use rustls::{AlertDescription, Error as TlsFault};
 use tokio::time::timeout;
-use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use crate::config::DatabaseUrl;
 use crate::db::connect::Connector;
-use crate::db::error::{OpenError, describe, has_no_tls};
-use crate::db::schema::{self, Found};
-use crate::db::tls::{TlsError, UnsupportedKey};
+use crate::db::error::{AttemptError, has_no_tls};
+use crate::db::schema;
+use crate::db::tls::TlsError;
 
 /// All statements together.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// As for P-521, Ed448 and RSA keys for PSS alone.
+const UNUSABLE: &str =
+    "the TLS library here can't use its key or signature; RSA of 2048 bits or more, P-256 and P-384 work";
 
 const FACTS: &str = "SELECT current_setting('server_version') AS version,
         current_setting('server_version_num')::int4 AS version_number,
@@ -50,7 +53,7 @@ pub struct Inspection {
     pub role: String,
     /// Where the tables are made; `None` if the search path names no schema.
     pub schema: Option<String>,
-    /// Tables and indexes that the server makes when it starts. All of them before its first start.
+    /// Tables and indexes that the server makes when it starts.
     pub missing: Vec<&'static str>,
     /// Why the server can't use this database, if a table in it is another program's.
     pub foreign: Option<String>,
@@ -71,8 +74,6 @@ pub enum InspectError {
     Settings(#[from] TlsError),
     #[error("the certificate is refused: {0}")]
     Certificate(String),
-    #[error("{UnsupportedKey}")]
-    UnsupportedKey,
     #[error("the server has no TLS")]
     NoTls,
     #[error("it says: {message} ({code})")]
@@ -83,25 +84,22 @@ pub enum InspectError {
     },
     #[error("{0}")]
     Unreachable(String),
-    #[error("no answer within 10 s")]
-    Timeout,
 }
 
 /// Connects and looks.
 pub async fn inspect(database: &DatabaseUrl) -> Result<Inspection, InspectError> {
-    timeout(TIMEOUT, look(database)).await.unwrap_or(Err(InspectError::Timeout))
+    let connector = Connector::new(database)?;
+    let late = |_| Err(AttemptError::NoAnswer("no answer within 10 s".to_owned()));
+    Ok(timeout(TIMEOUT, look(&connector)).await.unwrap_or_else(late)?)
 }
 
-async fn look(database: &DatabaseUrl) -> Result<Inspection, InspectError> {
-    let connection = Connector::new(database)?.open(true).await?;
+async fn look(connector: &Connector) -> Result<Inspection, AttemptError> {
+    let connection = connector.open(true).await?;
     let client = &connection.client;
     let facts = client.query_typed_one(FACTS, &[(&schema::POSTIZS, Type::TEXT)]).await?;
-    let (missing, foreign) = match schema::look(client).await? {
-        Found::Complete => (Vec::new(), None),
-        Found::Missing(missing) => (missing, None),
-        Found::Replaceable => (schema::tables(), None),
-        Found::Foreign(why) => (Vec::new(), Some(why)),
-    };
+    let found = schema::look(client).await?;
+    let foreign = found.clone().err();
+    let missing = found.unwrap_or_default();
     let parameters = [(&schema::tables() as _, Type::TEXT_ARRAY), (&!missing.is_empty() as _, Type::BOOL)];
     let lacking = client.query_typed(LACKING, &parameters).await?;
     Ok(Inspection {
@@ -121,39 +119,20 @@ async fn look(database: &DatabaseUrl) -> Result<Inspection, InspectError> {
     })
 }
 
-impl From<OpenError> for InspectError {
-    fn from(error: OpenError) -> Self {
-        if let OpenError::Failed(error) = error { error.into() } else { Self::Unreachable(error.to_string()) }
-    }
-}
-
-impl From<Error> for InspectError {
-    fn from(error: Error) -> Self {
-        use CertificateError as Problem;
+impl From<AttemptError> for InspectError {
+    fn from(failure: AttemptError) -> Self {
+        let AttemptError::Driver(error) = &failure else { return Self::Unreachable(failure.to_string()) };
         if let Some(refusal) = error.as_db_error() {
-            let (code, message) = (refusal.code().code().to_owned(), refusal.message().to_owned());
-            return Self::Refused { code, message };
+            return Self::Refused { code: refusal.code().code().to_owned(), message: refusal.message().to_owned() };
         }
-        match certificate_problem(&error) {
-            Some(
-                Problem::UnsupportedSignatureAlgorithmContext { .. }
-                | Problem::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
-            ) => Self::UnsupportedKey,
-            Some(Problem::Other(other)) if other.0.is::<UnsupportedKey>() => Self::UnsupportedKey,
-            Some(Problem::Other(other)) => Self::Certificate(other.0.to_string()),
-            Some(problem) => Self::Certificate(problem.to_string()),
-            None if has_no_tls(&error) => Self::NoTls,
-            None => Self::Unreachable(describe(&error)),
+        let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+        // `source` of an io::Error skips the error that it wraps.
+        let fault = causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<TlsFault>());
+        match fault {
+            Some(TlsFault::InvalidCertificate(problem)) => Self::Certificate(problem.to_string()),
+            Some(TlsFault::AlertReceived(AlertDescription::HandshakeFailure)) => Self::Certificate(UNUSABLE.to_owned()),
+            _ if has_no_tls(error) => Self::NoTls,
+            _ => Self::Unreachable(failure.to_string()),
         }
     }
-}
-
-/// What rustls says of the server's certificate, if that is the cause.
-fn certificate_problem(error: &Error) -> Option<&CertificateError> {
-    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
-    causes.find_map(|cause| {
-        // `source` of an io::Error skips the error that it wraps.
-        let fault = cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref::<TlsFault>()?;
-        if let TlsFault::InvalidCertificate(problem) = fault { Some(problem) } else { None }
-    })
 }

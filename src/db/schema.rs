@@ -8,6 +8,7 @@ use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, IsolationLevel};
+use tracing::info;
 
 const SCHEMA: &str = include_str!("../../migrations/0001.sql");
 
@@ -15,8 +16,6 @@ const SCHEMA: &str = include_str!("../../migrations/0001.sql");
 const GRANTS: &str = "device_requests";
 /// A column of the Node server's table of that name.
 const NODE_SERVERS: &str = "device_code";
-/// Columns that the table of an early build of this server has, and lacks.
-const EARLY: (&str, &str) = ("sealing_key", "verifier_salt");
 /// A table of Postiz, whose start drops tables that it does not know.
 pub(super) const POSTIZS: &str = "OAuthApp";
 
@@ -41,41 +40,32 @@ pub enum SchemaState {
     Foreign(String),
 }
 
-/// What the catalogue says.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    Complete,
-    /// The names of what is to be made.
-    Missing(Vec<&'static str>),
-    /// There is a table of grants to be replaced.
-    Replaceable,
-    Foreign(String),
-}
+/// The names of the tables and indexes that are missing, or why the database can't be used.
+pub(super) type Found = Result<Vec<&'static str>, String>;
 
-/// Makes what is missing. Returns what was found in the end, and the names of what was made.
-pub(super) async fn apply(client: &mut Client) -> Result<(Found, Vec<&'static str>), Error> {
-    let mut found = look(client).await?;
-    let mut made = Vec::new();
-    if !matches!(found, Found::Missing(_) | Found::Replaceable) {
-        return Ok((found, made));
+/// Makes what is missing.
+pub(super) async fn apply(client: &mut Client) -> Result<SchemaState, Error> {
+    if look(client).await? == Ok(Vec::new()) {
+        return Ok(SchemaState::Current);
     }
     // In a stricter isolation, the second look would see what the first one saw.
     let transaction = client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
     transaction.batch_execute(LOCK).await?;
-    found = look(transaction.client()).await?;
-    if found == Found::Replaceable {
-        transaction.batch_execute("DROP TABLE device_requests").await?;
-        found = look(transaction.client()).await?;
+    let missing = match look(transaction.client()).await? {
+        Ok(missing) => missing,
+        Err(why) => return Ok(SchemaState::Foreign(why)),
+    };
+    if missing.contains(&GRANTS) {
+        // The Node server's.
+        transaction.batch_execute("DROP TABLE IF EXISTS device_requests").await?;
     }
-    if let Found::Missing(missing) = found {
-        // One by one: Citus takes no definition beside another one.
-        for object in objects().filter(|object| missing.contains(&object.name)) {
-            transaction.batch_execute(object.sql).await?;
-        }
-        (found, made) = (Found::Complete, missing);
+    // One by one: Citus takes no definition beside another one.
+    for object in objects().filter(|object| missing.contains(&object.name)) {
+        transaction.batch_execute(object.sql).await?;
+        info!(object.name, "created in the database");
     }
     transaction.commit().await?;
-    Ok((found, made))
+    Ok(SchemaState::Current)
 }
 
 /// Writes nothing.
@@ -86,34 +76,25 @@ pub(super) async fn look(client: &Client) -> Result<Found, Error> {
     Ok(judge(&relations))
 }
 
-/// `relations`: the columns of each relation by its name.
+/// `relations`: the columns of each relation by its name. The Node server's table counts as missing.
 fn judge(relations: &HashMap<String, Vec<String>>) -> Found {
     let mut missing = Vec::new();
-    let mut is_replaceable = false;
-    for object in objects() {
-        let Some(columns) = relations.get(object.name) else {
-            missing.push(object.name);
-            continue;
-        };
-        let has = |column: &str| columns.iter().any(|found| found == column);
-        let Some(lacked) = object.columns.iter().find(|column| !has(column)) else { continue };
-        if object.name == GRANTS && (has(NODE_SERVERS) || has(EARLY.0) && !has(EARLY.1)) {
-            is_replaceable = true;
-        } else {
-            let name = object.name;
-            let why = format!("the table {name} in the database is another program's: it has no column {lacked}");
-            return Found::Foreign(why);
+    for Object { name, columns, .. } in objects() {
+        match relations.get(name) {
+            Some(found) if !found.iter().any(|column| column == NODE_SERVERS) => {
+                if let Some(lacked) = columns.into_iter().find(|column| !found.iter().any(|found| found == column)) {
+                    return Err(format!(
+                        "the table {name} in the database is another program's: it has no column {lacked}"
+                    ));
+                }
+            }
+            _ => missing.push(name),
         }
     }
-    if missing.is_empty() && !is_replaceable {
-        Found::Complete
-    } else if relations.contains_key(POSTIZS) {
-        Found::Foreign(format!("the database is Postiz's own: it holds the table \"{POSTIZS}\""))
-    } else if is_replaceable {
-        Found::Replaceable
-    } else {
-        Found::Missing(missing)
+    if !missing.is_empty() && relations.contains_key(POSTIZS) {
+        return Err(format!("the database is Postiz's own: it holds the table \"{POSTIZS}\""));
     }
+    Ok(missing)
 }
 
 /// A table, or an index, which has no columns here.
@@ -173,44 +154,34 @@ mod tests {
         }
         assert_eq!(all[0].name, GRANTS);
         assert_eq!(all[0].columns[..4], ["id", "user_code", "sealing_key", "verifier_salt"]);
-        assert!(all[0].columns.contains(&EARLY.0) && all[0].columns.contains(&EARLY.1));
     }
 
     #[test]
-    fn a_complete_database_needs_nothing_even_if_it_has_columns_of_a_newer_version() {
-        assert_eq!(judge(&with(&[])), Found::Complete);
-        let mut newer = with(&[]);
-        newer.get_mut(GRANTS).unwrap().push("added_later".to_owned());
-        assert_eq!(judge(&newer), Found::Complete);
-        assert_eq!(judge(&with(&[(POSTIZS, Some(&["id"]))])), Found::Complete);
-    }
-
-    #[test]
-    fn whatever_is_missing_is_made() {
-        let wrong_codes = "postiz_auth_wrong_codes";
-        assert_eq!(judge(&with(&[(wrong_codes, None)])), Found::Missing(vec![wrong_codes]));
-        assert_eq!(judge(&with(&[("postiz_auth_ends_at", None)])), Found::Missing(vec!["postiz_auth_ends_at"]));
-        assert_eq!(judge(&HashMap::new()), Found::Missing(objects().map(|object| object.name).collect()));
-    }
-
-    #[test]
-    fn only_a_table_of_ours_or_the_node_servers_is_replaced() {
-        let grants = |columns| judge(&with(&[(GRANTS, Some(columns))]));
-        assert_eq!(grants(&["device_code", "user_code", "status"]), Found::Replaceable);
-        assert_eq!(grants(&["id", "user_code", "sealing_key", "purge_at"]), Found::Replaceable);
-        for other in [&["id", "serial_number"][..], &["id", "sealing_key", "verifier_salt"], &[]] {
-            let Found::Foreign(why) = grants(other) else { panic!("{other:?}") };
-            assert!(why.contains("device_requests"), "{why}");
+    fn missing_tables_are_made_and_only_the_node_servers_is_replaced() {
+        let (codes, index) = ("postiz_auth_wrong_codes", "postiz_auth_ends_at");
+        let all: Vec<_> = objects().map(|object| object.name).collect();
+        let ours = &objects().next().unwrap().columns;
+        let newer = [&ours[..], &["added_later"]].concat();
+        for (changed, expected) in [
+            (&[][..], Ok(&[][..])),
+            (&[(GRANTS, Some(&newer[..]))], Ok(&[])),
+            (&[(codes, None)], Ok(&[codes])),
+            (&[(index, None)], Ok(&[index])),
+            (&[(GRANTS, Some(&["device_code", "user_code", "status"]))], Ok(&[GRANTS])),
+            (&[(GRANTS, Some(&["id", "serial_number"]))], Err(GRANTS)),
+            (&[(GRANTS, Some(&[]))], Err(GRANTS)),
+            (&[(codes, Some(&["client", "sealing_key"]))], Err(codes)),
+            // Postiz's own database gets no table, and one that has them already is used on.
+            (&[(POSTIZS, Some(&["id"]))], Ok(&[])),
+            (&[(POSTIZS, Some(&["id"])), (GRANTS, None)], Err(POSTIZS)),
+            (&[(POSTIZS, Some(&["id"])), (GRANTS, Some(&["device_code"]))], Err(POSTIZS)),
+        ] {
+            match (judge(&with(changed)), expected) {
+                (Ok(missing), Ok(expected)) => assert_eq!(missing, expected, "{changed:?}"),
+                (Err(why), Err(named)) => assert!(why.contains(named), "{why}"),
+                (found, _) => panic!("{changed:?}: {found:?}"),
+            }
         }
-        let codes = judge(&with(&[("postiz_auth_wrong_codes", Some(&["device_code", "sealing_key"]))]));
-        assert!(matches!(codes, Found::Foreign(_)));
-    }
-
-    #[test]
-    fn postizs_own_database_gets_no_table() {
-        for changed in [(GRANTS, None), (GRANTS, Some(&["device_code"][..]))] {
-            let Found::Foreign(why) = judge(&with(&[changed, (POSTIZS, Some(&["id"]))])) else { panic!() };
-            assert!(why.contains("OAuthApp"), "{why}");
-        }
+        assert_eq!(judge(&HashMap::new()), Ok(all));
     }
 }
