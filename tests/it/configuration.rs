@@ -83,7 +83,9 @@ fn a_file_that_can_not_be_used_is_named_and_its_content_is_not() {
     let output = run(&[], &[&REQUIRED[1..], &variables].concat());
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(78), "{text}");
-    for words in ["POSTIZ_OAUTH_CLIENT_SECRET is set twice", "DATABASE_URL can't be read from /nothing/here"] {
+    for words in
+        ["POSTIZ_OAUTH_CLIENT_SECRET is set twice", "DATABASE_URL can't be read from the file in DATABASE_URL_FILE"]
+    {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(!text.contains("hunter2"), "{text}");

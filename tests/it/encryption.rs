@@ -91,7 +91,6 @@ async fn each_sslmode_accepts_the_same_as_in_libpq() {
         (PUBLIC, "sslmode=prefer".to_owned(), true),
         (PUBLIC, String::new(), true),
         (PUBLIC, "sslmode=prefer&channel_binding=require".to_owned(), true),
-        (PUBLIC, "hostaddr=0.0.0.0".to_owned(), true),
         ("localhost", "sslmode=require&channel_binding=require".to_owned(), true),
         ("localhost", format!("sslmode=verify-ca&sslrootcert={good}"), true),
         ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={good}"), true),
@@ -210,8 +209,6 @@ async fn a_false_server_without_tls_on_a_public_network_gets_no_password() {
     let (plain, tls) = (FalseServer::start(None).await, FalseServer::start(Some(self_signed())).await);
     for (server, host, query, has_password) in [
         (&plain, PUBLIC, "", false),
-        (&plain, PUBLIC, "hostaddr=0.0.0.0", false),
-        (&plain, "localhost", "hostaddr=0.0.0.0", false),
         // On a private network, and where the URL says so, clear text is allowed.
         (&plain, PUBLIC, "sslmode=prefer", true),
         (&plain, "127.0.0.1", "", true),

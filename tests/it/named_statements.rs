@@ -64,7 +64,7 @@ async fn a_connection_of_its_own_is_recognised_however_it_is_made() {
         ("localhost", "sslmode=require&channel_binding=require"),
         (encryption::PUBLIC, "sslmode=disable"),
         (encryption::PUBLIC, "sslmode=prefer"),
-        (encryption::PUBLIC, "hostaddr=0.0.0.0"),
+        (encryption::PUBLIC, ""),
     ] {
         let mut url = Url::parse(&postgres.url("postgres")).unwrap();
         url.set_host(Some(host)).unwrap();
