@@ -13,7 +13,7 @@ use rand::seq::SliceRandom as _;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, RequestBuilder, Response, StatusCode};
+use reqwest::{ClientBuilder, RequestBuilder, StatusCode};
 use rustls::crypto::ring;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::lookup_host;
@@ -136,26 +136,17 @@ pub struct Answer {
 
 /// Sends a request. An answer may have any status.
 pub async fn ask(request: RequestBuilder) -> Result<Answer, NoAnswer> {
-    let (mut response, mut answer) = head(request).await?;
-    let broken = |cause| NoAnswer::Broken { status: Some(answer.status), cause };
+    let mut response = request.send().await?;
+    let (status, headers) = (response.status(), response.headers().clone());
+    let broken = |cause| NoAnswer::Broken { status: Some(status), cause };
+    let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|error| broken(cause(error)))? {
-        if answer.body.len() + part.len() > MAX_BODY {
+        if body.len() + part.len() > MAX_BODY {
             return Err(broken("the answer is longer than 64 KiB".to_owned()));
         }
-        answer.body.extend_from_slice(&part);
+        body.extend_from_slice(&part);
     }
-    Ok(answer)
-}
-
-/// Does not read the body.
-pub async fn ask_head(request: RequestBuilder) -> Result<Answer, NoAnswer> {
-    head(request).await.map(|(_, answer)| answer)
-}
-
-async fn head(request: RequestBuilder) -> Result<(Response, Answer), NoAnswer> {
-    let response = request.send().await.map_err(NoAnswer::from)?;
-    let (status, headers) = (response.status(), response.headers().clone());
-    Ok((response, Answer { status, headers, body: Vec::new() }))
+    Ok(Answer { status, headers, body })
 }
 
 impl From<reqwest::Error> for NoAnswer {

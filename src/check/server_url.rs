@@ -1,68 +1,105 @@
 //! `SERVER_URL`, as terminals and browsers use it: whether it leads to this server, and what a proxy in front makes of requests
 //! and answers.
+//!
+//! A login is opened there, which claims to come from elsewhere, as a client might. If it is in the database at `DATABASE_URL`,
+//! this server or a replica opened it, and its row tells which address the server took for the client's. Then it is deleted, or
+//! else expires by itself; nobody has its codes.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
-use url::{Host, Url};
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
+use serde_json::Value;
+use tokio::net::lookup_host;
+use tokio::time::{sleep, timeout};
 
-use crate::check::report::{Check, Finding};
-use crate::check::trial_login::{self, Found};
-use crate::check::{client_address, page};
-use crate::config::{Config, is_private_address};
-use crate::db::Inspection;
-use crate::grant::DeviceCode;
-use crate::outbound::{NoAnswer, OddAnswer};
+use crate::check::page;
+use crate::check::report::Finding;
+use crate::config::{ClientIpSource, Config, is_private_address};
+use crate::db::{Database, DatabaseError};
+use crate::grant::{DeviceCode, GrantId};
+use crate::outbound::{self, NoAnswer};
+use crate::store::Store;
 
-const HTTPS: Check = Check::new("server_url.https", "Without https, anyone on the network path can take over a login.");
-const REACH: Check =
-    Check::new("server_url.reach", "Terminals and browsers use this address, and Postiz sends people back to it.");
+const HTTPS: &str = "server_url.https";
+const REACH: &str = "server_url.reach";
+const CLIENT_ADDRESS: &str = "server_url.client_address";
+
+/// Reserved for documentation (RFC 5737).
+const FORGED: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 77);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(6);
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+/// The row may be committed a moment after the answer, and a pooler may ask a standby.
+const FIND_ATTEMPTS: usize = 5;
+const FIND_DELAY: Duration = Duration::from_millis(500);
 
-/// What was found at `SERVER_URL`.
-pub(super) struct Reached {
-    opened: Result<DeviceCode, NoAnswer>,
-    page: Result<page::Visits, NoAnswer>,
-    /// A server listens on this machine's `PORT`.
-    runs_here: bool,
-    /// The name leads to this address, which is this machine's own and may be another machine's elsewhere.
-    own_address: Option<IpAddr>,
-    /// From where this machine asks.
-    from: Option<IpAddr>,
-}
+/// The address that the server took for the client's, if the login is in the database; `Some(None)` if it knew none.
+type Noted = Result<Option<Option<IpAddr>>, DatabaseError>;
 
-/// Whether a proxy may be in front of this server.
-fn is_outside(config: &Config) -> bool {
-    config.server_url.is_https() || !config.server_url.is_loopback()
-}
-
-pub(super) async fn reach(config: &Config, http: &reqwest::Client) -> Reached {
-    let url = config.server_url.join("");
-    let (opened, page, addresses, here) = tokio::join!(
-        trial_login::open(config, http, is_outside(config)),
-        page::visit(config, http),
-        timeout(LOOKUP_TIMEOUT, addresses(&url)),
-        timeout(LOOKUP_TIMEOUT, TcpStream::connect(("localhost", config.port))),
-    );
-    let addresses = addresses.unwrap_or_default();
-    let is_name = matches!(url.host(), Some(Host::Domain(_))) && !config.server_url.is_loopback();
-    Reached {
-        opened,
-        page,
-        runs_here: matches!(here, Ok(Ok(_))),
-        own_address: addresses.iter().map(SocketAddr::ip).find(|address| is_name && is_own(*address)),
-        from: addresses.iter().find_map(|address| source_address(*address).ok()),
+pub(super) fn https(config: &Config) -> Finding {
+    let url = &config.server_url;
+    if url.is_https() || url.is_loopback() && config.platform.is_none() {
+        return Finding::ok(HTTPS, format!("{url} uses https, or is on this machine."));
     }
+    let what = format!(
+        "SERVER_URL is {url}, without https, which is for trying out only: anyone on the network path can take over a login."
+    );
+    let fix = "Put a proxy with a certificate in front (deploy/), and set SERVER_URL to its https:// address.";
+    Finding::fail(HTTPS, what, fix)
 }
 
-async fn addresses(url: &Url) -> Vec<SocketAddr> {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    lookup_host((host, url.port_or_known_default().unwrap_or_default()))
-        .await
-        .map(Iterator::collect)
-        .unwrap_or_default()
+pub(super) async fn findings(config: &Config, http: &reqwest::Client) -> Vec<Finding> {
+    let (opened, leads_to_itself) = tokio::join!(open(config, http), leads_to_this_machine(config));
+    let noted = match &opened {
+        Ok(code) => find_and_delete(config, code.grant_id()).await,
+        Err(_) => Ok(None),
+    };
+    let mut findings = vec![https(config), reach(config, &opened, noted, leads_to_itself)];
+    if let Ok(Some(requester)) = noted {
+        // Otherwise no proxy is in front of this server.
+        if config.server_url.is_https() || !config.server_url.is_loopback() {
+            findings.push(client_address(config, requester, leads_to_itself));
+        }
+        findings.extend(page::findings(config, http).await);
+    }
+    findings
+}
+
+async fn open(config: &Config, http: &reqwest::Client) -> Result<DeviceCode, NoAnswer> {
+    let request = http
+        .post(config.server_url.join("/device/code"))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("X-Forwarded-For", FORGED.to_string())
+        .header("X-Real-IP", FORGED.to_string())
+        .body("client_id=postiz-auth-check");
+    let answer = outbound::ask(request.timeout(OPEN_TIMEOUT)).await?;
+    let opened: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+    // Other auth servers' device codes look different.
+    let code = opened["device_code"].as_str().and_then(|code| code.parse().ok());
+    code.filter(|_| answer.status == StatusCode::OK).ok_or_else(|| NoAnswer::Odd(answer.odd()))
+}
+
+async fn find_and_delete(config: &Config, grant: GrantId) -> Noted {
+    let store = Store::new(config, Database::new(config).map_err(|_| DatabaseError::Unavailable)?);
+    for _ in 0..FIND_ATTEMPTS {
+        if let Some(requester) = store.find_requester(grant).await? {
+            let _ = store.delete(grant).await;
+            return Ok(Some(requester));
+        }
+        sleep(FIND_DELAY).await;
+    }
+    Ok(None)
+}
+
+/// A name that leads to a private address of this machine may lead to another machine elsewhere.
+async fn leads_to_this_machine(config: &Config) -> bool {
+    let url = config.server_url.join("");
+    let Some(name) = url.domain().filter(|_| !config.server_url.is_loopback()) else { return false };
+    match timeout(LOOKUP_TIMEOUT, lookup_host((name, 0))).await {
+        Ok(Ok(mut addresses)) => addresses.any(|address| is_own(address.ip())),
+        _ => false,
+    }
 }
 
 /// Only an address of this machine can be bound. A public one is the same for everybody.
@@ -70,134 +107,135 @@ fn is_own(address: IpAddr) -> bool {
     is_private_address(address) && UdpSocket::bind((address, 0)).is_ok()
 }
 
-/// From which this machine would send; sends nothing.
-fn source_address(to: SocketAddr) -> std::io::Result<IpAddr> {
-    let socket = UdpSocket::bind(SocketAddr::new(if to.is_ipv4() { [0; 4].into() } else { [0; 16].into() }, 0))?;
-    socket.connect(to)?;
-    Ok(socket.local_addr()?.ip())
-}
-
-pub(super) fn https(config: &Config) -> Finding {
+fn elsewhere(check: &'static str, config: &Config) -> Finding {
     let url = &config.server_url;
-    match config.platform {
-        Some(platform) if url.is_loopback() => HTTPS.fail(
-            format!(
-                "SERVER_URL is {url}, although this runs on {platform}: it would send people to their own machine."
-            ),
-            "Set SERVER_URL to the service's public https:// address.",
-        ),
-        _ if url.is_https() => HTTPS.ok(format!("{url} uses https.")),
-        _ if url.is_loopback() => HTTPS.ok(format!("{url} is on this machine, which is fine for trying out.")),
-        _ => HTTPS.fail(
-            format!("SERVER_URL is {url}, without https, which is for trying out only."),
-            "Put a proxy with a certificate in front (deploy/), and set SERVER_URL to its https:// address.",
-        ),
-    }
+    Finding::skipped(check, format!("From here, {url} leads to this machine itself: check from another one."))
 }
 
-/// `database` is the one at `DATABASE_URL`, if it could be inspected.
-pub(super) async fn findings(config: &Config, reached: &Reached, database: Option<&Inspection>) -> Vec<Finding> {
-    let mut findings = vec![https(config)];
-    let found = match (&reached.opened, database) {
-        (Err(_), _) => Found::NotHere,
-        (Ok(_), None) => Found::Unknown,
-        // No server has used this database yet. The one that answers uses another.
-        (Ok(_), Some(database)) if database.missing.contains(&"device_requests") => Found::NotHere,
-        (Ok(code), Some(_)) => trial_login::find_and_delete(config, code).await,
-    };
-    findings.push(leads_here(config, reached, found));
-    if let Found::Here(requester) = found {
-        if is_outside(config) {
-            findings.push(match reached.own_address {
-                Some(own) => client_address::CHECK.skipped(elsewhere(config, own)),
-                None => client_address::finding(config, requester, reached.from, is_own),
-            });
-        }
-        findings.extend(page::findings(config, &reached.page));
-    }
-    findings
-}
-
-fn elsewhere(config: &Config, own: IpAddr) -> String {
-    format!("From here, {} leads to {own}, this machine itself: check from another one.", config.server_url)
-}
-
-fn leads_here(config: &Config, reached: &Reached, found: Found) -> Finding {
+fn reach(config: &Config, opened: &Result<DeviceCode, NoAnswer>, noted: Noted, leads_to_itself: bool) -> Finding {
     let url = &config.server_url;
-    match (&reached.opened, found) {
-        (_, Found::Here(_)) => REACH.ok(format!("{url} leads to this server.")),
-        (_, Found::Unknown) => {
-            REACH.skipped("An auth server answers. Only PostgreSQL can tell whether it is this one.")
+    match (opened, noted) {
+        (_, Ok(Some(_))) => Finding::ok(REACH, format!("{url} leads to this server.")),
+        // It did not answer, or has no table yet.
+        (_, Err(_)) => {
+            Finding::skipped(REACH, "An auth server answers. Only PostgreSQL can tell whether it is this one.")
         }
-        _ if let Some(own) = reached.own_address => REACH.skipped(elsewhere(config, own)),
-        (Ok(_), Found::NotHere) => REACH.fail(
+        _ if leads_to_itself => elsewhere(REACH, config),
+        (Ok(_), Ok(None)) => Finding::fail(
+            REACH,
             format!("{url} leads to another auth server, which uses another database."),
             "Point the name, or the proxy, to this installation. If the variables have changed, restart the server first.",
         ),
-        (Err(NoAnswer::Odd(odd)), _) if odd.status == 429 => {
-            REACH.skipped(format!("{url} {odd}: too many logins were opened from here, so wait a minute."))
+        (Err(NoAnswer::Odd(odd)), _) if odd.status == StatusCode::TOO_MANY_REQUESTS => {
+            Finding::skipped(REACH, format!("{url} {odd}: too many logins were opened from here, so wait a minute."))
         }
-        (Err(NoAnswer::Odd(odd)), _) if reached.runs_here || !matches!(odd.status.as_u16(), 502..=504) => {
-            REACH.fail(format!("{url} {odd}, so it does not lead to this server."), not_this_server(config, odd))
-        }
-        (Err(no_answer), _) if reached.runs_here => REACH.fail(
-            format!("{url} {no_answer}."),
-            "Check DNS, firewall, certificate and proxy. If this machine can't reach its own public address, run the check on \
-             another one.",
+        (Err(no_answer), _) => Finding::fail(
+            REACH,
+            format!("{url} {no_answer}, so it does not lead to this server."),
+            format!(
+                "Start the server; check DNS, firewall and certificate. The proxy has to pass all paths below SERVER_URL on to the \
+                 server's port, {}, without a password or a challenge. A redirect turns the CLI's POST into a GET: set SERVER_URL \
+                 to its target. If this machine can't reach its own public address, check from another one.",
+                config.port
+            ),
         ),
-        (Err(no_answer), _) => {
-            REACH.skipped(format!("{url} {no_answer}, and no server runs on port {} of this machine.", config.port))
-        }
     }
 }
 
-fn not_this_server(config: &Config, odd: &OddAnswer) -> String {
-    match (odd.status.as_u16(), &odd.header) {
-        (502..=504, _) => format!("Let the proxy send requests to the server's port, {}; see its log.", config.port),
-        (300..=399, Some(("location", _))) => "Set SERVER_URL to the address that it redirects to, and give the CLI that address: a \
-            redirect turns its POST into a GET."
-            .to_owned(),
-        _ => "Set SERVER_URL to this server's address with its path. Let the proxy pass all paths below it on, without a password \
-              or a challenge. On Postiz's own host, take a path that Postiz does not use, such as /cli-auth."
-            .to_owned(),
+/// A proxy that appends the real address makes the server take that one. If this machine counts as a proxy itself, the server
+/// rightly believes what it claims.
+fn client_address(config: &Config, requester: Option<IpAddr>, leads_to_itself: bool) -> Finding {
+    let is_https = config.server_url.is_https();
+    let is_proxy = || config.trusted_proxies.iter().any(|network| is_private_address(network.network()));
+    let may_be_proxys =
+        |client| config.client_ip_source == ClientIpSource::Connection || is_private_address(client) && !is_own(client);
+    let fix = "Let the proxy append the client's address to X-Forwarded-For (nginx: proxy_set_header X-Forwarded-For \
+               $proxy_add_x_forwarded_for;), or replace X-Real-IP, and set CLIENT_IP_SOURCE=Auto. Name a proxy with a public \
+               address, and each one before the first, in TRUSTED_PROXIES.";
+    match requester {
+        Some(client) if leads_to_itself || client.is_loopback() => elsewhere(CLIENT_ADDRESS, config),
+        Some(client) if client == FORGED && is_proxy() => Finding::skipped(
+            CLIENT_ADDRESS,
+            "This machine may be one of TRUSTED_PROXIES, whose claims are believed: check from another one.",
+        ),
+        Some(client) if client == FORGED => Finding::fail(
+            CLIENT_ADDRESS,
+            "A client can choose its own address: the proxy passes X-Forwarded-For or X-Real-IP on unchanged.",
+            fix,
+        ),
+        None => Finding::warn(CLIENT_ADDRESS, "The proxy passes no client's address on.", fix),
+        Some(client) if is_https && may_be_proxys(client) => Finding::warn(
+            CLIENT_ADDRESS,
+            format!("The server sees {client}. If that is the address of the proxy, all clients seem to have it."),
+            fix,
+        ),
+        Some(client) => Finding::ok(
+            CLIENT_ADDRESS,
+            format!("The server sees this machine as {client} and ignores a forged address."),
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use reqwest::StatusCode;
-
     use super::*;
     use crate::check::report::Verdict;
+    use crate::outbound::OddAnswer;
+
+    fn config(server_url: &str, source: &str, trusted: &str) -> Config {
+        let variables = [
+            ("DATABASE_URL", "postgres://auth:x@localhost/auth"),
+            ("SERVER_URL", server_url),
+            ("CLIENT_IP_SOURCE", source),
+            ("TRUSTED_PROXIES", trusted),
+        ];
+        Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap()
+    }
 
     #[test]
     fn what_this_machine_can_not_know_is_skipped() {
         use Verdict::{Fail, Ok, Skipped};
-        let variables = [("DATABASE_URL", "postgres://a@localhost/a"), ("SERVER_URL", "https://auth.example.com")];
-        let config = Config::from_vars(variables.map(|(name, value)| (name.into(), value.into()))).unwrap();
+        let config = config("https://auth.example.com", "Auto", "");
         let odd =
             |status| Err(NoAnswer::Odd(OddAnswer { status: StatusCode::from_u16(status).unwrap(), header: None }));
         let opened = || Result::Ok(DeviceCode::random());
-        for (opened, found, runs_here, own, verdict) in [
-            (opened(), Found::Here(None), true, "", Ok),
-            (opened(), Found::Here(None), true, "127.0.1.1", Ok),
-            (opened(), Found::Unknown, true, "", Skipped),
-            (opened(), Found::NotHere, true, "", Fail),
-            (opened(), Found::NotHere, true, "127.0.1.1", Skipped),
-            (odd(404), Found::NotHere, true, "", Fail),
-            (odd(404), Found::NotHere, false, "", Fail),
-            (odd(404), Found::NotHere, true, "127.0.1.1", Skipped),
-            (odd(429), Found::NotHere, true, "", Skipped),
-            (odd(502), Found::NotHere, true, "", Fail),
-            (odd(502), Found::NotHere, false, "", Skipped),
-            (Err(NoAnswer::Slow), Found::NotHere, true, "", Fail),
-            (Err(NoAnswer::Slow), Found::NotHere, false, "", Skipped),
-            (Err(NoAnswer::Slow), Found::NotHere, true, "127.0.1.1", Skipped),
+        for (opened, noted, leads_to_itself, verdict) in [
+            (opened(), Result::Ok(Some(None)), false, Ok),
+            (opened(), Result::Ok(Some(None)), true, Ok),
+            (opened(), Err(DatabaseError::Unavailable), false, Skipped),
+            (opened(), Result::Ok(None), false, Fail),
+            (opened(), Result::Ok(None), true, Skipped),
+            (odd(404), Result::Ok(None), false, Fail),
+            (odd(404), Result::Ok(None), true, Skipped),
+            (odd(429), Result::Ok(None), false, Skipped),
+            (odd(502), Result::Ok(None), false, Fail),
+            (Err(NoAnswer::Slow), Result::Ok(None), false, Fail),
+            (Err(NoAnswer::Slow), Result::Ok(None), true, Skipped),
         ] {
-            let what = format!("{opened:?} {found:?} {runs_here} {own}");
-            let (own_address, page) = (own.parse().ok(), Err(NoAnswer::Slow));
-            let reached = Reached { opened, page, runs_here, own_address, from: None };
-            assert_eq!(leads_here(&config, &reached, found).verdict, verdict, "{what}");
+            let what = format!("{opened:?} {noted:?} {leads_to_itself}");
+            assert_eq!(reach(&config, &opened, noted, leads_to_itself).verdict, verdict, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_noted_is_judged_only_where_it_tells_something() {
+        use Verdict::{Fail, Ok, Skipped, Warn};
+        let (https, http) = ("https://auth.example.com", "http://nas.lan:3111");
+        for (url, source, trusted, requester, leads_to_itself, verdict) in [
+            (https, "Auto", "", "192.0.2.77", false, Fail),
+            (https, "Auto", "10.0.0.0/8", "192.0.2.77", false, Skipped),
+            (https, "Auto", "203.0.113.0/24", "192.0.2.77", false, Fail),
+            (http, "Auto", "", "192.0.2.77", false, Fail),
+            (https, "Auto", "", "", false, Warn),
+            (https, "Auto", "", "10.0.0.9", false, Warn),
+            (https, "Auto", "", "127.0.0.1", false, Skipped),
+            (https, "Auto", "", "192.0.2.77", true, Skipped),
+            (http, "Auto", "", "192.168.1.9", false, Ok),
+            (https, "Connection", "", "203.0.113.9", false, Warn),
+            (https, "Auto", "", "203.0.113.9", false, Ok),
+        ] {
+            let found = client_address(&config(url, source, trusted), requester.parse().ok(), leads_to_itself);
+            assert_eq!(found.verdict, verdict, "{url} {source} {trusted}: {requester:?}");
         }
     }
 }

@@ -42,8 +42,6 @@ const CANCEL_TIMEOUT: Duration = Duration::from_mins(1);
 pub(super) struct Connection {
     /// With its prepared statements. Its task ends with it: on one that hangs, it would wait for the last answer.
     pub(super) client: ClientWrapper,
-    /// Whether all its statements run in one server process, which has the [`SETTINGS`].
-    pub(super) is_direct: bool,
     /// As of its opening.
     pub(super) accepts_writes: bool,
     pub(super) generation: u64,
@@ -64,12 +62,13 @@ impl Connection {
         // What breaks a connection is reported by the statement on it.
         let client = ClientWrapper::new(client, tokio::spawn(async { drop(connection.await) }));
         let (process, accepts_writes) = facts(&client).await?;
-        // An engine that only speaks like PostgreSQL refuses the settings.
+        // Whether all its statements run in one server process, which takes the settings: an engine that only speaks like
+        // PostgreSQL refuses them.
         let is_direct = names.load(Ordering::Relaxed)
             && announced_process(&client).await.is_ok_and(|announced| announced == process)
             && client.batch_execute(SETTINGS).await.is_ok();
         let address = to.get_hostaddrs().first().zip(to.get_ports().first()).map(|(ip, port)| (*ip, *port).into());
-        let new = Self { client, is_direct, accepts_writes, generation: 0, names: Arc::clone(names), address };
+        let new = Self { client, accepts_writes, generation: 0, names: Arc::clone(names), address };
         if !is_direct {
             new.turn_names_off();
         }

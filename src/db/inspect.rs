@@ -22,11 +22,9 @@ const UNUSABLE: &str =
     "the TLS library here can't use its key or signature; RSA of 2048 bits or more, P-256 and P-384 work";
 
 const FACTS: &str = "SELECT current_setting('server_version') AS version,
-        current_setting('server_version_num')::int4 AS version_number,
-        current_setting('max_connections')::int8 AS max_connections,
         pg_is_in_recovery() AS standby,
         current_setting('transaction_read_only') = 'on' AS read_only,
-        current_user::text AS role, current_schema()::text AS schema,
+        current_user::text AS role,
         (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl) AS tls_version,
         (SELECT relname::text FROM pg_class WHERE relname = $1 AND relkind IN ('r', 'p') LIMIT 1) AS postiz_table";
 
@@ -44,25 +42,17 @@ const LACKING: &str = "SELECT 'CREATE on schema ' || quote_ident(current_schema(
 pub struct Inspection {
     /// As the server writes it: `15.18 (Debian ..)`.
     pub version: String,
-    /// The major version times 10000, and the minor one.
-    pub version_number: i32,
     /// `TLSv1.3`; `None` if the connection is not encrypted. Behind a pooler: the pooler's own.
     pub tls_version: Option<String>,
     pub standby: bool,
     pub read_only: bool,
     pub role: String,
-    /// Where the tables are made; `None` if the search path names no schema.
-    pub schema: Option<String>,
-    /// Tables and indexes that the server makes when it starts.
+    /// Tables and indexes that the server makes when it starts. All of them before its first start.
     pub missing: Vec<&'static str>,
     /// Why the server can't use this database, if a table in it is another program's.
     pub foreign: Option<String>,
     /// Privileges that are needed and missing: `INSERT on device_requests`.
     pub lacking: Vec<String>,
-    /// Whether a pooler stands before it.
-    pub pooled: bool,
-    /// `max_connections`.
-    pub max_connections: i64,
     /// A table of Postiz, if the database holds one, in any schema.
     pub postiz_table: Option<String>,
 }
@@ -104,17 +94,13 @@ async fn look(connector: &Connector) -> Result<Inspection, AttemptError> {
     let lacking = client.query_typed(LACKING, &parameters).await?;
     Ok(Inspection {
         version: facts.try_get("version")?,
-        version_number: facts.try_get("version_number")?,
         tls_version: facts.try_get("tls_version")?,
         standby: facts.try_get("standby")?,
         read_only: facts.try_get("read_only")?,
         role: facts.try_get("role")?,
-        schema: facts.try_get("schema")?,
         missing,
         foreign,
         lacking: lacking.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-        pooled: !connection.is_direct,
-        max_connections: facts.try_get("max_connections")?,
         postiz_table: facts.try_get("postiz_table")?,
     })
 }

@@ -12,7 +12,7 @@ use crate::flow::{DeviceFlow, Origin, Trouble};
 use crate::grant::{BrowserKey, ClientId, CodeProblem, Decision, GrantId, PostizClientId, Proximity, UserCode};
 use crate::limits::RateLimited;
 use crate::metrics::{GrantEvent, Limit};
-use crate::postiz::{Endpoints, Reason, client_name};
+use crate::postiz::{Reason, client_name};
 use crate::store::{Entered, GrantView};
 
 /// For the turn to register a client. A Postiz that stalls keeps each one for some seconds.
@@ -134,8 +134,7 @@ impl DeviceFlow {
         let endpoints = self.postiz.endpoints().ok_or(CodeRefused::PostizUnavailable(None, Reason::Unreachable))?;
         let browser = viewer.browser.clone().ok_or(CodeRefused::NoCookie)?;
         self.limits.confirmation(viewer.address, code).map_err(Trouble::from)?;
-        let client =
-            if self.postiz.registers() { Some(self.own_client(code, viewer, &endpoints).await?) } else { None };
+        let client = if self.postiz.registers() { Some(self.own_client(code, viewer).await?) } else { None };
         let statement = self.store.begin(code, viewer.address, &browser, client.as_ref());
         let begun = self.found(self.in_line(viewer.address, statement).await?)?;
         // With an app, the column counts for nothing: the browser is never sent to a client that the database names.
@@ -150,12 +149,7 @@ impl DeviceFlow {
     }
 
     /// The client at Postiz for this grant, registered at the first confirmation.
-    async fn own_client(
-        &self,
-        code: UserCode,
-        viewer: &Viewer,
-        endpoints: &Endpoints,
-    ) -> Result<PostizClientId, CodeRefused> {
+    async fn own_client(&self, code: UserCode, viewer: &Viewer) -> Result<PostizClientId, CodeRefused> {
         // A wrong code registers nothing.
         let view = self.viewed(code, viewer).await?;
         if let Some(client) = view.postiz_client {
@@ -167,7 +161,7 @@ impl DeviceFlow {
         let own_name = view.client_id.as_ref().and_then(ClientId::name);
         let name = client_name(code, &view.opened, view.requester, own_name);
         let grant = view.id.reference();
-        match self.postiz.register(endpoints, &name).await {
+        match self.postiz.register(&name).await {
             Ok(client) => {
                 info!(grant, client = client.as_str(), "client registered at Postiz");
                 Ok(client)

@@ -1,15 +1,16 @@
-//! Finds out where people approve at Postiz, and where clients are registered: at the start, and again from time to time, because
-//! Postiz may be upgraded meanwhile.
+//! Finds out where people approve at Postiz, and whether it registers clients: at the start, and again from time to time,
+//! because Postiz may be upgraded meanwhile.
 
 use std::time::Duration;
 
 use reqwest::StatusCode;
+use serde_json::Value;
 use tokio::time::sleep;
 use tracing::{debug, error, info, warn};
 
 use crate::outbound::{NoAnswer, ask};
 use crate::postiz::Postiz;
-use crate::postiz::metadata::{DiscoveryError, Endpoints, Knowledge, Metadata, Unusable, is_from_postiz};
+use crate::postiz::metadata::{AUTHORIZE, DiscoveryError, Endpoints, Metadata};
 
 /// Newer versions of Postiz have the first path, v2.21.5 to v2.22.1 the second one.
 const PATHS: [&str; 2] =
@@ -27,7 +28,7 @@ const NO_CLIENT: &str = "none";
 impl Postiz {
     /// Reads the metadata now and from time to time. Returns only if the configuration needs none.
     pub async fn keep_discovered(&self) {
-        if matches!(self.needs.known(), Knowledge::Endpoints(_)) {
+        if self.configured().is_some() {
             return;
         }
         let mut delay = RETRY_DELAY;
@@ -37,21 +38,22 @@ impl Postiz {
                     self.found(endpoints);
                     REFRESH
                 }
-                Err(DiscoveryError::Unusable(unusable)) => {
-                    self.found_unusable(&unusable);
+                // Endpoints that worked are kept: Postiz may be on its way back to another version.
+                Err(error) if self.endpoints().is_some() => {
+                    debug!(%error, "Postiz's OAuth metadata can't be read again");
                     REFRESH_AFTER_FAILURE
                 }
-                Err(DiscoveryError::NoAnswer(no_answer)) if self.endpoints().is_some() => {
-                    debug!(%no_answer, "Postiz's OAuth metadata can't be read again");
+                Err(DiscoveryError::Unusable(reason)) => {
+                    error!(reason, fix = self.fix(), "Postiz can't be used");
+                    self.unusable.notify_one();
                     REFRESH_AFTER_FAILURE
                 }
                 Err(DiscoveryError::NoAnswer(no_answer)) => {
                     if delay == RETRY_DELAY {
                         warn!(%no_answer, "Postiz unavailable, retrying");
                     }
-                    let pause = delay;
                     delay = (delay * 2).min(MAX_RETRY_DELAY);
-                    pause
+                    delay / 2
                 }
             };
             sleep(pause).await;
@@ -60,16 +62,24 @@ impl Postiz {
 
     /// Reads the metadata.
     pub async fn discover(&self) -> Result<Endpoints, DiscoveryError> {
-        match self.metadata().await.map_err(DiscoveryError::NoAnswer)? {
-            Some(metadata) => self.needs.endpoints(&metadata).map_err(DiscoveryError::Unusable),
-            None => Err(DiscoveryError::Unusable(Unusable::NoMetadata)),
+        let unusable = |why: &str| DiscoveryError::Unusable(why.to_owned());
+        let Some(metadata) = self.metadata().await? else {
+            return self.configured().ok_or_else(|| unusable("it has no OAuth metadata"));
+        };
+        if self.registers() && metadata.registration_endpoint.is_none() {
+            return Err(unusable("its OAuth metadata names no registration_endpoint, so it registers no clients"));
         }
+        let published = metadata.authorization(self.api_url.is_https());
+        Ok(match &self.front_end {
+            Some(front_end) => Endpoints { authorization: front_end.join(AUTHORIZE), published: published.ok() },
+            None => published.map(|url| Endpoints { authorization: url.clone(), published: Some(url) })?,
+        })
     }
 
-    /// The endpoints in the metadata, also if the configuration names others; `None` for a Postiz without the document.
-    pub async fn published(&self) -> Option<Endpoints> {
-        let metadata = self.metadata().await.ok()??;
-        self.needs.published(&metadata).ok()
+    /// What is known without the metadata.
+    pub(super) fn configured(&self) -> Option<Endpoints> {
+        let front_end = self.front_end.as_ref().filter(|_| !self.registers())?;
+        Some(Endpoints { authorization: front_end.join(AUTHORIZE), published: None })
     }
 
     /// `None` if Postiz itself says that it has no such document.
@@ -87,40 +97,20 @@ impl Postiz {
     }
 
     fn found(&self, endpoints: Endpoints) {
-        self.knowledge.send_if_modified(|knowledge| {
-            let is_new = !matches!(knowledge, Knowledge::Endpoints(known) if *known == endpoints);
-            if is_new {
-                info!(authorization_endpoint = %endpoints.authorization, "Postiz's OAuth metadata is read");
-                *knowledge = Knowledge::Endpoints(endpoints);
-            }
-            is_new
-        });
-    }
-
-    /// Endpoints that worked are kept: Postiz may be on its way back to another version.
-    fn found_unusable(&self, unusable: &Unusable) {
-        error!(reason = %unusable, fix = self.fix(unusable), "Postiz can't be used");
-        self.knowledge.send_if_modified(|knowledge| {
-            let is_first = !matches!(knowledge, Knowledge::Endpoints(_));
-            if is_first {
-                *knowledge = Knowledge::Unusable;
-            }
-            is_first
-        });
+        if self.endpoints().as_ref() != Some(&endpoints) {
+            info!(authorization_endpoint = %endpoints.authorization, "Postiz's OAuth metadata is read");
+            self.endpoints.send_replace(Some(endpoints));
+        }
     }
 
     /// Returns if Postiz turns out not to offer what this configuration needs, before it was ever usable.
     pub async fn unusable(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.knowledge.subscribe().wait_for(|knowledge| matches!(knowledge, Knowledge::Unusable)).await;
+        self.unusable.notified().await;
     }
 
     /// `None` until Postiz has answered.
     pub fn endpoints(&self) -> Option<Endpoints> {
-        match &*self.knowledge.borrow() {
-            Knowledge::Endpoints(endpoints) => Some(endpoints.clone()),
-            Knowledge::Nothing | Knowledge::Unusable => None,
-        }
+        self.endpoints.borrow().clone()
     }
 
     /// The origin at which people approve, for `form-action`; `None` until Postiz has answered.
@@ -128,26 +118,36 @@ impl Postiz {
         Some(self.endpoints()?.authorization.origin().ascii_serialization())
     }
 
-    /// What the operator has to do.
-    pub fn fix(&self, unusable: &Unusable) -> String {
-        match unusable {
-            Unusable::NoMetadata if self.needs.registration && self.needs.front_end.is_none() => {
-                format!("{} Set POSTIZ_FRONTEND_URL to the address of Postiz in a browser.", self.app_by_hand())
-            }
-            Unusable::NoMetadata | Unusable::NoRegistration if self.needs.registration => self.app_by_hand(),
-            Unusable::BadUrl { name: "registration_endpoint", .. } => self.app_by_hand(),
-            Unusable::NoMetadata | Unusable::NoRegistration | Unusable::BadUrl { .. } => {
-                "Set POSTIZ_FRONTEND_URL to the address of Postiz in a browser.".to_owned()
-            }
+    /// What the operator has to do if Postiz does not offer what this configuration needs.
+    pub fn fix(&self) -> String {
+        if self.registers() {
+            format!(
+                "Postiz registers clients only for https:// or http://localhost, and if it sets DCR_VERIFIED_DOMAINS, for those \
+                 hosts. Otherwise: in Postiz, under Developers → Apps, make an OAuth app with the redirect URL {}. Set \
+                 POSTIZ_OAUTH_CLIENT_ID and POSTIZ_OAUTH_CLIENT_SECRET to its client ID and client secret, and \
+                 POSTIZ_FRONTEND_URL to the address of Postiz in a browser.",
+                self.callback_url
+            )
+        } else {
+            "Set POSTIZ_FRONTEND_URL to the address of Postiz in a browser.".to_owned()
         }
     }
+}
 
-    /// The steps for a Postiz that does not register this server.
-    pub fn app_by_hand(&self) -> String {
-        format!(
-            "In Postiz, under Developers → Apps, make an OAuth app with the redirect URL {}. Set \
-             POSTIZ_OAUTH_CLIENT_ID and POSTIZ_OAUTH_CLIENT_SECRET to its client ID and client secret.",
-            self.callback_url
-        )
+/// Whether a 404 is Postiz's own, and not that of a proxy before a Postiz that is just starting.
+fn is_from_postiz(body: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(body).is_ok_and(|refusal| refusal["statusCode"] == 404)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_postizs_own_404_says_that_a_path_is_missing() {
+        assert!(is_from_postiz(br#"{"message":"Cannot GET /x","error":"Not Found","statusCode":404}"#));
+        for body in ["", "<html>404</html>", r#"{"error":"not found"}"#, r#"{"statusCode":502}"#, "[404]"] {
+            assert!(!is_from_postiz(body.as_bytes()), "{body}");
+        }
     }
 }

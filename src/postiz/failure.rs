@@ -1,11 +1,12 @@
 //! Why a request to Postiz for a grant brought nothing: a [`Reason`] for the caller, and a sentence for the operator.
 
-use strum::IntoStaticStr;
+use oauth2::basic::BasicErrorResponse;
+use strum::{IntoStaticStr, VariantNames};
 
 use crate::outbound::NoAnswer;
 
 /// Why an exchange or a registration failed. The names are a label's values in the metrics.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, IntoStaticStr, VariantNames, thiserror::Error)]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
     #[error("Postiz can't be reached")]
@@ -37,20 +38,6 @@ impl Reason {
     pub fn spends_code(self) -> bool {
         matches!(self, Self::CodeRefused | Self::ClientForgotten | Self::Unreadable)
     }
-
-    /// How an exchange can fail.
-    pub(super) const OF_EXCHANGES: [Self; 7] = [
-        Self::Unreachable,
-        Self::Slow,
-        Self::Failed,
-        Self::ClientRefused,
-        Self::ClientForgotten,
-        Self::CodeRefused,
-        Self::Unreadable,
-    ];
-    /// How a registration can fail.
-    pub(super) const OF_REGISTRATIONS: [Self; 5] =
-        [Self::Unreachable, Self::Slow, Self::Failed, Self::RegistrationRefused, Self::Unreadable];
 }
 
 /// A reason with its cause.
@@ -63,13 +50,14 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Of a refusal in the form of RFC 6749 §5.2 or RFC 7591 §3.2.2.
-    pub(super) fn refused(reason: Reason, word: &str, description: Option<&str>) -> Self {
+    /// Of a refusal. Its description is left out if it repeats a secret that was sent.
+    pub(super) fn refused(reason: Reason, refusal: &BasicErrorResponse, sent: &[&str]) -> Self {
         /// Enough for a sentence.
         const SHOWN_CHARS: usize = 200;
         let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect::<String>();
+        let description = refusal.error_description().filter(|text| !sent.iter().any(|secret| text.contains(secret)));
         let description = description.map(|text| format!(" ({})", plain(text))).unwrap_or_default();
-        Self { reason, cause: format!("Postiz says {}{description}", plain(word)) }
+        Self { reason, cause: format!("Postiz says {}{description}", plain(refusal.error().as_ref())) }
     }
 
     /// Without an answer of its own to quote.
@@ -87,5 +75,24 @@ impl From<NoAnswer> for Failure {
             NoAnswer::Broken { .. } | NoAnswer::Odd(_) => Reason::Failed,
         };
         Self { reason, cause: format!("Postiz {no_answer}") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use oauth2::basic::BasicErrorResponseType;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_quoted_unless_it_repeats_what_was_sent() {
+        let cause = |description: Option<&str>| {
+            let description = description.map(str::to_owned);
+            let refusal = BasicErrorResponse::new(BasicErrorResponseType::InvalidGrant, description, None);
+            Failure::refused(Reason::CodeRefused, &refusal, &["the-code"]).cause
+        };
+        assert_eq!(cause(Some("redirect_uri\ndiffers")), "Postiz says invalid_grant (redirect_uridiffers)");
+        assert_eq!(cause(Some("no code the-code")), "Postiz says invalid_grant");
+        assert_eq!(cause(None), "Postiz says invalid_grant");
     }
 }

@@ -17,21 +17,20 @@ use oauth2::{
     AuthType, AuthUrl, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, PkceCodeChallenge,
     PkceCodeVerifier, RedirectUrl, StandardRevocableToken, TokenUrl,
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::watch;
+use secrecy::ExposeSecret as _;
+use strum::VariantNames as _;
+use tokio::sync::{Notify, watch};
 use url::Url;
 
 use crate::config::{BaseUrl, Config, PostizApp};
 use crate::grant::{PostizClientId, State};
 use crate::metrics::UpstreamMetrics;
 use crate::secret::Secret;
-use metadata::{Knowledge, Needs};
 use token_response::PostizToken;
 use transport::Transport;
 
 pub use failure::{Failure, Reason};
-pub use inspect::{Registered, SecretVerdict};
-pub use metadata::{DiscoveryError, Endpoints, Unusable};
+pub use metadata::{DiscoveryError, Endpoints};
 pub use registration::client_name;
 
 type PostizClient = Client<
@@ -57,41 +56,40 @@ pub struct Postiz {
     api_url: BaseUrl,
     callback_url: Url,
     /// Made by hand.
-    app: Option<App>,
-    needs: Needs,
-    knowledge: watch::Sender<Knowledge>,
+    app: Option<(ClientId, ClientSecret)>,
+    /// Postiz in a browser, if the configuration says it.
+    front_end: Option<BaseUrl>,
+    endpoints: watch::Sender<Option<Endpoints>>,
+    /// Postiz does not offer what the configuration needs.
+    unusable: Notify,
     exchanges: UpstreamMetrics,
     registrations: UpstreamMetrics,
-}
-
-struct App {
-    client_id: String,
-    client_secret: SecretString,
 }
 
 impl Postiz {
     /// Prepares requests; connects to nothing yet.
     pub fn new(config: &Config, http: reqwest::Client) -> Self {
-        let needs = Needs::of(config);
         let app = match config.postiz_app() {
             PostizApp::ByHand { client_id, client_secret } => {
-                Some(App { client_id: client_id.to_owned(), client_secret: client_secret.clone() })
+                let secret = ClientSecret::new(client_secret.expose_secret().to_owned());
+                Some((ClientId::new(client_id.to_owned()), secret))
             }
             PostizApp::Registered => None,
         };
-        let metrics = |success, failures: &[Reason]| {
-            UpstreamMetrics::new(failures.iter().map(|reason| (*reason).into()).chain([success]))
-        };
-        Self {
+        let metrics = |success| UpstreamMetrics::new(Reason::VARIANTS.iter().copied().chain([success]));
+        let postiz = Self {
             transport: Transport(http),
             api_url: config.api_url.clone(),
             callback_url: config.callback_url(),
             app,
-            knowledge: watch::Sender::new(needs.known()),
-            needs,
-            exchanges: metrics(GRANTED, &Reason::OF_EXCHANGES),
-            registrations: metrics(REGISTERED, &Reason::OF_REGISTRATIONS),
-        }
+            front_end: config.frontend_url.clone(),
+            endpoints: watch::Sender::default(),
+            unusable: Notify::new(),
+            exchanges: metrics(GRANTED),
+            registrations: metrics(REGISTERED),
+        };
+        postiz.endpoints.send_replace(postiz.configured());
+        postiz
     }
 
     pub fn exchanges(&self) -> &UpstreamMetrics {
@@ -134,8 +132,7 @@ impl Postiz {
     fn client(&self, registered: Option<&PostizClientId>) -> Option<PostizClient> {
         let client = match (registered, &self.app) {
             (Some(client), _) => Client::new(ClientId::new(client.as_str().to_owned())),
-            (None, Some(app)) => Client::new(ClientId::new(app.client_id.clone()))
-                .set_client_secret(ClientSecret::new(app.client_secret.expose_secret().to_owned())),
+            (None, Some((id, secret))) => Client::new(id.clone()).set_client_secret(secret.clone()),
             (None, None) => return None,
         };
         let client = client

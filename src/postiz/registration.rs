@@ -7,26 +7,22 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use oauth2::http::{Method, Request};
-use oauth2::{HttpResponse, http};
+use oauth2::http::Request;
 use reqwest::StatusCode;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::Instant;
 use tracing::{error, warn};
-use url::Url;
 
 use crate::grant::{PostizClientId, UserCode};
 use crate::outbound::NoAnswer;
 use crate::postiz::failure::{Failure, Reason};
-use crate::postiz::metadata::Endpoints;
+use crate::postiz::transport::oauth_error;
 use crate::postiz::{Postiz, REGISTERED};
 
 /// All attempts together: a person waits for a page.
 const TIMEOUT: Duration = Duration::from_secs(4);
-/// Before the second round of attempts that did not reach Postiz.
-const RETRY_DELAY: Duration = Duration::from_millis(300);
 /// Where Postiz cuts a client's name.
 const MAX_NAME_CHARS: usize = 100;
 
@@ -48,14 +44,14 @@ pub fn client_name(code: UserCode, opened: &str, requester: Option<IpAddr>, name
 
 impl Postiz {
     /// Registers a client with this name; takes at most 4 s.
-    pub async fn register(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, Reason> {
+    pub async fn register(&self, name: &str) -> Result<PostizClientId, Reason> {
         let begun = Instant::now();
-        let answer = self.try_register(endpoints, name).await;
+        let answer = self.try_register(name).await;
         let outcome = answer.as_ref().map_or_else(|failure| failure.reason.into(), |_| REGISTERED);
         self.registrations.ended(outcome, begun.elapsed());
         answer.map_err(|Failure { reason, cause }| {
             if reason == Reason::RegistrationRefused {
-                error!(error = cause, fix = self.registration_fix(), "Postiz refused to register a client");
+                error!(error = cause, fix = self.fix(), "Postiz refused to register a client");
             } else {
                 warn!(error = cause, "no client from Postiz");
             }
@@ -63,8 +59,9 @@ impl Postiz {
         })
     }
 
-    /// Without metrics.
-    pub async fn try_register(&self, endpoints: &Endpoints, name: &str) -> Result<PostizClientId, Failure> {
+    /// Without metrics. The address is the API's own, as for exchanges: an internal network may not reach the public one, which
+    /// the metadata names.
+    pub async fn try_register(&self, name: &str) -> Result<PostizClientId, Failure> {
         let body = json!({
             "client_name": name,
             "redirect_uris": [self.callback_url.as_str()],
@@ -72,71 +69,21 @@ impl Postiz {
             "grant_types": ["authorization_code"],
             "response_types": ["code"],
         });
-        let attempts = self.first_answer(&endpoints.registration, body.to_string().into_bytes());
-        match timeout(TIMEOUT, attempts).await.unwrap_or(Err(NoAnswer::Slow)) {
-            Ok(answer) if answer.status() == StatusCode::OK => {
-                read(answer.body()).ok_or_else(|| Failure::plain(Reason::Unreadable))
-            }
-            Ok(refusal) => Err(refused(refusal.body())),
+        let request = Request::post(self.api_url.join("/oauth/register").as_str())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string().into_bytes())
+            .map_err(|error| NoAnswer::Unreachable(error.to_string()))?;
+        match self.transport.send(request, TIMEOUT).await {
+            Ok(answer) => match oauth_error(answer.body()) {
+                Some(refusal) => Err(Failure::refused(Reason::RegistrationRefused, &refusal, &[])),
+                None => read(answer.body()).ok_or_else(|| Failure::plain(Reason::Unreadable)),
+            },
             Err(NoAnswer::Odd(odd)) if odd.status.is_client_error() && odd.status != StatusCode::TOO_MANY_REQUESTS => {
                 Err(Failure { reason: Reason::RegistrationRefused, cause: format!("Postiz {odd}") })
             }
             Err(no_answer) => Err(no_answer.into()),
         }
     }
-
-    /// Of the first address that has registrations. A second round follows if none could be reached.
-    async fn first_answer(&self, urls: &[Url], body: Vec<u8>) -> Result<HttpResponse, NoAnswer> {
-        let mut answer = Err(NoAnswer::Slow);
-        for is_retry in [false, true] {
-            if is_retry {
-                sleep(RETRY_DELAY).await;
-            }
-            for url in urls {
-                answer = self.ask_to_register(url, body.clone()).await;
-                match &answer {
-                    Err(NoAnswer::Unreachable(_)) => {}
-                    Err(NoAnswer::Odd(odd)) if odd.status == StatusCode::NOT_FOUND => {}
-                    _ => return answer,
-                }
-            }
-            if !matches!(answer, Err(NoAnswer::Unreachable(_))) {
-                break;
-            }
-        }
-        answer
-    }
-
-    async fn ask_to_register(&self, url: &Url, body: Vec<u8>) -> Result<HttpResponse, NoAnswer> {
-        let request = Request::builder().method(Method::POST).uri(url.as_str());
-        let request = request.header(CONTENT_TYPE, "application/json").body(body);
-        self.transport.send(request.map_err(|error: http::Error| NoAnswer::Unreachable(error.to_string()))?).await
-    }
-
-    /// What the operator has to do if Postiz registers no client for our callback.
-    pub fn registration_fix(&self) -> String {
-        let by_hand = self.app_by_hand();
-        let is_local = matches!(self.callback_url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-        if self.callback_url.scheme() == "https" || is_local {
-            format!("If Postiz sets DCR_VERIFIED_DOMAINS, add this server's host to it. Otherwise: {by_hand}")
-        } else {
-            format!(
-                "Postiz registers clients only for https://, or for http://localhost: put a proxy with a certificate in front, \
-                 and set SERVER_URL to its https:// address. Otherwise: {by_hand}"
-            )
-        }
-    }
-}
-
-/// An error of RFC 7591 §3.2.2.
-fn refused(body: &[u8]) -> Failure {
-    #[derive(Default, Deserialize)]
-    struct Refusal {
-        error: String,
-        error_description: Option<String>,
-    }
-    let Refusal { error, error_description } = serde_json::from_slice(body).unwrap_or_default();
-    Failure::refused(Reason::RegistrationRefused, &error, error_description.as_deref())
 }
 
 /// A secret that came with a public client would be ignored.
@@ -190,12 +137,5 @@ mod tests {
         for body in ["", "{}", r#"{"client_id":""}"#, r#"{"client_id":7}"#, r#"{"client_id":"a b"}"#] {
             assert!(read(body.as_bytes()).is_none(), "{body}");
         }
-    }
-
-    #[test]
-    fn a_refusal_is_quoted_with_its_description() {
-        let body = br#"{"error":"invalid_redirect_uri","error_description":"redirect_uris must use https"}"#;
-        assert_eq!(refused(body).cause, "Postiz says invalid_redirect_uri (redirect_uris must use https)");
-        assert_eq!(refused(br#"{"error":"invalid_redirect_uri"}"#).cause, "Postiz says invalid_redirect_uri");
     }
 }

@@ -3,29 +3,45 @@
 //! Postiz answers a success with 201, and its framework's errors look like OAuth's. So any 2xx becomes 200 with JSON, and an
 //! error is passed on only if it has the form of RFC 6749 §5.2. Everything else becomes a [`NoAnswer`], which holds nothing of
 //! the body.
+//!
+//! Postiz spends a code even if its answer is lost, and of two concurrent exchanges both can seem to succeed. So a request is
+//! retried only if it certainly did not reach Postiz.
 
 use std::pin::Pin;
+use std::time::Duration;
 
+use oauth2::basic::BasicErrorResponse;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Request, RequestBuilder, StatusCode};
-use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::outbound::{Answer, NoAnswer, ask};
+
+/// Of an exchange with all its attempts. The person sees a page soon after.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 pub(super) struct Transport(pub(super) Client);
 
 impl Transport {
-    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        let request = Request::try_from(request)?;
-        standard(ask(RequestBuilder::from_parts(self.0.clone(), request)).await?)
+    /// `limit` is for all attempts together.
+    pub(super) async fn send(&self, request: HttpRequest, limit: Duration) -> Result<HttpResponse, NoAnswer> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let attempt = RequestBuilder::from_parts(self.0.clone(), Request::try_from(request.clone())?);
+            match timeout_at(deadline, ask(attempt)).await.unwrap_or(Err(NoAnswer::Slow)) {
+                Err(NoAnswer::Unreachable(_)) if Instant::now() + RETRY_DELAY < deadline => sleep(RETRY_DELAY).await,
+                answer => return standard(answer?),
+            }
+        }
     }
 }
 
 fn standard(answer: Answer) -> Result<HttpResponse, NoAnswer> {
     let status = match answer.status {
         success if success.is_success() => StatusCode::OK,
-        error if is_oauth_error(&answer.body) => error,
+        error if oauth_error(&answer.body).is_some() => error,
         _ => return Err(NoAnswer::Odd(answer.odd())),
     };
     let mut response = http::Response::new(answer.body);
@@ -34,14 +50,10 @@ fn standard(answer: Answer) -> Result<HttpResponse, NoAnswer> {
     Ok(response)
 }
 
-/// Whether `error` is one of the words of RFC 6749 §5.2, not a framework's "Bad Request".
-fn is_oauth_error(body: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Shape {
-        error: String,
-    }
-    serde_json::from_slice::<Shape>(body)
-        .is_ok_and(|shape| !shape.error.is_empty() && shape.error.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+/// An error whose word is like those of RFC 6749 §5.2 and RFC 7591 §3.2.2, not a framework's "Bad Request".
+pub(super) fn oauth_error(body: &[u8]) -> Option<BasicErrorResponse> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    serde_json::from_slice(body).ok().filter(|error: &BasicErrorResponse| is_word(error.error().as_ref()))
 }
 
 impl<'c> AsyncHttpClient<'c> for Transport {
@@ -49,7 +61,7 @@ impl<'c> AsyncHttpClient<'c> for Transport {
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
+        Box::pin(self.send(request, EXCHANGE_TIMEOUT))
     }
 }
 
