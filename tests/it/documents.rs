@@ -53,8 +53,8 @@ fn is_there(path: &str) -> bool {
 
 #[test]
 fn every_test_file_and_link_in_a_document_exists() {
-    let named = NAMED.iter().flat_map(|place| files(&Path::new(ROOT).join(place)));
-    let named: String = named.filter_map(|file| fs::read_to_string(file).ok()).collect();
+    let places = NAMED.iter().flat_map(|place| files(&Path::new(ROOT).join(place)));
+    let code: String = places.filter_map(|file| fs::read_to_string(file).ok()).collect();
     let mut missing = Vec::new();
     let (mut names, mut paths, mut targets) = (0, 0, 0);
     for document in documents() {
@@ -64,7 +64,7 @@ fn every_test_file_and_link_in_a_document_exists() {
         for word in prose.split('`').skip(1).step_by(2) {
             let exists = if is_long_name(word) {
                 names += 1;
-                named.contains(word)
+                code.contains(word)
             } else if is_path(word) {
                 paths += 1;
                 is_there(word) || is_there(&format!("src/{word}")) || folder.join(word).exists()
