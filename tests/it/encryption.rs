@@ -3,37 +3,35 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use postiz_auth_server::db::Database;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use stand_in::Postgres;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-use crate::support::{config, connect, eventually};
+use crate::support::{cluster, config, connect};
 
 /// A PostgreSQL that offers TLS with this certificate and key, both PEM.
 pub async fn postgres(certificate: &str, key: &str) -> Postgres {
     let postgres = tokio::task::spawn_blocking(|| Postgres::start(&[("fsync", "off")]).unwrap()).await.unwrap();
-    write(&postgres, certificate, key);
     let admin = connect(&postgres.url("postgres")).await;
     admin.simple_query("ALTER SYSTEM SET ssl = on").await.unwrap();
-    admin.simple_query("SELECT pg_reload_conf()").await.unwrap();
-    // The postmaster reads its settings when it gets to the signal.
-    let on = async || {
-        let shown = admin.query_typed("SHOW ssl", &[]).await.unwrap();
-        shown[0].get::<_, String>(0) == "on"
-    };
-    eventually("TLS in PostgreSQL", on).await;
+    admin.simple_query("ALTER SYSTEM SET ssl_ca_file = 'server.crt'").await.unwrap();
+    present(&postgres, certificate, key);
     postgres
 }
 
-/// Where PostgreSQL finds them at its next start.
-pub fn write(postgres: &Postgres, certificate: &str, key: &str) {
+/// Offers another certificate from now on.
+fn present(postgres: &Postgres, certificate: &str, key: &str) {
+    postgres.stop_fast().unwrap();
     for (name, pem) in [("server.crt", certificate), ("server.key", key)] {
         let path = postgres.data_dir().join(name);
         fs::write(&path, pem).unwrap();
@@ -41,6 +39,7 @@ pub fn write(postgres: &Postgres, certificate: &str, key: &str) {
         chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
     }
+    postgres.start_again().unwrap();
 }
 
 /// A certificate authority.
@@ -51,93 +50,122 @@ pub fn issuer(name: &str) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
+/// A certificate for `localhost` that signs itself, and its key, both PEM.
+pub fn self_signed() -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    // As `openssl req -x509` makes it.
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
 /// This machine, under an address that is on no list of private ones.
 pub const PUBLIC: &str = "0.0.0.0";
 
-/// Whether the server can use its database with this URL.
-pub async fn reaches(postgres: &Postgres, host: &str, query: &str) -> bool {
+/// The URL of a database at this host.
+pub fn at(postgres: &Postgres, host: &str, query: &str) -> String {
     let mut url = Url::parse(&postgres.url("postgres")).unwrap();
     url.set_host(Some(host)).unwrap();
     url.set_query(Some(query));
-    connects(url.as_str()).await
+    url.into()
 }
 
-pub async fn connects(url: &str) -> bool {
+/// Whether the server can use this database.
+async fn connects(url: &str) -> bool {
     Database::new(&config(url, &[])).unwrap().migrate().await.is_ok()
 }
 
-pub fn root(directory: &Path, name: &str, pem: &str) -> String {
-    let path = directory.join(name);
-    fs::write(&path, pem).unwrap();
-    path.display().to_string()
+/// Whether libpq can.
+fn psql(url: &str) -> bool {
+    let mut psql = Command::new(cluster().bin_dir().join("psql"));
+    psql.args(["-d", url, "-c", "SELECT 1"]).env("HOME", "/nonexistent").output().unwrap().status.success()
+}
+
+fn openssl(directory: &Path, arguments: &str) {
+    let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output().unwrap();
+    assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs openssl"]
 async fn each_sslmode_accepts_the_same_as_in_libpq() {
-    let (ours, other) = (issuer("ours"), issuer("other"));
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &ours).unwrap();
-    let postgres = postgres(&leaf.pem(), &key.serialize_pem()).await;
-    let directory = std::env::temp_dir().join(format!("roots-{:016x}", rand::random::<u64>()));
+    let directory = std::env::temp_dir().join(format!("certificates-{:016x}", rand::random::<u64>()));
     fs::create_dir(&directory).unwrap();
-    let (good, unknown) = (root(&directory, "good.pem", &ours.pem()), root(&directory, "other.pem", &other.pem()));
-    for (host, query, reached) in [
-        ("localhost", "sslmode=disable".to_owned(), true),
-        ("localhost", "sslmode=allow".to_owned(), true),
-        ("localhost", "sslmode=prefer".to_owned(), true),
-        ("localhost", "sslmode=require".to_owned(), true),
-        // A host that counts as public, with and without TLS.
-        (PUBLIC, "sslmode=disable".to_owned(), true),
-        (PUBLIC, "sslmode=prefer".to_owned(), true),
-        (PUBLIC, String::new(), true),
-        (PUBLIC, "sslmode=prefer&channel_binding=require".to_owned(), true),
-        ("localhost", "sslmode=require&channel_binding=require".to_owned(), true),
-        ("localhost", format!("sslmode=verify-ca&sslrootcert={good}"), true),
-        ("127.0.0.1", format!("sslmode=verify-ca&sslrootcert={good}"), true),
-        ("localhost", format!("sslmode=verify-full&sslrootcert={good}"), true),
-        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={good}"), false),
-        ("localhost", format!("sslmode=verify-full&sslrootcert={unknown}"), false),
-        ("localhost", format!("sslmode=verify-ca&sslrootcert={unknown}"), false),
-        ("localhost", format!("sslmode=require&sslrootcert={unknown}"), false),
-        ("localhost", "sslmode=verify-full&sslrootcert=system".to_owned(), false),
-    ] {
-        assert_eq!(reaches(&postgres, host, &query).await, reached, "{host} {query}");
-    }
-    fs::remove_dir_all(directory).unwrap();
-}
-
-/// What `openssl req -x509` makes by default: an authority that is used as the server's own certificate.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_self_signed_certificate_is_its_own_root() {
-    let key = KeyPair::generate().unwrap();
+    let (authority, other) = (issuer("ours"), issuer("other"));
+    let (certificate, key) = self_signed();
+    let own_key = KeyPair::from_pem(&key).unwrap();
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let certificate = params.self_signed(&key).unwrap();
-    let postgres = postgres(&certificate.pem(), &key.serialize_pem()).await;
-    let directory = std::env::temp_dir().join(format!("roots-{:016x}", rand::random::<u64>()));
-    fs::create_dir(&directory).unwrap();
-    let itself = root(&directory, "self.pem", &certificate.pem());
-    assert!(reaches(&postgres, "localhost", &format!("sslmode=verify-ca&sslrootcert={itself}")).await);
-    assert!(reaches(&postgres, "localhost", "sslmode=require").await);
-    let stranger = root(&directory, "other.pem", &issuer("other").pem());
-    assert!(!reaches(&postgres, "localhost", &format!("sslmode=verify-ca&sslrootcert={stranger}")).await);
+    let named = params.signed_by(&own_key, &authority).unwrap().pem();
+    params.not_after = date_time_ymd(2020, 1, 1);
+    let expired = params.signed_by(&own_key, &authority).unwrap().pem();
+    fs::write(directory.join("own"), &certificate).unwrap();
+    fs::write(directory.join("key"), &key).unwrap();
+    fs::set_permissions(directory.join("key"), fs::Permissions::from_mode(0o600)).unwrap();
+    // Of X.509 version 1.
+    openssl(&directory, "req -new -key key -subj /CN=localhost -out request");
+    openssl(&directory, "x509 -req -in request -signkey key -days 30 -out v1");
+    let v1 = fs::read_to_string(directory.join("v1")).unwrap();
+
+    let postgres = postgres(&named, &key).await;
+    for (name, certificate, root, host, accepted) in [
+        ("named", &named, authority.pem(), "localhost", [true, true, true]),
+        ("named", &named, authority.pem(), "127.0.0.1", [true, true, false]),
+        ("of another authority", &named, other.pem(), "localhost", [true, false, false]),
+        ("expired", &expired, authority.pem(), "localhost", [true, false, false]),
+        ("self-signed", &certificate, certificate.clone(), "localhost", [true, true, true]),
+        ("self-signed", &certificate, certificate.clone(), "127.0.0.1", [true, true, false]),
+        ("another self-signed", &certificate, self_signed().0, "localhost", [true, false, false]),
+        ("version 1", &v1, other.pem(), "localhost", [true, false, false]),
+    ] {
+        present(&postgres, certificate, &key);
+        let file = directory.join("root");
+        fs::write(&file, root).unwrap();
+        let root = format!("sslrootcert={}", file.display());
+        let modes = ["require".to_owned(), format!("verify-ca&{root}"), format!("verify-full&{root}")];
+        for (mode, accepted) in modes.iter().zip(accepted) {
+            let url = at(&postgres, host, &format!("sslmode={mode}"));
+            assert_eq!((psql(&url), connects(&url).await), (accepted, accepted), "{name} {host} {mode}");
+        }
+    }
+
+    present(&postgres, &certificate, &key);
+    let root = format!("sslmode=require&sslrootcert={}", directory.join("root").display());
+    for (host, query, accepted) in [
+        ("localhost", "sslmode=disable", true),
+        ("localhost", "sslmode=prefer", true),
+        ("localhost", "sslmode=prefer&channel_binding=require", true),
+        ("localhost", "sslmode=disable&channel_binding=require", false),
+        ("localhost", &root, false),
+        ("localhost", "sslmode=verify-full&sslrootcert=system", false),
+        (PUBLIC, "sslmode=disable", true),
+        (PUBLIC, "", true),
+    ] {
+        let url = at(&postgres, host, query);
+        assert_eq!((psql(&url), connects(&url).await), (accepted, accepted), "{host} {query}");
+    }
+
+    // The server asks for a certificate, too. Its own is one that it trusts.
+    let rule = "hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-ca\n";
+    fs::write(postgres.data_dir().join("pg_hba.conf"), rule).unwrap();
+    present(&postgres, &certificate, &key);
+    let shown = format!("sslmode=require&sslcert={0}/own&sslkey={0}/key", directory.display());
+    for (query, accepted) in [("sslmode=require", false), (&shown, true)] {
+        let url = at(&postgres, "localhost", query);
+        assert_eq!((psql(&url), connects(&url).await), (accepted, accepted), "{query}");
+    }
     fs::remove_dir_all(directory).unwrap();
 }
 
 /// A false server that asks for the password in clear text.
-pub struct FalseServer {
-    pub port: u16,
+struct FalseServer {
+    port: u16,
     received: Arc<Mutex<Vec<u8>>>,
 }
 
 impl FalseServer {
-    /// What clients have sent since the last call, decrypted.
-    pub fn received(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.received.lock().unwrap())
-    }
-
-    /// Offers TLS with this certificate, or none.
-    pub async fn start(tls: Option<TlsAcceptor>) -> Self {
+    /// Offers TLS with this certificate and key, or none.
+    async fn start(tls: Option<(&str, &str)>) -> Self {
+        let tls = tls.map(|(certificate, key)| acceptor(certificate, key));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (port, received) = (listener.local_addr().unwrap().port(), Arc::default());
         let record = Arc::clone(&received);
@@ -153,9 +181,24 @@ impl FalseServer {
     async fn gets_the_password(&self, host: &str, query: &str) -> bool {
         let port = self.port;
         assert!(!connects(&format!("postgres://auth:hunter2@{host}:{port}/auth?{query}")).await, "{host} {query}");
-        let received = self.received();
+        let received = std::mem::take(&mut *self.received.lock().unwrap());
         received.windows(7).any(|part| part == b"hunter2")
     }
+}
+
+/// The key need not be the certificate's: anybody may have that.
+fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let pair = SingleCertAndKey::from(CertifiedKey::new(vec![certificate], key));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(pair));
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// One connection. All that is received before its end is recorded, decrypted.
@@ -163,18 +206,16 @@ async fn lie(mut client: TcpStream, tls: Option<TlsAcceptor>, record: Arc<Mutex<
     const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
     let mut first = [0; 8];
     client.read_exact(&mut first).await?;
-    if first != SSL_REQUEST {
-        record.lock().unwrap().extend_from_slice(&first);
-        return ask_in_clear_text(client, record).await;
-    }
     match tls {
-        None => {
-            client.write_all(b"N").await?;
-            ask_in_clear_text(client, record).await
-        }
-        Some(tls) => {
+        Some(tls) if first == SSL_REQUEST => {
             client.write_all(b"S").await?;
             ask_in_clear_text(tls.accept(client).await?, record).await
+        }
+        _ => {
+            if first == SSL_REQUEST {
+                client.write_all(b"N").await?;
+            }
+            ask_in_clear_text(client, record).await
         }
     }
 }
@@ -184,40 +225,34 @@ async fn ask_in_clear_text(
     record: Arc<Mutex<Vec<u8>>>,
 ) -> std::io::Result<()> {
     let mut part = [0; 1024];
-    let read = client.read(&mut part).await?;
-    record.lock().unwrap().extend_from_slice(&part[..read]);
-    client.write_all(b"R\0\0\0\x08\0\0\0\x03").await?;
-    let read = client.read(&mut part).await?;
-    record.lock().unwrap().extend_from_slice(&part[..read]);
+    for question in [&b"R\0\0\0\x08\0\0\0\x03"[..], b""] {
+        let read = client.read(&mut part).await?;
+        record.lock().unwrap().extend_from_slice(&part[..read]);
+        client.write_all(question).await?;
+    }
     Ok(())
-}
-
-fn self_signed() -> TlsAcceptor {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-        .unwrap();
-    TlsAcceptor::from(Arc::new(config))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_false_server_without_tls_on_a_public_network_gets_no_password() {
-    let (plain, tls) = (FalseServer::start(None).await, FalseServer::start(Some(self_signed())).await);
+    let (certificate, key) = self_signed();
+    let plain = FalseServer::start(None).await;
+    let tls = FalseServer::start(Some((&certificate, &key))).await;
+    let impostor = FalseServer::start(Some((&certificate, &self_signed().1))).await;
     for (server, host, query, has_password) in [
         (&plain, PUBLIC, "", false),
+        (&plain, "localhost", "hostaddr=0.0.0.0", false),
         // On a private network, and where the URL says so, clear text is allowed.
         (&plain, PUBLIC, "sslmode=prefer", true),
         (&plain, "127.0.0.1", "", true),
-        (&tls, "127.0.0.1", "", true),
         // `require`, which holds on a public network, accepts any certificate, as in libpq.
         (&tls, PUBLIC, "", true),
         (&tls, PUBLIC, "sslmode=require", true),
         (&tls, PUBLIC, "sslmode=require&channel_binding=require", false),
+        // It has the certificate, and not its key.
+        (&impostor, PUBLIC, "sslmode=require", false),
+        (&impostor, "127.0.0.1", "sslmode=prefer", false),
     ] {
-        assert_eq!(server.gets_the_password(host, query).await, has_password, "{host} {query}");
+        assert_eq!(server.gets_the_password(host, query).await, has_password, "{host}:{} {query}", server.port);
     }
 }

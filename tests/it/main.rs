@@ -40,7 +40,6 @@ mod registrations;
 mod revocations;
 mod rolling;
 mod secrecy;
-mod sslmode;
 mod transitions;
 mod trials;
 mod troubles;

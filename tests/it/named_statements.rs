@@ -4,9 +4,7 @@ use std::time::Duration;
 
 use postiz_auth_server::db::{self, Statement};
 use postiz_auth_server::grant::DeviceCode;
-use rcgen::{CertificateParams, KeyPair};
 use tokio_postgres::Row;
-use url::Url;
 
 use crate::encryption;
 use crate::support::{Database, PgBouncer, config, eventually_some};
@@ -54,9 +52,8 @@ async fn a_look_up_of_one_login_is_not_planned_each_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_of_its_own_is_recognised_however_it_is_made() {
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let postgres = encryption::postgres(&certificate.pem(), &key.serialize_pem()).await;
+    let (certificate, key) = encryption::self_signed();
+    let postgres = encryption::postgres(&certificate, &key).await;
     for (host, query) in [
         ("localhost", "sslmode=disable"),
         ("localhost", "sslmode=prefer"),
@@ -66,10 +63,8 @@ async fn a_connection_of_its_own_is_recognised_however_it_is_made() {
         (encryption::PUBLIC, "sslmode=prefer"),
         (encryption::PUBLIC, ""),
     ] {
-        let mut url = Url::parse(&postgres.url("postgres")).unwrap();
-        url.set_host(Some(host)).unwrap();
-        url.set_query(Some(query));
-        assert_eq!(Connection::to(url.as_str()).rows(NAMES).await.len(), 1, "{host} {query}");
+        let url = encryption::at(&postgres, host, query);
+        assert_eq!(Connection::to(&url).rows(NAMES).await.len(), 1, "{host} {query}");
     }
 }
 
