@@ -34,7 +34,6 @@ mod named_statements;
 mod outages;
 mod people;
 mod platforms;
-mod poolers;
 mod real_cli;
 mod registrations;
 mod revocations;
