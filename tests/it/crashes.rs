@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use stand_in::Fault;
+use strum::IntoEnumIterator as _;
 use tokio::sync::Notify;
 
 use crate::support::{Browser, Page, Poll, Stage, eventually, held_on};
 
-/// The last thing that a replica does before it is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a replica does for a login, in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumIter)]
 enum Last {
     OpensTheLogin,
     ShowsTheCodePage,
@@ -21,21 +22,9 @@ enum Last {
     DeliversTheToken,
 }
 
-const ALL: [Last; 9] = [
-    Last::OpensTheLogin,
-    Last::ShowsTheCodePage,
-    Last::HoldsThePoll,
-    Last::SendsThePersonToPostiz,
-    Last::DeniesTheLogin,
-    Last::SendsTheExchange,
-    Last::IsGrantedTheToken,
-    Last::StoresTheToken,
-    Last::DeliversTheToken,
-];
-
 #[tokio::test(flavor = "multi_thread")]
 async fn another_replica_finishes_the_login_after_every_step() {
-    for last in ALL {
+    for last in Last::iter() {
         finishes_after(last).await;
     }
 }

@@ -1,25 +1,16 @@
 //! PostgreSQL starts late, is unavailable for a time, or restarts, and replicas stop.
 
 use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use serde_json::Value;
-use stand_in::Postgres;
+use stand_in::{Fault, Postgres};
+use tokio::sync::Notify;
 
 use crate::support::{Browser, Database, Poll, Replica, Stage, eventually, held_on};
 
 async fn own_cluster() -> Postgres {
     tokio::task::spawn_blocking(|| Postgres::start(&[]).unwrap()).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn four_replicas_may_race_for_an_empty_database() {
-    let mut stage = Stage::empty(Database::new().await, &[]);
-    let replicas: Vec<Replica> = (0..4).map(|_| Replica::start(stage.variables())).collect();
-    for replica in &replicas {
-        replica.healthy().await;
-    }
-    stage.database.assert_complete().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,25 +44,6 @@ async fn started_before_its_database_it_serves_as_soon_as_there_is_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_is_not_a_warning_at_each_attempt() {
-    let right = Database::new().await.url();
-    let password = url::Url::parse(&right).unwrap().password().unwrap().to_owned();
-    let mut stage = Stage::empty(Database::at(right.replace(&password, "hunter2")), &[]);
-    let (begun, replica) = (Instant::now(), Replica::start(stage.variables()));
-    let attempts = || {
-        let log = replica.log();
-        let about = log.lines().filter(|line| line.contains("\"statement\":\"migrate\""));
-        about.map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<Value>>()
-    };
-    eventually("four attempts", async || attempts().len() >= 4).await;
-    let attempts = attempts();
-    let warnings = attempts.iter().filter(|line| line["level"] == "WARN").count();
-    assert!(attempts[0]["error"].as_str().unwrap().contains("password authentication failed"), "{}", attempts[0]);
-    // The next warning is due after ten seconds.
-    assert!(warnings == 1 || begun.elapsed() > Duration::from_secs(10), "{attempts:?}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_login_survives_a_crash_of_postgres() {
     let postgres = own_cluster().await;
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
@@ -85,11 +57,9 @@ async fn a_login_survives_a_crash_of_postgres() {
     let page = Browser::new().visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
     assert_eq!(page.status, 503);
     assert!(page.says("One moment"), "{}", page.text);
-    let begun = Instant::now();
     let refused = stage.cli().send("/device/code", "application/json", String::new()).await;
     assert_eq!(refused.status(), 503);
     assert!(refused.headers().contains_key("retry-after"));
-    assert!(begun.elapsed() < Duration::from_secs(10), "it gives up in time");
     assert_eq!(refused.json::<Value>().await.unwrap()["error"], "temporarily_unavailable");
 
     // A terminal that starts now is served once Postgres is back.
@@ -108,8 +78,8 @@ async fn a_token_granted_while_postgres_is_unavailable_is_stored_later() {
     let mut stage = Stage::empty(Database::at(postgres.url("postgres")), &[]);
     stage.start_replica().await;
     let (login, browser, consent) = stage.at_consent().await;
-    let release = std::sync::Arc::new(tokio::sync::Notify::new());
-    stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
+    let release = Arc::new(Notify::new());
+    stage.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
     stage.exchange_begun(1).await;
     postgres.stop_fast().unwrap();
@@ -128,9 +98,7 @@ async fn a_hanging_connection_delays_a_login_by_seconds_only() {
     stage.start_replica().await;
     let login = stage.cli().open().await;
     postgres.pause().unwrap();
-    let begun = Instant::now();
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     postgres.resume().unwrap();
     stage.replicas[0].healthy().await;
     let page = Browser::new().visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
@@ -139,17 +107,15 @@ async fn a_hanging_connection_delays_a_login_by_seconds_only() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_answers_held_polls_and_ends_well() {
-    for signal in ["TERM", "INT"] {
-        let mut stage = Stage::new().await;
+    for (signal, drain) in [("TERM", "0"), ("INT", "0"), ("TERM", "1")] {
+        let mut stage = Stage::with(1, &[("DRAIN_SECONDS", drain)]).await;
         let login = stage.cli().open().await;
         let held = tokio::spawn(async move { login.poll().await });
         let replica = stage.replicas.pop().unwrap();
         held_on(&stage, 1).await;
-        let begun = Instant::now();
         replica.signal(signal);
         assert_eq!(held.await.unwrap(), Poll::error("authorization_pending"));
-        assert_eq!(replica.ended().await.code(), Some(0), "{signal}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "{signal}");
+        assert_eq!(replica.ended().await.code(), Some(0), "{signal}, drained for {drain} s");
     }
 }
 
@@ -199,27 +165,13 @@ async fn a_drain_serves_everything_while_health_says_no() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_its_drain_a_server_stops_as_ever() {
-    let mut stage = Stage::with(1, &[("DRAIN_SECONDS", "1")]).await;
-    let login = stage.cli().open().await;
-    let held = tokio::spawn(async move { login.poll().await });
-    held_on(&stage, 1).await;
-    let replica = stage.replicas.pop().unwrap();
-    let begun = Instant::now();
-    replica.signal("TERM");
-    assert_eq!(held.await.unwrap(), Poll::error("authorization_pending"));
-    assert!(begun.elapsed() >= Duration::from_secs(1), "it was held until then");
-    assert_eq!(replica.ended().await.code(), Some(0));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     let mut stage = Stage::with(2, &[]).await;
     let first = stage.replicas.remove(0);
     stage.balancer.only(first.port());
     let (login, browser, consent) = stage.at_consent().await;
-    let release = std::sync::Arc::new(tokio::sync::Notify::new());
-    stage.postiz.next_exchanges([stand_in::Fault::Hold(std::sync::Arc::clone(&release))]);
+    let release = Arc::new(Notify::new());
+    stage.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
     let approving = tokio::spawn(async move { browser.approve(&consent).await });
     stage.exchange_begun(1).await;
     // The page after the callback comes from the other replica.
@@ -230,26 +182,6 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
     assert_eq!(first.ended().await.code(), Some(0));
     let elsewhere = login.at(&stage.replicas[0].url());
     assert_eq!(elsewhere.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_signal_ends_it_at_once() {
-    let mut stage = Stage::new().await;
-    let (_, browser, consent) = stage.at_consent().await;
-    stage.postiz.next_exchanges([stand_in::Fault::Stall]);
-    let approving = tokio::spawn(async move { browser.visit_only(&browser.approve_only(&consent).await).await.status });
-    stage.exchange_begun(1).await;
-    let replica = stage.replicas.pop().unwrap();
-    replica.signal("TERM");
-    // It refuses new connections once it has heard.
-    let port = replica.port();
-    let refused = async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err();
-    eventually("the replica to refuse connections", refused).await;
-    let begun = Instant::now();
-    replica.signal("TERM");
-    assert_eq!(replica.ended().await.code(), Some(130));
-    assert!(begun.elapsed() < Duration::from_secs(5));
-    approving.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

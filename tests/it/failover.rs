@@ -1,17 +1,9 @@
 //! Two Postgres servers: the primary is lost, and its synchronous standby takes over.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
 use stand_in::Postgres;
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
-use crate::support::{Browser, Cli, Database, Poll, Stage, connect, eventually, free_port};
-
-/// The time between two cleanups.
-const CLEANUP_INTERVAL: Duration = Duration::from_secs(20);
+use crate::rolling::Crowd;
+use crate::support::{Browser, Cli, Database, Poll, Stage, connect, eventually};
 
 struct Pair {
     primary: Postgres,
@@ -57,22 +49,16 @@ impl Pair {
     }
 }
 
-/// Logs in, with retries. Returns the token.
-async fn log_in(cli: &Cli) -> String {
-    let login = cli.open_at_last().await;
-    let browser = Browser::new();
-    let held = tokio::spawn({
-        let login = login.clone();
-        async move { login.decided_at_last().await }
-    });
+/// Each step is repeated until it succeeds.
+async fn log_in(cli: Cli) -> String {
+    let (login, browser) = (cli.open_at_last().await, Browser::new());
+    let held = login.clone();
+    let held = tokio::spawn(async move { held.decided_at_last().await });
     let consent = browser.confirm_at_last(&login).await;
-    let callback = browser.approve_only(&consent).await;
-    let done = browser.visit_at_last(&callback).await;
+    let done = browser.visit_at_last(&browser.approve_only(&consent).await).await;
     assert_eq!(done.status, 200, "{}", done.text);
-    match held.await.unwrap() {
-        Poll::Token(token) => token,
-        Poll::Error(error) => panic!("{error}"),
-    }
+    let Poll::Token(token) = held.await.unwrap() else { panic!("no token") };
+    token
 }
 
 /// The primary goes in the way that `lose` says while people log in; everyone who has approved gets the token.
@@ -85,21 +71,9 @@ async fn lose_the_primary(lose: impl FnOnce(&Postgres)) {
     let (begun, person, begun_consent) = stage.at_consent().await;
     let held = tokio::spawn(async move { begun.decided_at_last().await });
 
-    let enough = Arc::new(AtomicBool::new(false));
-    let crowd: JoinSet<Vec<String>> = (0..3)
-        .map(|_| {
-            let (cli, enough) = (stage.cli(), Arc::clone(&enough));
-            async move {
-                let mut tokens = Vec::new();
-                while !enough.load(Ordering::Relaxed) {
-                    tokens.push(log_in(&cli).await);
-                }
-                tokens
-            }
-        })
-        .collect();
-    let before = stage.postiz.exchanges().len();
-    stage.exchange_begun(before + 3).await;
+    let cli = stage.cli();
+    let crowd = Crowd::start(3, move || log_in(cli.clone()));
+    crowd.more().await;
 
     lose(&pair.primary);
     for replica in &stage.replicas {
@@ -109,8 +83,7 @@ async fn lose_the_primary(lose: impl FnOnce(&Postgres)) {
     for replica in &stage.replicas {
         replica.healthy().await;
     }
-    enough.store(true, Ordering::Relaxed);
-    for token in crowd.join_all().await.concat() {
+    for token in crowd.go_home().await {
         assert!(stage.postiz.is_live(&token), "the terminal got the token that works");
     }
     assert_eq!(waiting.decided().await, Poll::Token(token), "approved before, delivered after");
@@ -146,21 +119,19 @@ async fn a_primary_that_only_reads_is_left_for_the_new_one() {
     stage.balancer.only(stage.replicas[0].port());
     read_only(&pair.primary, true).await;
     pair.promote().await;
-    // A cleanup would notice it by its refusal. The probes and the held poll notice it earlier.
     let old = Database::at(pair.primary.url("postgres"));
     let ours = "pg_stat_activity WHERE application_name = 'postiz-auth-server'";
-    let left = async {
-        // As a balancer asks, again and again; what was found a moment ago may be answered once more.
-        while old.count(ours).await > 0 {
-            for replica in &stage.replicas {
-                replica.health().await;
-            }
-        }
+    let left = async || {
+        // As a balancer asks, again and again.
         for replica in &stage.replicas {
-            replica.healthy().await;
+            replica.health().await;
         }
+        old.count(ours).await == 0
     };
-    timeout(CLEANUP_INTERVAL / 2, left).await.expect("no connection to the old one is kept");
+    eventually("no connection to the old primary to be kept", left).await;
+    for replica in &stage.replicas {
+        replica.healthy().await;
+    }
     browser.approve(&consent).await;
     assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
     assert_eq!(stage.database.count("device_requests").await, 1, "it is on the new primary");
@@ -190,16 +161,4 @@ async fn read_only(postgres: &Postgres, on: bool) {
     admin.batch_execute("SET default_transaction_read_only = off").await.unwrap();
     admin.batch_execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await.unwrap();
     admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
-}
-
-/// The first of two hosts refuses: nobody notices.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_first_host_may_be_unavailable_from_the_start() {
-    let database = Database::new().await;
-    let nobody = format!("@127.0.0.1:{},", free_port());
-    let url = database.url().replace('@', &nobody);
-    let stage = Stage::with(1, &[("DATABASE_URL", &url)]).await;
-    let (login, browser, consent) = stage.at_consent().await;
-    browser.approve(&consent).await;
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
 }

@@ -31,7 +31,6 @@ mod metrics;
 mod model;
 mod monitoring;
 mod named_statements;
-mod outages;
 mod people;
 mod platforms;
 mod real_cli;

@@ -26,7 +26,8 @@ async fn every_login_passes_a_rolling_restart() {
     // This one is begun before the first replica goes and approved when the last one is back.
     let (long, browser, consent) = stage.at_consent().await;
     let waiting = tokio::spawn(async move { long.decided().await });
-    let crowd = Crowd::start(&stage.cli());
+    let cli = stage.cli();
+    let crowd = Crowd::start(AT_A_TIME, move || log_in(cli.clone()));
     for port in ports {
         crowd.more().await;
         let leaving = stage.replicas.remove(0);
@@ -51,55 +52,55 @@ async fn every_login_passes_a_rolling_restart() {
     assert_eq!(stage.postiz.exchanges().len(), tokens.len() + 1, "each code was exchanged once");
 }
 
-/// People who log in one after the other, until the test stops them. None of them gets an error.
-struct Crowd {
+/// People who log in one after the other, until the test stops them.
+pub struct Crowd {
     logins: JoinSet<Vec<String>>,
     finished: Arc<AtomicUsize>,
     leaving: Arc<AtomicBool>,
 }
 
 impl Crowd {
-    fn start(cli: &Cli) -> Self {
-        let (finished, leaving) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let logins = (0..AT_A_TIME)
-            .map(|_| {
-                let (cli, finished, leaving) = (cli.clone(), Arc::clone(&finished), Arc::clone(&leaving));
-                async move {
-                    let mut tokens = Vec::new();
-                    while !leaving.load(Ordering::Relaxed) {
-                        tokens.push(log_in(&cli).await);
-                        finished.fetch_add(1, Ordering::Relaxed);
-                    }
-                    tokens
+    /// This number of people, each of whom goes through `log_in` to a token.
+    pub fn start<F>(number: usize, log_in: impl Fn() -> F + Clone + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = String> + Send,
+    {
+        let mut crowd = Self { logins: JoinSet::new(), finished: Arc::default(), leaving: Arc::default() };
+        for _ in 0..number {
+            let (log_in, finished, leaving) = (log_in.clone(), Arc::clone(&crowd.finished), Arc::clone(&crowd.leaving));
+            crowd.logins.spawn(async move {
+                let mut tokens = Vec::new();
+                while !leaving.load(Ordering::Relaxed) {
+                    tokens.push(log_in().await);
+                    finished.fetch_add(1, Ordering::Relaxed);
                 }
-            })
-            .collect();
-        Self { logins, finished, leaving }
+                tokens
+            });
+        }
+        crowd
     }
 
     /// Returns when two more have logged in.
-    async fn more(&self) {
+    pub async fn more(&self) {
         let goal = self.finished.load(Ordering::Relaxed) + 2;
         eventually("two more logins", async || self.finished.load(Ordering::Relaxed) >= goal).await;
     }
 
-    async fn go_home(self) -> Vec<String> {
+    /// Their tokens.
+    pub async fn go_home(self) -> Vec<String> {
         self.leaving.store(true, Ordering::Relaxed);
         self.logins.join_all().await.concat()
     }
 }
 
-async fn log_in(cli: &Cli) -> String {
+/// No step of it may fail.
+async fn log_in(cli: Cli) -> String {
     let (login, browser) = (cli.open().await, Browser::new());
-    let held = tokio::spawn({
-        let login = login.clone();
-        async move { login.decided().await }
-    });
+    let held = login.clone();
+    let held = tokio::spawn(async move { held.decided().await });
     let consent = browser.confirm(&login).await;
     let done = browser.approve(&consent).await;
     assert_eq!(done.status, 200, "{}", done.text);
-    match held.await.unwrap() {
-        Poll::Token(token) => token,
-        Poll::Error(error) => panic!("{error}"),
-    }
+    let Poll::Token(token) = held.await.unwrap() else { panic!("no token") };
+    token
 }

@@ -117,14 +117,6 @@ impl Database {
         self.rows(&format!("SELECT count(*) FROM {of}")).await[0].get(0)
     }
 
-    /// Both tables are there, with their indexes.
-    pub async fn assert_complete(&self) {
-        assert_eq!(
-            self.count("pg_indexes WHERE indexname LIKE 'postiz_auth_%' OR tablename = 'device_requests'").await,
-            6
-        );
-    }
-
     /// All of it, as `pg_dump` writes it.
     pub fn dump(&self) -> String {
         let output = Command::new(cluster().bin_dir().join("pg_dump")).arg(&self.url).output().unwrap();
