@@ -1,9 +1,10 @@
 //! Two Postgres servers: the primary is lost, and its synchronous standby takes over.
 
+use postiz_auth_server::db::DatabaseError;
 use stand_in::Postgres;
 
 use crate::rolling::Crowd;
-use crate::support::{Browser, Cli, Database, Poll, Stage, connect, eventually};
+use crate::support::{Browser, Cli, Database, Poll, Stage, connect, eventually, new_grant};
 
 struct Pair {
     primary: Postgres,
@@ -161,4 +162,21 @@ async fn read_only(postgres: &Postgres, on: bool) {
     admin.batch_execute("SET default_transaction_read_only = off").await.unwrap();
     admin.batch_execute(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}")).await.unwrap();
     admin.batch_execute("SELECT pg_reload_conf()").await.unwrap();
+}
+
+/// What it knows may be over, and it may not know the latest.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_tells_nothing_of_a_grant() {
+    let pair = Pair::start().await;
+    let store = Database::at(pair.primary.url("postgres")).store();
+    store.database().migrate().await.unwrap();
+    let (device_code, user_code) = store.open(&new_grant()).await.unwrap();
+    let url = pair.standby.url("postgres");
+    let standby = connect(&url).await;
+    let grants = async || standby.query_typed("SELECT FROM device_requests", &[]).await;
+    eventually("the grant on the standby", async || grants().await.is_ok_and(|rows| rows.len() == 1)).await;
+    let on_standby = Database::at(url).store();
+    let found = on_standby.look_up(device_code.grant_id(), false, None).await;
+    assert_eq!(found, Err(DatabaseError::Unavailable));
+    assert_eq!(on_standby.view(user_code, None, None).await, Err(DatabaseError::Unavailable));
 }

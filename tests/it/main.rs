@@ -22,7 +22,6 @@ mod documents;
 mod encryption;
 mod failover;
 mod floods;
-mod lagging_reads;
 mod layers;
 mod limits;
 mod logins;

@@ -85,11 +85,6 @@ impl Database {
         Self { url_for_replicas: url.clone(), url }
     }
 
-    /// The same, by another way for the replicas.
-    pub fn reached_by(self, url_for_replicas: String) -> Self {
-        Self { url_for_replicas, ..self }
-    }
-
     /// A store on it, as a replica has one; it holds nobody off.
     pub fn store(&self) -> Store {
         store(&config(&self.url_for_replicas, &[("DATABASE_POOL_SIZE", "4"), ("RATE_LIMIT_GUESSES", "0")]))

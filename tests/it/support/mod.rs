@@ -9,7 +9,6 @@ mod haproxy;
 mod in_time;
 mod pgbouncer;
 mod proxy;
-mod read_splitter;
 mod replica;
 
 use std::collections::HashMap;
@@ -27,7 +26,6 @@ pub(crate) use haproxy::HaProxy;
 pub(crate) use in_time::{eventually, eventually_some, in_time};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use proxy::Proxy;
-pub(crate) use read_splitter::ReadSplitter;
 pub(crate) use replica::Replica;
 
 use balancer::Balancer;
