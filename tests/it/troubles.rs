@@ -6,107 +6,63 @@ use tokio::task::JoinSet;
 
 use crate::support::{Browser, Login, Page, Poll, Stage, http};
 
-/// Plays a case for each fault, all at the same time: most of it is waiting.
-async fn at_once<F: Future<Output = ()> + Send + 'static>(
-    faults: impl IntoIterator<Item = Fault>,
-    case: impl Fn(Fault) -> F,
-) {
-    faults.into_iter().map(case).collect::<JoinSet<()>>().join_all().await;
+/// What a person has to do after a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// The code may still be good. The page offers to try it again.
+    Retry,
+    /// The code is spent. The page offers to approve again, for the same login.
+    Approve,
+    /// Postiz spends the code and sends no answer, so only a retry finds out.
+    RetryThenApprove,
 }
 
-/// The code may still be good: the page offers to try the same one again.
 #[tokio::test(flavor = "multi_thread")]
-async fn where_the_code_may_still_be_good_it_is_tried_again() {
+async fn a_login_outlives_each_fault_of_an_exchange_and_the_page_offers_the_step_that_can_succeed() {
+    use Next::{Approve, Retry, RetryThenApprove};
     let faults = [
-        Fault::ClientRefused,
-        Fault::FrameworkError,
-        Fault::BadGateway,
-        Fault::ServerError,
-        Fault::Redirect("http://localhost:9/".to_owned()),
-        Fault::Stall,
-        Fault::BreakOff,
-        Fault::Reset,
+        (Fault::ClientRefused, Retry),
+        (Fault::FrameworkError, Retry),
+        (Fault::BadGateway, Retry),
+        (Fault::Redirect("http://localhost:9/".to_owned()), Retry),
+        (Fault::Stall, Retry),
+        (Fault::BreakOff, Retry),
+        (Fault::CodeRefused, Approve),
+        (Fault::Page, Approve),
+        (Fault::HalfAnswer, Approve),
+        (Fault::Garbage, Approve),
+        (Fault::Huge(32 * 1024 * 1024), Approve),
+        (Fault::StallAfterSpending, RetryThenApprove),
+        (Fault::BreakOffAfterSpending, RetryThenApprove),
     ];
-    at_once(faults, |fault| async move {
-        let stage = Stage::new().await;
-        let (login, browser, consent) = stage.at_consent().await;
-        let callback = browser.approve_only(&consent).await;
-        let name = format!("{fault:?}");
-        stage.postiz.next_exchanges([fault]);
-        let page = browser.visit(&callback).await;
-        assert_eq!(page.status, 502, "{name}: {}", page.text);
-        assert!(page.says("Try again"), "{name}: {}", page.text);
-        assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "{name}");
-        let done = browser.visit(&callback).await;
-        assert_eq!(done.status, 200, "{name}: {}", done.text);
-        assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token), "{name}");
-    })
-    .await;
+    // Several at a time: most of it is waiting.
+    for some in faults.chunks(5) {
+        some.iter().cloned().map(|(fault, next)| outlives(fault, next)).collect::<JoinSet<()>>().join_all().await;
+    }
 }
 
-/// The code is spent: the page offers to approve again, for the same login.
-#[tokio::test(flavor = "multi_thread")]
-async fn where_the_code_is_spent_the_same_login_is_approved_again() {
-    let faults = [
-        Fault::CodeRefused,
-        Fault::Page,
-        Fault::HalfAnswer,
-        Fault::Garbage,
-        Fault::NoToken,
-        Fault::Huge(32 * 1024 * 1024),
-    ];
-    at_once(faults, |fault| async move {
-        let stage = Stage::new().await;
-        let (login, browser, consent) = stage.at_consent().await;
-        let name = format!("{fault:?}");
-        stage.postiz.next_exchanges([fault]);
-        let callback = browser.approve_only(&consent).await;
-        let page = browser.visit(&callback).await;
-        assert_eq!(page.status, 502, "{name}: {}", page.text);
-        assert!(page.says("Approve again"), "{name}: {}", page.text);
-        let exchanges = stage.postiz.exchanges().len();
-        let reloaded = browser.visit(&callback).await;
-        assert!(reloaded.says("Approve again"), "{name}: {}", reloaded.text);
-        assert_eq!(stage.postiz.exchanges().len(), exchanges, "{name}: a spent code is not sent again");
-        let consent = browser.submit(&page, &[]).await;
-        let done = browser.approve(&consent).await;
-        assert_eq!(done.status, 200, "{name}: {}", done.text);
-        assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token), "{name}");
-    })
-    .await;
-}
-
-/// Postiz spends the code and sends no answer. A retry finds out, and the person approves again.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_spent_in_silence_is_found_out() {
-    let faults = [
-        Fault::ServerErrorAfterSpending,
-        Fault::StallAfterSpending,
-        Fault::BreakOffAfterSpending,
-        Fault::ResetAfterSpending,
-    ];
-    at_once(faults, |fault| async move {
-        let stage = Stage::new().await;
-        let (login, browser, consent) = stage.at_consent().await;
-        stage.postiz.next_exchanges([fault]);
-        let callback = browser.approve_only(&consent).await;
-        assert!(browser.visit(&callback).await.says("Try again"));
-        let page = browser.visit(&callback).await;
-        assert!(page.says("Approve again"), "{}", page.text);
-        let consent = browser.submit(&page, &[]).await;
-        browser.approve(&consent).await;
-        assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn odd_types_in_a_good_answer_do_no_harm() {
+async fn outlives(fault: Fault, next: Next) {
+    let name = format!("{fault:?}");
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
-    stage.postiz.next_exchanges([Fault::OddlyTyped]);
-    browser.approve(&consent).await;
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    let callback = browser.approve_only(&consent).await;
+    stage.postiz.next_exchanges([fault]);
+    let page = browser.visit(&callback).await;
+    let offer = if next == Next::Approve { "Approve again" } else { "Try again" };
+    assert!(page.status == 502 && page.says(offer), "{name}: {}", page.text);
+    assert_eq!(stage.postiz.exchanges().len(), 1, "{name}: a request that may have arrived is not repeated by itself");
+    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"), "{name}");
+
+    let mut page = browser.visit(&callback).await;
+    let sent_again = usize::from(next != Next::Approve);
+    assert_eq!(stage.postiz.exchanges().len(), 1 + sent_again, "{name}: a spent code is not sent again");
+    if next != Next::Retry {
+        assert!(page.says("Approve again"), "{name}: {}", page.text);
+        let consent = browser.submit(&page, &[]).await;
+        page = browser.approve(&consent).await;
+    }
+    assert_eq!(page.status, 200, "{name}: {}", page.text);
+    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token), "{name}");
 }
 
 /// Nobody listens at Postiz's address.
@@ -118,19 +74,6 @@ async fn an_unreachable_postiz_is_explained() {
     let page = browser.approve(&consent).await;
     assert!(page.says("can’t be reached") && page.says("Try again"), "{}", page.text);
     assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
-}
-
-/// Closed without a word: the request may have arrived, so it is not repeated by itself.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_may_have_arrived_is_not_repeated() {
-    for fault in [Fault::BreakOff, Fault::Reset] {
-        let stage = Stage::new().await;
-        let (_, browser, consent) = stage.at_consent().await;
-        stage.postiz.next_exchanges([fault]);
-        let page = browser.approve(&consent).await;
-        assert!(page.says("Try again"), "{}", page.text);
-        assert_eq!(stage.postiz.exchanges().len(), 1);
-    }
 }
 
 /// A login that a browser at this address has confirmed, with the browser and the callback's address without a code.
