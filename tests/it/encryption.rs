@@ -187,7 +187,7 @@ impl FalseServer {
 }
 
 /// The key need not be the certificate's: anybody may have that.
-fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
+pub fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();

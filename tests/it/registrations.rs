@@ -134,11 +134,7 @@ async fn a_refused_registration_names_the_operators_next_step() {
     let page = Browser::new().confirm(&login).await;
     assert!(page.says("refused this server") && page.says("let it register at Postiz"), "{}", page.text);
     let line = stage.replicas[0].logged("Postiz refused to register a client").await;
-    let fix = line["fix"].as_str().unwrap();
-    let callback = format!("{}/device/callback", stage.balancer.url());
-    for words in ["DCR_VERIFIED_DOMAINS", &callback, "POSTIZ_OAUTH_CLIENT_SECRET"] {
-        assert!(fix.contains(words), "{words}: {line}");
-    }
+    assert!(line["fix"].as_str().unwrap().contains("DCR_VERIFIED_DOMAINS"), "{line}");
     assert_eq!(line["level"], "ERROR");
     assert!(line["error"].as_str().unwrap().starts_with("Postiz says invalid_redirect_uri (redirect_uris"), "{line}");
 }
@@ -257,17 +253,6 @@ async fn a_postiz_that_registers_no_client_ends_the_start_with_78_and_the_steps_
         assert!(fix.contains("Developers → Apps") && fix.contains("POSTIZ_OAUTH_CLIENT_ID"), "{metadata:?}: {line}");
         assert_eq!(replica.ended().await.code(), Some(78), "{metadata:?}");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn with_an_app_the_front_end_follows_the_metadata_too() {
-    let mut stage = Stage::with(0, &[]).await;
-    stage.variables().remove("POSTIZ_FRONTEND_URL");
-    stage.postiz.set_metadata(Metadata::WithoutSuffix);
-    stage.start_replica().await;
-    let token = signed_in(&stage, &Browser::new()).await;
-    assert!(stage.postiz.is_live(&token));
-    assert_eq!(stage.postiz.registrations_begun(), 0);
 }
 
 /// As while an app is put into the configuration, or taken out of it, one replica after the other.

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+use crate::encryption;
 
 type Lines = &'static [&'static str];
 
@@ -32,21 +32,15 @@ impl Proxy {
     }
 
     fn with(manners: [Lines; 4]) -> Self {
-        let issuer = crate::encryption::issuer("proxies");
+        let issuer = encryption::issuer("proxies");
         let key = KeyPair::generate().unwrap();
         let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
-        let tls = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::Pkcs8(key.serialize_der().into()))
-            .unwrap();
         let authority = std::env::temp_dir().join(format!("authority-{:016x}.pem", rand::random::<u64>()));
         std::fs::write(&authority, issuer.pem()).unwrap();
         let listener = StdListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let (port, upstream) = (listener.local_addr().unwrap().port(), Arc::new(AtomicU16::new(0)));
-        let (acceptor, to) = (TlsAcceptor::from(Arc::new(tls)), Arc::clone(&upstream));
+        let (acceptor, to) = (encryption::acceptor(&leaf.pem(), &key.serialize_pem()), Arc::clone(&upstream));
         tokio::spawn(async move {
             let listener = TcpListener::from_std(listener).unwrap();
             while let Ok((client, _)) = listener.accept().await {
