@@ -1,165 +1,113 @@
 //! Programs sign in without the CLI: `examples/login.sh`, a shell script with curl.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Stdio;
+use std::path::Path;
 
-use postiz_auth_server::secret::Secret;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::{Child, Command};
 
-use crate::support::{Browser, Page, Stage, http, in_time};
+use crate::support::{Browser, Machine, Running, Stage, send};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/login.sh");
 
-/// A machine without a browser: the script, with a home of its own.
-struct Machine {
-    home: PathBuf,
-    server: String,
+fn start(machine: &Machine, arguments: &[&str]) -> Running {
+    machine.start("sh", &[&[SCRIPT], arguments].concat())
 }
 
-/// How a run of the script ended: its exit code, the `name=value` lines of its output, and its messages.
-type Ended = (Option<i32>, BTreeMap<String, String>, String);
-
-impl Machine {
-    fn new(stage: &Stage) -> Self {
-        let home = std::env::temp_dir().join(format!("login-sh-{}", &Secret::random().to_base64url()[..12]));
-        std::fs::create_dir(&home).unwrap();
-        Self { home, server: stage.balancer.url() }
-    }
-
-    fn spawn(&self, arguments: &[&str]) -> Child {
-        #[expect(clippy::disallowed_methods, reason = "where curl is")]
-        let path = std::env::var_os("PATH").unwrap();
-        Command::new("sh")
-            .arg(SCRIPT)
-            .args(arguments)
-            .env_clear()
-            .env("PATH", path)
-            .env("HOME", &self.home)
-            .env("POSTIZ_AUTH_SERVER", &self.server)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
-    }
-
-    async fn run(&self, arguments: &[&str]) -> Ended {
-        ended(self.spawn(arguments)).await
-    }
-
-    fn credentials(&self) -> PathBuf {
-        self.home.join(".postiz/credentials.json")
-    }
-
-    /// The saved credentials are for their owner alone, in the CLI's form, and Postiz takes their token.
-    async fn is_signed_in(&self, stage: &Stage) {
-        let mode = std::fs::metadata(self.credentials()).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let saved: Value = serde_json::from_slice(&std::fs::read(self.credentials()).unwrap()).unwrap();
-        assert_eq!(saved.as_object().unwrap().len(), 3, "{saved}");
-        assert_eq!((&saved["apiUrl"], &saved["organizationId"]), (&stage.postiz.api_url().into(), &"org_1".into()));
-        let channels = format!("{}/public/v1/integrations", saved["apiUrl"].as_str().unwrap());
-        let request =
-            http().build().unwrap().get(channels).header("Authorization", saved["accessToken"].as_str().unwrap());
-        assert_eq!(request.send().await.unwrap().status(), 200);
-        let files: Vec<_> = std::fs::read_dir(self.home.join(".postiz")).unwrap().collect();
-        assert_eq!(files.len(), 1, "nothing else is left there: {files:?}");
-    }
+/// Runs the script, which ends with this code and says this; returns its output.
+async fn run(machine: &Machine, arguments: &[&str], code: i32, words: &str) -> String {
+    let ended = start(machine, arguments).ended().await;
+    ended.assert(code, words);
+    ended.printed
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.home);
-    }
+/// The value of a line `name=value`.
+fn value<'a>(printed: &'a str, name: &str) -> &'a str {
+    let mut pairs = printed.lines().filter_map(|line| line.split_once('='));
+    pairs.find(|(found, _)| *found == name).unwrap_or_else(|| panic!("no {name} in {printed}")).1
 }
 
-async fn ended(child: Child) -> Ended {
-    let output = in_time("login.sh to end", child.wait_with_output()).await.unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    let values =
-        printed.lines().map(|line| line.split_once('=').unwrap()).map(|(name, value)| (name.into(), value.into()));
-    (output.status.code(), values.collect(), String::from_utf8(output.stderr).unwrap())
+fn mode(file: impl AsRef<Path>) -> u32 {
+    std::fs::metadata(file).unwrap().permissions().mode() & 0o777
 }
 
-/// Follows the script's link up to Postiz's question.
-async fn consent(browser: &Browser, link: &str) -> Page {
+/// Follows the script's link and approves.
+async fn approve(link: &str) {
+    let browser = Browser::new();
     let page = browser.visit(link).await;
-    browser.press(&page, ("action", "continue"), &[]).await
+    browser.approve(&browser.go_on(&page).await).await;
+}
+
+/// The saved credentials are for their owner alone, in the CLI's form, and Postiz takes their token.
+async fn assert_signed_in(machine: &Machine, stage: &Stage) {
+    assert_eq!(mode(machine.credentials()), 0o600);
+    let saved: Value = serde_json::from_slice(&std::fs::read(machine.credentials()).unwrap()).unwrap();
+    assert_eq!(saved.as_object().unwrap().len(), 3, "{saved}");
+    assert_eq!((&saved["apiUrl"], &saved["organizationId"]), (&stage.postiz.api_url().into(), &"org_1".into()));
+    let channels = format!("{}/public/v1/integrations", stage.postiz.api_url());
+    let token = saved["accessToken"].as_str().unwrap();
+    assert_eq!(send("GET", &channels, &[("Authorization", token)], "").await.status(), 200);
+    let files: Vec<_> = std::fs::read_dir(machine.home.join(".postiz")).unwrap().collect();
+    assert_eq!(files.len(), 1, "nothing else is left there: {files:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs curl"]
 async fn a_script_signs_in_by_two_runs_none_of_which_waits_for_a_person() {
     let stage = Stage::new().await;
-    let machine = Machine::new(&stage);
-    let (code, started, said) = machine.run(&["start", "--name", "nightly report"]).await;
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(started.keys().collect::<Vec<_>>(), ["code", "expires_in", "link", "state"]);
-    assert_eq!(started["link"], format!("{}/device/verify?user_code={}", machine.server, started["code"]));
-    assert_eq!(std::fs::metadata(&started["state"]).unwrap().permissions().mode() & 0o777, 0o600);
+    let machine = Machine::new(&stage.balancer.url());
+    let started = run(&machine, &["start", "--name", "nightly report"], 0, "expires_in=").await;
+    let (link, code) = (value(&started, "link"), value(&started, "code"));
+    assert_eq!(link, stage.url(&format!("/device/verify?user_code={code}")));
+    assert_eq!(mode(value(&started, "state")), 0o600);
 
-    let (code, _, said) = machine.run(&["finish", "--wait", "0"]).await;
-    assert_eq!((code, said.contains("Not decided yet")), (Some(6), true), "{said}");
+    run(&machine, &["finish", "--wait", "0"], 6, "Not decided yet").await;
     assert!(!machine.credentials().exists());
 
-    let browser = Browser::new();
-    browser.approve(&consent(&browser, &started["link"]).await).await;
-    let (code, finished, said) = machine.run(&["finish"]).await;
-    assert_eq!((code, said.contains("Signed in")), (Some(0), true), "{said}");
-    assert_eq!(finished["credentials"], machine.credentials().to_str().unwrap());
-    machine.is_signed_in(&stage).await;
+    approve(link).await;
+    let finished = run(&machine, &["finish"], 0, "Signed in").await;
+    assert_eq!(value(&finished, "credentials"), machine.credentials().to_str().unwrap());
+    assert_signed_in(&machine, &stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs curl"]
 async fn a_script_signs_in_by_one_run_that_prints_the_link_at_once_and_survives_a_restart_of_the_server() {
     let mut stage = Stage::new().await;
-    let machine = Machine::new(&stage);
-    let mut running = machine.spawn(&[]);
-    let mut lines = BufReader::new(running.stdout.as_mut().unwrap()).lines();
-    let link = in_time("the link", lines.next_line()).await.unwrap().unwrap();
-    let link = link.strip_prefix("link=").unwrap().to_owned();
+    let machine = Machine::new(&stage.balancer.url());
+    let mut running = start(&machine, &[]);
+    let link = running.printed(|line| line.strip_prefix("link=").map(str::to_owned)).await;
     stage.replicas[0].kill();
     let port = stage.start_replica().await.port();
     stage.balancer.only(port);
-    let browser = Browser::new();
-    browser.approve(&consent(&browser, &link).await).await;
-    let (code, _, said) = ended(running).await;
-    assert_eq!((code, said.contains("Signed in")), (Some(0), true), "{said}");
-    machine.is_signed_in(&stage).await;
+    approve(&link).await;
+    running.ended().await.assert(0, "Signed in");
+    assert_signed_in(&machine, &stage).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs curl"]
 async fn a_script_says_by_its_exit_code_why_there_is_no_token() {
-    let mut stage = Stage::new().await;
-    let machine = Machine::new(&stage);
+    let stage = Stage::new().await;
+    let machine = Machine::new(&stage.balancer.url());
     for arguments in [&["begin"][..], &["start", "--name", "a\"b"], &["start", "--name"], &["finish", "--wait", "-1"]] {
-        assert_eq!(machine.run(arguments).await.0, Some(2), "{arguments:?}");
+        run(&machine, arguments, 2, "").await;
     }
-    assert_eq!(machine.run(&["finish"]).await.0, Some(1), "nothing was started");
+    // Nothing was started.
+    run(&machine, &["finish"], 1, "").await;
 
-    let (_, started, _) = machine.run(&["start"]).await;
+    let started = run(&machine, &["start"], 0, "").await;
     let browser = Browser::new();
-    let page = browser.visit(&started["link"]).await;
-    browser.press(&page, ("action", "deny"), &[]).await;
-    let (code, _, said) = machine.run(&["finish"]).await;
-    assert_eq!((code, said.contains("denied")), (Some(3), true), "{said}");
+    let page = browser.visit(value(&started, "link")).await;
+    browser.deny(&page).await;
+    run(&machine, &["finish"], 3, "denied").await;
 
-    let (_, started, _) = machine.run(&["start"]).await;
-    crate::revocations::revoke(&mut stage, &started["code"]).await;
-    let (code, _, said) = machine.run(&["finish"]).await;
-    assert_eq!((code, said.contains("revoked")), (Some(4), true), "{said}");
+    let started = run(&machine, &["start"], 0, "").await;
+    stage.revoke(value(&started, "code")).await;
+    run(&machine, &["finish"], 4, "revoked").await;
 
-    // A file where the folder should be: nobody can write below it, root included. No person is asked in vain.
     std::fs::remove_dir_all(machine.home.join(".postiz")).unwrap();
-    std::fs::write(machine.home.join(".postiz"), "").unwrap();
+    machine.prevent_saving();
     let opened = stage.database.count("device_requests").await;
-    assert_eq!(machine.run(&["start"]).await.0, Some(5));
-    assert_eq!(stage.database.count("device_requests").await, opened);
+    run(&machine, &["start"], 5, "").await;
+    assert_eq!(stage.database.count("device_requests").await, opened, "no person is asked in vain");
 }

@@ -1,16 +1,8 @@
 //! The browser repeats itself, or is another one.
 
-use std::sync::Arc;
-
-use postiz_auth_server::grant::{BrowserKey, VerifierSalt};
-use postiz_auth_server::secret::Digest;
-use stand_in::Fault;
-use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use url::Url;
-
-use crate::support::{Browser, Login, Page, Poll, Replica, Stage, held_on};
+use crate::support::{Browser, Login, Page, Poll, Stage, held_on, send};
 
 /// The same address in eight tabs at once.
 async fn in_eight_tabs(browser: &Browser, url: &str) -> Vec<Page> {
@@ -26,31 +18,17 @@ async fn in_eight_tabs(browser: &Browser, url: &str) -> Vec<Page> {
 async fn eight_concurrent_callbacks_make_one_exchange_and_show_one_result() {
     let stage = Stage::with(2, &[]).await;
     let (login, browser, consent) = stage.at_consent().await;
-    let callback = browser.approve_only(&consent).await;
-    for page in in_eight_tabs(&browser, &callback).await {
-        assert_eq!(page.status, 200, "{}", page.text);
-        assert!(page.says("Approved") || page.says("signed in"), "{}", page.text);
+    let mut callback = String::new();
+    for exchanges in [1, 2] {
+        callback = browser.approve_only(&consent).await;
+        for page in in_eight_tabs(&browser, &callback).await {
+            page.assert_shows(200, "Approved");
+        }
+        assert_eq!(stage.postiz.exchanges().len(), exchanges);
     }
-    assert_eq!(stage.postiz.exchanges().len(), 1);
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reload_shows_success_again_and_exchanges_nothing() {
-    let stage = Stage::new().await;
-    let (login, browser, consent) = stage.at_consent().await;
-    let callback = browser.approve_only(&consent).await;
-    browser.visit(&callback).await;
-    let before = browser.visit(&callback).await;
-    assert!(before.says("Approved"), "{}", before.text);
-    login.decided().await;
-    let after = browser.visit(&callback).await;
-    assert!(after.says("Your terminal is signed in"), "{}", after.text);
-    assert_eq!(stage.postiz.exchanges().len(), 1);
-}
-
-fn parameter(url: &str, name: &str) -> String {
-    Url::parse(url).unwrap().query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned()
+    stage.assert_signed_in(&login).await;
+    browser.visit(&callback).await.assert_shows(200, "Your terminal is signed in");
+    assert_eq!(stage.postiz.exchanges().len(), 2, "a reload exchanges nothing");
 }
 
 /// An attacker begins a login and sends a victim the link to Postiz. The victim approves, and is sent to this callback.
@@ -63,17 +41,15 @@ async fn approved_by_a_victim(stage: &Stage) -> (Login, Browser, Browser, String
 }
 
 fn assert_stopped(page: &Page) {
-    assert_eq!(page.status, 403, "{}", page.text);
+    page.assert_done(403, "stopped");
     assert!(page.says("stopped for your safety") && page.says("Nothing was shared"), "{}", page.text);
-    assert_eq!(page.url.path(), "/device/done/stopped");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_in_another_browser_ends_the_login_and_exchanges_nothing() {
     let stage = Stage::with(2, &[]).await;
     let (login, attacker, victim, callback) = approved_by_a_victim(&stage).await;
-    let held = login.at(&stage.replicas[1].url());
-    let held = tokio::spawn(async move { held.poll().await });
+    let held = login.at(&stage.replicas[1].url()).held();
     held_on(&stage, 1).await;
     stage.balancer.only(stage.replicas[0].port());
     for page in in_eight_tabs(&victim, &callback).await {
@@ -81,42 +57,21 @@ async fn a_callback_in_another_browser_ends_the_login_and_exchanges_nothing() {
     }
     assert_eq!(held.await.unwrap(), Poll::error("access_denied"));
     // The attacker has got the address, and tries it in the login's own browser.
-    let again = attacker.visit(&callback).await;
-    assert!(again.says("Login denied"), "{}", again.text);
+    attacker.visit(&callback).await.assert_shows(200, "Login denied");
     assert_eq!(stage.postiz.exchanges().len(), 0);
-    let log: String = stage.replicas.iter().map(Replica::log).collect();
+    let log = stage.log();
     assert_eq!(log.matches(r#""origin":"wrong_browser""#).count(), 1, "{log}");
     assert!(!log.contains(r#""level":"ERROR""#), "{log}");
-}
-
-/// A victim's code, as from a proxy's log, in a login of the attacker's own. Postiz checks no verifier for apps that were made
-/// by hand, but such a code is spent. For others, the verifier is not in the attacker's cookie.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_verifier_can_not_be_made_from_the_cookie_alone() {
-    let stage = Stage::new().await;
-    let (_, attacker, consent) = stage.at_consent().await;
-    let key =
-        attacker.cookie(&stage.balancer.url().parse().unwrap(), "postiz-browser").expect("the cookie of the page");
-    let salt: Vec<u8> = stage.database.rows("SELECT verifier_salt FROM device_requests").await[0].get(0);
-    let browser = BrowserKey::from_cookie(&key).unwrap();
-    let challenge = |salt: [u8; 32]| {
-        let verifier = browser.code_verifier(&VerifierSalt::from_bytes(salt)).to_base64url();
-        data_encoding::BASE64URL_NOPAD.encode(Digest::of(verifier.as_bytes()).as_bytes())
-    };
-    let sent = parameter(consent.url.as_str(), "code_challenge");
-    assert_eq!(challenge(salt.try_into().unwrap()), sent, "with the salt in the database");
-    assert_ne!(challenge([0; 32]), sent);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_approved_login_is_taken_back_from_another_browser() {
     let stage = Stage::new().await;
-    let (login, attacker, consent) = stage.at_consent().await;
-    attacker.approve(&consent).await;
+    let (login, _, consent) = stage.approved().await;
     let victim = Browser::new();
     let consent = victim.visit(consent.url.as_str()).await;
     assert_stopped(&victim.approve(&consent).await);
-    assert_eq!(login.poll_form().await, Poll::error("access_denied"));
+    login.assert_refused("access_denied").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,19 +80,16 @@ async fn another_browser_cannot_end_a_login_with_the_right_browsers_code() {
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
     browser.visit(&callback).await;
-    let token = stage.postiz.live_token().map(Poll::Token);
-    for delivered in [false, true] {
-        let page = Browser::new().visit(&callback).await;
-        assert_eq!((page.status, page.url.path()), (403, "/device/done/wrong-browser"), "{}", page.text);
-        assert_eq!(Some(login.decided().await), token, "{delivered}");
+    for _delivered in [false, true] {
+        Browser::new().visit(&callback).await.assert_done(403, "wrong-browser");
+        stage.assert_signed_in(&login).await;
     }
-    assert_eq!(stage.postiz.exchanges().len(), 1);
+    let token = login.decided().await;
     // A new code ends nothing either, because the terminal is signed in.
     let consent = Browser::new().visit(consent.url.as_str()).await;
-    let page = Browser::new().approve(&consent).await;
-    assert_eq!((page.status, page.url.path()), (403, "/device/done/wrong-browser"), "{}", page.text);
+    Browser::new().approve(&consent).await.assert_done(403, "wrong-browser");
     assert_eq!(stage.postiz.exchanges().len(), 1);
-    assert_eq!(Some(login.decided().await), token);
+    assert_eq!(login.decided().await, token);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -145,17 +97,16 @@ async fn a_refusal_in_another_browser_ends_nothing() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
-    let refusal =
-        format!("{}/device/callback?error=access_denied&state={}", stage.balancer.url(), parameter(&callback, "state"));
+    let refusal = callback.replace("code=", "error=access_denied&x=");
     let other = Browser::new();
     other.confirm(&stage.cli().open().await).await;
     for stranger in [Browser::new(), other] {
         let page = stranger.visit(&refusal).await;
-        assert_eq!((page.status, page.url.path()), (403, "/device/done/wrong-browser"), "{}", page.text);
-        assert!(page.says("another browser"), "{}", page.text);
+        page.assert_done(403, "wrong-browser");
+        page.assert_shows(403, "another browser");
     }
     browser.visit(&callback).await;
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    stage.assert_signed_in(&login).await;
 }
 
 /// An image or a prefetch on another site's page brings a code in a browser without its cookie.
@@ -164,16 +115,17 @@ async fn a_callback_that_is_no_navigation_changes_nothing() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
-    let http = crate::support::http().build().unwrap();
-    for (name, value) in [("Sec-Fetch-Dest", "image"), ("Sec-Fetch-Dest", "iframe"), ("Sec-Purpose", "prefetch")] {
-        let answer = http.get(&callback).header(name, value).send().await.unwrap();
-        assert_eq!(answer.status(), 403, "{name}: {value}");
+    for (method, header, status) in [
+        ("GET", ("Sec-Fetch-Dest", "image"), 403),
+        ("GET", ("Sec-Fetch-Dest", "iframe"), 403),
+        ("GET", ("Sec-Purpose", "prefetch"), 403),
+        ("HEAD", ("Accept", "text/html"), 200),
+    ] {
+        assert_eq!(send(method, &callback, &[header], "").await.status(), status, "{method} {header:?}");
     }
-    let head = http.head(&callback).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), &head.headers()["cache-control"]), (200, &"no-store".parse().unwrap()));
     assert_eq!(stage.postiz.exchanges().len(), 0);
     browser.visit(&callback).await;
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    stage.assert_signed_in(&login).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +136,7 @@ async fn no_finished_page_keeps_the_code_or_the_state_in_its_address() {
     login.decided().await;
     let replaced = browser.approve(&consent).await;
     let (_, browser, consent) = stage.at_consent().await;
-    let denied = browser.press(&consent, ("decision", "deny"), &[]).await;
+    let denied = browser.deny_at_postiz(&consent).await;
     let (_, _, victim, callback) = approved_by_a_victim(&stage).await;
     let stopped = victim.visit(&callback).await;
     let unknown = victim.visit(&callback.replace("state=", "state=x")).await;
@@ -197,10 +149,9 @@ async fn no_finished_page_keeps_the_code_or_the_state_in_its_address() {
         (unknown, "link-expired", 400),
         (elsewhere, "wrong-browser", 403),
     ] {
-        assert_eq!((page.status, page.url.path()), (status, format!("/device/done/{word}").as_str()), "{}", page.text);
-        assert!(page.url.query_pairs().all(|(name, _)| name == "reference"), "{}", page.url);
-        if page.url.query().is_some() {
-            assert!(page.says(&parameter(page.url.as_str(), "reference")), "{}", page.text);
+        page.assert_done(status, word);
+        for (name, value) in page.url.query_pairs() {
+            assert!(name == "reference" && page.says(&value), "{}: {}", page.url, page.text);
         }
         let reloaded = Browser::new().visit(page.url.as_str()).await;
         assert_eq!((reloaded.status, reloaded.text), (page.status, page.text));
@@ -211,13 +162,11 @@ async fn no_finished_page_keeps_the_code_or_the_state_in_its_address() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_a_finished_page_shows_no_text_of_its_own() {
     let stage = Stage::new().await;
-    let done = |rest: &str| format!("{}/device/done/{rest}", stage.balancer.url());
-    for word in ["SignedIn", "signed_in", "pending", "%F0%9F%A6%80", "x"] {
-        assert_eq!(Browser::new().visit(&done(word)).await.status, 404, "{word}");
-    }
+    Browser::new().visit(&stage.url("/device/done/pending")).await.assert_shows(404, "");
     for reference in ["Zyzzyva1", "1A2B3C4D", "1a2b3c4", "<b>", "%ff"] {
-        let page = Browser::new().visit(&done(&format!("signed-in?reference={reference}&x={reference}"))).await;
-        assert_eq!(page.status, 200, "{reference}");
+        let url = stage.url(&format!("/device/done/signed-in?reference={reference}&x={reference}"));
+        let page = Browser::new().visit(&url).await;
+        page.assert_shows(200, "signed in");
         assert!(!page.text.contains(reference) && !page.says("Reference"), "{}", page.text);
     }
 }
@@ -228,88 +177,49 @@ async fn a_state_that_is_not_ours_never_reaches_postiz() {
     let (login, browser, _) = stage.at_consent().await;
     let made_up = "A".repeat(86);
     for state in [login.device_code.as_str(), login.user_code.as_str(), &made_up, "", "%00", "%F0%9F%98%80"] {
-        let url = format!("{}/device/callback?code=x&state={state}", stage.balancer.url());
-        let page = browser.visit(&url).await;
+        let page = browser.visit(&stage.url(&format!("/device/callback?code=x&state={state}"))).await;
         assert_eq!(page.status, 400, "{state}: {}", page.text);
     }
     assert_eq!(stage.postiz.exchanges().len(), 0);
-    assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+    login.assert_pending().await;
 }
 
+/// The key comes with the page, so two tabs or both submissions of a double click have the same one, and either way back
+/// from Postiz is right.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_tab_does_not_strand_the_first() {
-    let stage = Stage::with(2, &[]).await;
-    let (login, browser, consent) = stage.at_consent().await;
-    browser.confirm(&login).await;
-    let done = browser.approve(&consent).await;
-    assert_eq!(done.status, 200, "{}", done.text);
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+async fn two_clicks_on_continue_are_one_browser() {
+    let stage = Stage::new().await;
+    let login = stage.cli().open().await;
+    let browser = Browser::new();
+    let page = browser.view(&login).await;
+    let (first, second) = tokio::join!(browser.go_on(&page), browser.go_on(&page));
+    assert_eq!(first.parameter("state"), second.parameter("state"));
+    assert_eq!(stage.database.count("device_requests WHERE browsers = 1").await, 1);
+    browser.approve(&first).await.assert_shows(200, "");
+    stage.assert_signed_in(&login).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn authorizing_twice_delivers_the_token_that_works() {
     let stage = Stage::new().await;
-    let (login, browser, consent) = stage.at_consent().await;
-    browser.approve(&consent).await;
+    let (login, browser, consent) = stage.approved().await;
     // Pressing Authorize again has revoked the first token before the second callback comes.
-    let done = browser.approve(&consent).await;
-    assert_eq!(done.status, 200, "{}", done.text);
+    browser.approve(&consent).await.assert_shows(200, "");
     assert_eq!(stage.postiz.tokens_issued().len(), 2);
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    stage.assert_signed_in(&login).await;
     // And a third time, when the terminal has it: the page says what that did.
-    let replaced = browser.approve(&consent).await;
-    assert_eq!(replaced.status, 409);
-    assert!(replaced.says("has been signed out"), "{}", replaced.text);
+    browser.approve(&consent).await.assert_shows(409, "has been signed out");
     assert_eq!(stage.postiz.tokens_issued().len(), 2);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_second_approval_in_eight_tabs_shows_one_result() {
-    let stage = Stage::with(2, &[]).await;
-    let (login, browser, consent) = stage.at_consent().await;
-    browser.approve(&consent).await;
-    let callback = browser.approve_only(&consent).await;
-    for page in in_eight_tabs(&browser, &callback).await {
-        assert_eq!(page.status, 200, "{}", page.text);
-    }
-    assert_eq!(stage.postiz.exchanges().len(), 2);
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_the_tab_in_mid_exchange_loses_nothing() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
-    let release = Arc::new(Notify::new());
-    stage.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
-    let tab = tokio::spawn(async move { browser.approve(&consent).await });
-    stage.exchange_begun(1).await;
-    tab.abort();
-    release.notify_one();
-    assert_eq!(login.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_replica_killed_in_mid_exchange_is_taken_over() {
-    let mut stage = Stage::with(2, &[]).await;
-    stage.balancer.only(stage.replicas[0].port());
-    let (login, browser, consent) = stage.at_consent().await;
-    let callback = browser.approve_only(&consent).await;
-    stage.postiz.next_exchanges([Fault::Stall]);
-    let tab = tokio::spawn({
-        let (browser, callback) = (browser.clone(), callback.clone());
-        async move { browser.visit_only(&callback).await }
-    });
-    stage.exchange_begun(1).await;
-    stage.replicas[0].kill();
-    tab.abort();
-    stage.balancer.only(stage.replicas[1].port());
-    let waiting = stage.database.count("device_requests WHERE leased_until > now()").await;
-    assert_eq!(waiting, 1, "the lease is still held by the dead");
-    stage.database.run("UPDATE device_requests SET leased_until = now()").await;
-    let page = browser.visit(&callback).await;
-    assert_eq!(page.status, 200, "{}", page.text);
-    assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
+    let exchange = stage.held_exchange(&browser, &consent).await;
+    exchange.tab.abort();
+    exchange.release();
+    stage.assert_signed_in(&login).await;
 }
 
 /// The exchange is under way when the person declines on our page.
@@ -317,19 +227,11 @@ async fn a_replica_killed_in_mid_exchange_is_taken_over() {
 async fn a_denial_that_overtakes_an_exchange_says_that_a_token_stays_valid() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
-    let form = browser.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
-    let release = Arc::new(Notify::new());
-    stage.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
-    let approving = tokio::spawn({
-        let browser = browser.clone();
-        async move { browser.approve(&consent).await }
-    });
-    stage.exchange_begun(1).await;
-    browser.press(&form, ("action", "deny"), &[]).await;
-    release.notify_one();
-    let page = approving.await.unwrap();
-    assert!(page.says("Login denied"), "{}", page.text);
+    let form = browser.view(&login).await;
+    let exchange = stage.held_exchange(&browser, &consent).await;
+    browser.deny(&form).await;
+    exchange.page().await.assert_shows(200, "Login denied");
     let line = stage.replicas[0].logged("it stays valid at Postiz").await;
     assert_eq!(line["level"], "WARN", "{line}");
-    assert_eq!(login.poll_form().await, Poll::error("access_denied"));
+    login.assert_refused("access_denied").await;
 }

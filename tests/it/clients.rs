@@ -1,137 +1,81 @@
-//! The interface for programs: dialects, errors, health, metadata.
+//! The interface for programs: dialects, errors, metadata.
 
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use serde_json::Value;
 
-use crate::support::{Browser, Poll, Stage, in_time};
-
-const FORM: &str = "application/x-www-form-urlencoded";
-const JSON: &str = "application/json";
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_terminal_gets_the_public_address_of_the_api() {
-    let public = "https://postiz.example.com/api";
-    let stage = Stage::with(1, &[("POSTIZ_PUBLIC_API_URL", public)]).await;
-    let (login, browser, consent) = stage.at_consent().await;
-    browser.approve(&consent).await;
-    login.decided().await;
-    let body = json!({ "device_code": login.device_code }).to_string();
-    let answer: Value = stage.cli().send("/device/token", JSON, body).await.json().await.unwrap();
-    assert_eq!(answer["api_url"], public);
-}
+use crate::support::{Browser, FORM, HTML, JSON, Poll, Stage, assert_error, get, send};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_is_opened_by_json_by_a_form_and_by_no_body_at_all() {
     let stage = Stage::new().await;
-    let cli = stage.cli();
-    for (content_type, body, interval) in
-        [(JSON, "", 1), (JSON, r#"{"client_id":"x"}"#, 1), ("text/plain", "", 1), (FORM, "client_id=x&scope=a+b", 5)]
-    {
-        let answer = cli.send("/device/code", content_type, body.to_owned()).await;
-        assert_eq!(answer.status(), 200, "{content_type} {body}");
+    for (path, content_type, body, interval) in [
+        ("/device/code", JSON, "", 1),
+        ("/device/code", JSON, r#"{"client_id":"x"}"#, 1),
+        ("/device/code", "text/plain", "", 1),
+        ("/device/code", FORM, "client_id=x&scope=a+b", 5),
+        ("//device/code", JSON, "", 1),
+    ] {
+        let answer = stage.cli().send(path, content_type, body.to_owned()).await;
+        assert_eq!(answer.status(), 200, "{path} {content_type} {body}");
         assert_eq!(answer.headers()["cache-control"], "no-store");
         let answer: Value = answer.json().await.unwrap();
         let text = |name: &str| answer[name].as_str().unwrap();
         assert_eq!((answer["expires_in"].as_u64(), answer["interval"].as_u64()), (Some(900), Some(interval)));
         assert!(text("device_code").len() == 64 && text("device_code").bytes().all(|b| b.is_ascii_hexdigit()));
         assert!(text("user_code").len() == 9 && text("user_code").as_bytes()[4] == b'-');
-        let uri = format!("{}/device/verify", stage.balancer.url());
+        let uri = stage.url("/device/verify");
         assert_eq!(text("verification_uri"), uri);
         assert_eq!(text("verification_uri_complete"), format!("{uri}?user_code={}", text("user_code")));
     }
 }
 
+/// RFC 6749 §5.1: the client may have asked for another scope.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_doubled_slash_is_one() {
-    let stage = Stage::new().await;
-    let answer = stage.cli().send("//device/code", JSON, String::new()).await;
-    assert_eq!(answer.status(), 200);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn each_mistake_has_its_name() {
-    let stage = Stage::new().await;
-    let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
-    let unknown = "0".repeat(64);
-    let deep = format!("{{\"device_code\":{}", "[".repeat(3000));
-    let form_unknown = format!("grant_type={grant}&device_code={unknown}");
-    let form_twice = format!("grant_type={grant}&device_code={unknown}&device_code={unknown}");
-    let form_no_code = format!("grant_type={grant}");
-    let form_other = format!("grant_type=password&device_code={unknown}");
-    let form_none = format!("device_code={unknown}");
-    let json_unknown = json!({ "device_code": unknown }).to_string();
-    let large = json!({ "device_code": "x".repeat(200_000) }).to_string();
-    let cases: &[(&str, &str, u16, &str)] = &[
-        (JSON, "", 400, "invalid_request"),
-        (JSON, "{}", 400, "invalid_request"),
-        (JSON, "{", 400, "invalid_request"),
-        (JSON, "[]", 400, "invalid_request"),
-        (JSON, r#"{"device_code":7}"#, 400, "invalid_request"),
-        (JSON, r#"{"device_code":"a","device_code":"b"}"#, 400, "invalid_request"),
-        (JSON, &deep, 400, "invalid_request"),
-        (JSON, &large, 413, "invalid_request"),
-        (JSON, "{\"device_code\":\"\\u0000\"}", 400, "invalid_grant"),
-        (JSON, r#"{"device_code":"short"}"#, 400, "invalid_grant"),
-        (JSON, &json_unknown, 400, "invalid_grant"),
-        (JSON, r#"{"grant_type":"password","device_code":"x"}"#, 400, "unsupported_grant_type"),
-        (FORM, &form_unknown, 400, "invalid_grant"),
-        (FORM, &form_twice, 400, "invalid_request"),
-        (FORM, &form_no_code, 400, "invalid_request"),
-        (FORM, &form_none, 400, "invalid_request"),
-        (FORM, &form_other, 400, "unsupported_grant_type"),
-        ("application/xml", "<a/>", 415, "invalid_request"),
-    ];
-    for (content_type, body, status, error) in cases {
-        let answer = stage.cli().send("/device/token", content_type, (*body).to_owned()).await;
-        let shown: String = body.chars().take(80).collect();
-        assert_eq!(answer.status(), *status, "{content_type} {shown}");
-        assert_eq!(answer.headers()["cache-control"], "no-store");
-        let answer: Value = answer.json().await.unwrap();
-        assert_eq!(answer["error"], *error, "{content_type} {shown}");
-        assert!(!answer["error_description"].as_str().unwrap().is_empty());
+async fn a_token_comes_with_the_scope_that_postiz_granted_and_the_public_address_of_the_api() {
+    let stage = Stage::with(1, &[("POSTIZ_PUBLIC_API_URL", "https://postiz.example.com/api")]).await;
+    let login = stage.cli().open_with("client_id=x&scope=posts%3Aread").await;
+    let browser = Browser::new();
+    browser.approve(&browser.confirm(&login).await).await;
+    let answer: Value = login.poll_with("&client_id=x").await.json().await.unwrap();
+    for (name, value) in [("token_type", "bearer"), ("scope", "all"), ("api_url", "https://postiz.example.com/api")] {
+        assert_eq!(answer[name], value, "{name} in {answer}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_down_holds_across_replicas_and_keeping_to_the_interval_recovers() {
     let stage = Stage::with(2, &[]).await;
-    let opened = open_by_form(&stage, "client_id=x").await;
-    assert_eq!(opened["interval"], 5);
-    let poll_at = async |replica: usize| {
+    let login = stage.cli().open_by_form().await;
+    for (replica, seconds_later, error, why) in [
+        (0, None, "authorization_pending", "the first poll is never too early"),
+        (1, None, "authorization_pending", "Go's oauth2 sends a poll twice, with the client in two places"),
+        (1, Some("1.5"), "slow_down", "the other replica knows of it"),
+        (0, Some("2.7"), "authorization_pending", "a clock that runs a little fast is forgiven"),
+        (1, Some("4.2"), "authorization_pending", "steady polls go through"),
+    ] {
         stage.balancer.only(stage.replicas[replica].port());
-        poll_by_form(&stage, &opened, "").await["error"].as_str().unwrap().to_owned()
-    };
-    let later = async |seconds: &str| {
-        stage
-            .database
-            .run(&format!("UPDATE device_requests SET polled_at = polled_at - interval '{seconds} seconds'"))
-            .await;
-    };
-    assert_eq!(poll_at(0).await, "authorization_pending", "the first poll is never too early");
-    assert_eq!(
-        poll_at(1).await,
-        "authorization_pending",
-        "Go's oauth2 sends a poll twice, with the client in two places"
-    );
-    later("1.5").await;
-    assert_eq!(poll_at(1).await, "slow_down", "the other replica knows of it");
-    later("2.7").await;
-    assert_eq!(poll_at(0).await, "authorization_pending", "a clock that runs a little fast is forgiven");
-    later("4.2").await;
-    assert_eq!(poll_at(1).await, "authorization_pending", "steady polls go through");
-    later("1.5").await;
+        if let Some(later) = seconds_later {
+            let later = format!("UPDATE device_requests SET polled_at = polled_at - interval '{later} seconds'");
+            stage.database.run(&later).await;
+        }
+        assert_eq!(login.poll_form().await, Poll::error(error), "{why}");
+    }
     stage.database.run("UPDATE device_requests SET status = 'denied', settled_at = now()").await;
-    assert_eq!(poll_at(0).await, "access_denied", "a decided login is not throttled");
+    assert_eq!(login.poll_form().await, Poll::error("access_denied"), "a decided login is not throttled");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn polls_are_paced_by_the_interval_of_their_opening_whatever_their_form() {
+async fn the_interval_of_the_opening_paces_a_form_and_the_cli_never_gets_slow_down() {
+    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0")]).await;
+    let login = stage.cli().open().await;
+    assert_eq!(login.answer["interval"], 5);
+    for _ in 0..5 {
+        assert_eq!(login.poll().await, Poll::error("authorization_pending"));
+    }
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
     assert_eq!(login.answer["interval"], 1, "its polls are held");
     for _ in 0..3 {
-        assert_eq!(login.poll_form().await, Poll::error("authorization_pending"));
+        login.assert_pending().await;
         stage.database.run("UPDATE device_requests SET polled_at = polled_at - interval '1 second'").await;
     }
 }
@@ -140,41 +84,22 @@ async fn polls_are_paced_by_the_interval_of_their_opening_whatever_their_form() 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_web_page_uses_the_addresses_for_programs() {
     let stage = Stage::new().await;
-    let login = stage.cli().open().await;
-    let http = crate::support::http().build().unwrap();
-    let poll = json!({ "device_code": login.device_code }).to_string();
-    for (path, body) in [("/device/code", ""), ("/device/token", &poll)] {
-        let post = |name: &'static str, value: &str| {
-            let request = http.post(format!("{}{path}", stage.balancer.url())).header("Content-Type", JSON);
-            request.body(body.to_owned()).header(name, value).send()
-        };
-        for (name, value) in [
+    let body = stage.cli().open().await.poll_body();
+    for (path, body) in [("/device/code", ""), ("/device/token", &body)] {
+        for header in [
             ("Origin", "https://evil.example"),
             ("Origin", "null"),
             ("Origin", &stage.balancer.url()),
             ("Sec-Fetch-Site", "cross-site"),
             ("Sec-Fetch-Site", "same-origin"),
         ] {
-            let answer = post(name, value).await.unwrap();
-            assert_eq!(answer.status(), 400, "{path} {name}: {value}");
-            assert_eq!(answer.json::<Value>().await.unwrap()["error"], "invalid_request", "{path} {name}: {value}");
+            let answer = send("POST", &stage.url(path), &[("Content-Type", JSON), header], body).await;
+            assert_error(answer, 400, "invalid_request", &format!("{path} {header:?}")).await;
         }
     }
     assert_eq!(stage.database.count("device_requests").await, 1);
-    let node = http.post(format!("{}/device/code", stage.balancer.url())).header("Sec-Fetch-Mode", "cors");
-    assert_eq!(node.send().await.unwrap().status(), 200);
-}
-
-async fn open_by_form(stage: &Stage, body: &str) -> Value {
-    let answer = stage.cli().send("/device/code", FORM, body.to_owned()).await;
-    assert_eq!(answer.status(), 200, "{body}");
-    answer.json().await.unwrap()
-}
-
-async fn poll_by_form(stage: &Stage, opened: &Value, more: &str) -> Value {
-    let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
-    let body = format!("grant_type={grant}&device_code={}{more}", opened["device_code"].as_str().unwrap());
-    stage.cli().send("/device/token", FORM, body).await.json().await.unwrap()
+    let node = send("POST", &stage.url("/device/code"), &[("Sec-Fetch-Mode", "cors")], "").await;
+    assert_eq!(node.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,81 +113,62 @@ async fn a_grant_is_polled_only_by_the_client_that_opened_it() {
         ("client_id=", "&client_id=two", "authorization_pending"),
         ("scope=x", "&client_id=two", "authorization_pending"),
     ] {
-        let opened = open_by_form(&stage, opening).await;
-        assert_eq!(poll_by_form(&stage, &opened, polling).await["error"], error, "{opening} {polling}");
+        let answer = stage.cli().open_with(opening).await.poll_with(polling).await;
+        assert_error(answer, 400, error, &format!("{opening} {polling}")).await;
     }
-    let opened = open_by_form(&stage, "client_id=one").await;
-    poll_by_form(&stage, &opened, "&client_id=two").await;
-    let own = poll_by_form(&stage, &opened, "&client_id=one").await;
-    assert_eq!(own["error"], "authorization_pending", "another client's poll does not count as a poll");
-    for client_id in ["x".repeat(256), "%00".to_owned(), "%C3%A4".to_owned()] {
-        let answer = stage.cli().send("/device/code", FORM, format!("client_id={client_id}")).await;
-        assert_eq!(answer.status(), 400, "{client_id}");
-    }
-}
-
-/// RFC 6749 §5.1: the client may have asked for another scope.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_gets_the_scope_that_postiz_granted() {
-    let stage = Stage::new().await;
-    let opened = open_by_form(&stage, "client_id=x&scope=posts%3Aread").await;
-    let browser = Browser::new();
-    let url = format!("{}/device/verify?code={}", stage.balancer.url(), opened["user_code"].as_str().unwrap());
-    let consent = browser.press(&browser.visit(&url).await, ("action", "continue"), &[]).await;
-    browser.approve(&consent).await;
-    let answer = poll_by_form(&stage, &opened, "&client_id=x").await;
-    assert_eq!((&answer["token_type"], &answer["scope"]), (&json!("bearer"), &json!("all")), "{answer}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_cli_never_gets_slow_down() {
-    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0")]).await;
-    let login = stage.cli().open().await;
-    assert_eq!(login.answer["interval"], 5);
-    for _ in 0..5 {
-        assert_eq!(login.poll().await, Poll::error("authorization_pending"));
-    }
+    let login = stage.cli().open_with("client_id=one").await;
+    login.poll_with("&client_id=two").await;
+    let own = login.poll_with("&client_id=one").await;
+    assert_error(own, 400, "authorization_pending", "after another client's poll, which does not count").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn other_addresses_and_methods_are_answered_in_the_callers_format() {
     let stage = Stage::new().await;
-    let http = crate::support::http().build().unwrap();
-    let url = |path: &str| format!("{}{path}", stage.balancer.url());
-    for (path, allow) in [("/device/code", "POST"), ("/device/token", "POST")] {
-        let answer = http.get(url(path)).header("Accept", "text/html").send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), &answer.headers()["allow"]), (405, &allow.parse().unwrap()));
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "method_not_allowed");
-    }
-    for (path, allow) in [
-        ("/device/verify", "GET, HEAD, POST"),
-        ("/device/callback", "GET, HEAD"),
-        ("/device/done/denied", "GET, HEAD"),
-        ("/health", "GET, HEAD"),
+    for (method, path, accept, status, allow, body) in [
+        ("GET", "/device/code", HTML, 405, "POST", r#"{"error":"method_not_allowed""#),
+        ("GET", "/device/token", HTML, 405, "POST", r#"{"error":"method_not_allowed""#),
+        ("DELETE", "/device/verify", HTML, 405, "GET, HEAD, POST", "<!doctype html>"),
+        ("DELETE", "/device/callback", HTML, 405, "GET, HEAD", "<!doctype html>"),
+        ("DELETE", "/device/done/denied", HTML, 405, "GET, HEAD", "<!doctype html>"),
+        ("DELETE", "/health", HTML, 405, "GET, HEAD", "<!doctype html>"),
+        ("GET", "/nothing", HTML, 404, "", "<!doctype html>"),
+        ("GET", "/nothing", ("Accept", "*/*"), 404, "", r#"{"error":"not_found""#),
     ] {
-        let page = http.delete(url(path)).header("Accept", "text/html").send().await.unwrap();
-        assert_eq!((page.status().as_u16(), &page.headers()["allow"]), (405, &allow.parse().unwrap()));
-        assert!(page.text().await.unwrap().starts_with("<!doctype html>"));
+        let answer = send(method, &stage.url(path), &[accept], "").await;
+        let allowed = answer.headers().get("allow").map_or("", |value| value.to_str().unwrap());
+        assert_eq!((answer.status().as_u16(), allowed), (status, allow), "{method} {path} {accept:?}");
+        let text = answer.text().await.unwrap();
+        assert!(text.starts_with(body), "{method} {path} {accept:?}: {text}");
     }
-    let program = http.get(url("/nothing")).send().await.unwrap();
-    assert_eq!(program.status(), 404);
-    assert_eq!(program.json::<Value>().await.unwrap()["error"], "not_found");
-    let person = http.get(url("/nothing")).header("Accept", "text/html").send().await.unwrap();
-    assert_eq!(person.status(), 404);
-    assert!(person.text().await.unwrap().starts_with("<!doctype html>"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_describes_itself() {
-    let stage = Stage::new().await;
+async fn the_server_describes_itself_to_programs_and_people() {
+    let stage =
+        Stage::with(1, &[("OPERATOR_NAME", "Example Ltd"), ("OPERATOR_URL", "https://operator.example/")]).await;
     let base = stage.balancer.url();
-    let metadata: Value =
-        crate::support::get(format!("{base}/.well-known/oauth-authorization-server")).await.json().await.unwrap();
-    assert_eq!(metadata["issuer"], base);
-    assert_eq!(metadata["device_authorization_endpoint"], format!("{base}/device/code"));
-    assert_eq!(metadata["token_endpoint"], format!("{base}/device/token"));
+    let metadata: Value = get(stage.url("/.well-known/oauth-authorization-server")).await.json().await.unwrap();
+    for (name, value) in [
+        ("issuer", base.clone()),
+        ("device_authorization_endpoint", stage.url("/device/code")),
+        ("token_endpoint", stage.url("/device/token")),
+        ("service_documentation", "https://operator.example/".to_owned()),
+    ] {
+        assert_eq!(metadata[name], value, "{name}");
+    }
     let home = Browser::new().visit(&base).await;
     assert_eq!(home.command(), Some(format!("postiz auth:login --auth-server {base}")));
+    assert!(home.text.contains(r#"href="https://operator.example/""#) && home.says("Example Ltd"), "{}", home.text);
+
+    let plain = get(base.clone()).await;
+    assert_eq!(plain.headers()["content-type"], "text/plain; charset=utf-8");
+    let plain = plain.text().await.unwrap();
+    for words in [&stage.url("/device/code"), &stage.postiz.api_url(), "\"accessToken\""] {
+        assert!(plain.contains(words), "{words}: {plain}");
+    }
+    assert!(!plain.contains("_url}"), "a placeholder is left: {plain}");
+    assert_eq!(get(stage.url("/llms.txt")).await.text().await.unwrap(), plain);
 }
 
 /// Schemathesis makes hundreds of requests from the description that the server serves, good and bad ones,
@@ -292,11 +198,10 @@ async fn every_answer_conforms_to_the_served_description() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_address_answers_get_and_head_with_and_without_the_path_of_the_server() {
     let stage = Stage::with(1, &[("SERVER_URL", "https://example.com/cli-auth/")]).await;
-    let http = crate::support::http().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let page = Browser::new().visit(&format!("{}/cli-auth/device/verify", stage.balancer.url())).await;
+    let page = Browser::new().visit(&stage.url("/cli-auth/device/verify")).await;
     assert!(page.text.contains(r#"action="/cli-auth/device/verify""#), "{}", page.text);
     assert!(page.headers.contains_key("strict-transport-security"));
-    let asset = page.text.split('"').find(|text| text.starts_with("/cli-auth/assets/style.")).unwrap();
+    let asset = page.text.split('"').find_map(|text| text.strip_prefix("/cli-auth/assets/style.")).unwrap();
     for prefix in ["", "/cli-auth", "//cli-auth"] {
         for (path, status) in [
             ("/", 200),
@@ -310,11 +215,10 @@ async fn every_address_answers_get_and_head_with_and_without_the_path_of_the_ser
             ("/llms.txt", 200),
             ("/health", 200),
             ("/health/live", 200),
-            (asset.strip_prefix("/cli-auth").unwrap(), 200),
+            (&format!("/assets/style.{asset}"), 200),
         ] {
-            let url = format!("{}{prefix}{path}", stage.balancer.url());
-            let [get, head] = [http.get(&url), http.head(&url)];
-            let (get, head) = (get.send().await.unwrap(), head.send().await.unwrap());
+            let url = stage.url(&format!("{prefix}{path}"));
+            let (get, head) = (send("GET", &url, &[], "").await, send("HEAD", &url, &[], "").await);
             assert_eq!((get.status().as_u16(), head.status().as_u16()), (status, status), "{url}");
             assert_eq!(get.headers().get("content-type"), head.headers().get("content-type"), "{url}");
         }
@@ -322,47 +226,8 @@ async fn every_address_answers_get_and_head_with_and_without_the_path_of_the_ser
         let answer: Value = answer.json().await.unwrap();
         assert_eq!(answer["verification_uri"], "https://example.com/cli-auth/device/verify");
     }
-    let well_known = format!("{}/.well-known/oauth-authorization-server/cli-auth", stage.balancer.url());
-    assert_eq!(
-        http.get(well_known).send().await.unwrap().json::<Value>().await.unwrap()["issuer"],
-        "https://example.com/cli-auth"
-    );
-    let short = http.get(format!("{}/device?user_code=BCDF-GHJK", stage.balancer.url())).send().await.unwrap();
+    let metadata = get(stage.url("/.well-known/oauth-authorization-server/cli-auth")).await;
+    assert_eq!(metadata.json::<Value>().await.unwrap()["issuer"], "https://example.com/cli-auth");
+    let short = send("GET", &stage.url("/device?user_code=BCDF-GHJK"), &[], "").await;
     assert_eq!(short.headers()["location"], "/cli-auth/device/verify?user_code=BCDF-GHJK");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_program_that_asks_for_the_start_page_reads_how_to_sign_in() {
-    let stage = Stage::new().await;
-    let base = stage.balancer.url();
-    let plain = crate::support::get(base.clone()).await;
-    assert_eq!(plain.headers()["content-type"], "text/plain; charset=utf-8");
-    let plain = plain.text().await.unwrap();
-    assert!(
-        plain.contains(&format!("{base}/device/code")) && !plain.contains('{') || plain.contains("\"accessToken\""),
-        "{plain}"
-    );
-    assert!(!plain.contains("{server_url}") && !plain.contains("{api_url}"), "{plain}");
-    assert_eq!(crate::support::get(format!("{base}/llms.txt")).await.text().await.unwrap(), plain);
-}
-
-/// Some monitors and proxies close their half of the connection after the request.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_closes_its_sending_half_is_answered() {
-    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "1")]).await;
-    let login = stage.cli().open().await;
-    let body = json!({ "device_code": login.device_code }).to_string();
-    let poll = format!(
-        "POST /device/token HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    let health = "GET /health HTTP/1.1\r\nHost: x\r\n\r\n".to_owned();
-    for request in std::iter::repeat_n(health, 20).chain([poll]) {
-        let mut stream = TcpStream::connect(("127.0.0.1", stage.replicas[0].port())).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        stream.shutdown().await.unwrap();
-        let mut answer = String::new();
-        in_time("the answer", stream.read_to_string(&mut answer)).await.unwrap();
-        assert!(answer.contains(r#"{"status":"ok"}"#) || answer.contains("authorization_pending"), "{answer:?}");
-    }
 }

@@ -4,7 +4,7 @@ use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use stand_in::Fault;
 use url::Url;
 
-use crate::support::{Browser, CLIENT_SECRET, Poll, Stage, eventually};
+use crate::support::{Browser, CLIENT_SECRET, JSON, Poll, Stage, eventually, get};
 
 /// A secret in the forms in which it could have slipped out.
 pub fn forms(secret: &str) -> Vec<String> {
@@ -34,34 +34,27 @@ async fn neither_a_dump_nor_a_trace_holds_a_secret() {
     let delivered = stage.database.dump();
     let elsewhere = stumble(&stage).await;
     // Errors are logged too.
-    browser.visit(&format!("{}?x={}", callback, "y")).await;
-    stage.cli().send("/device/token", "application/json", format!("{{\"device_code\":\"{}\"", login.device_code)).await;
+    browser.visit(&format!("{callback}?x=y")).await;
+    stage.cli().send("/device/token", JSON, format!("{{\"device_code\":\"{}\"", login.device_code)).await;
 
-    let query = |name: &str| callback.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
-    let authorization = &stage.postiz.authorizations()[0];
-    let verifier_challenge = authorization.iter().find(|(name, _)| name == "code_challenge").unwrap().1.clone();
-    let cookie = page_cookie(&stage).await;
+    let query = |name: &str| callback.query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned();
+    let cookie = browser.cookie(&callback, "postiz-browser").expect("the cookie of the page");
     let password = Url::parse(&stage.database.url()).unwrap().password().unwrap_or("no-password-here").to_owned();
-    let logs: String = stage.replicas.iter().map(crate::support::Replica::log).collect();
-    assert!(
-        logs.contains("grant approved") && logs.contains("request answered"),
-        "the log is there, at its most talkative"
-    );
+    let log = stage.log();
+    assert!(log.contains("grant approved") && log.contains("request answered"), "the log is at its most talkative");
     for (what, secret) in [
         ("token", token.as_str()),
         ("device code", &login.device_code),
         ("state", &query("state")),
         ("authorization code", &query("code")),
-        ("challenge", &verifier_challenge),
+        ("challenge", &consent.parameter("code_challenge")),
         ("cookie", &cookie),
         ("device code of a login that went wrong", &elsewhere),
         ("client secret", CLIENT_SECRET),
         ("database password", &password),
     ] {
-        for form in forms(secret) {
-            for (place, text) in
-                [("log", &logs), ("dump", &under_way), ("dump, approved", &approved), ("dump, delivered", &delivered)]
-            {
+        for (place, text) in [("log", &log), ("first dump", &under_way), ("second", &approved), ("third", &delivered)] {
+            for form in forms(secret) {
                 assert!(!text.contains(&form), "the {what} stands in the {place} as {form}");
             }
         }
@@ -74,24 +67,21 @@ async fn the_session_cookie_of_postiz_is_neither_logged_nor_passed_on() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
     let browser = Browser::with_cookie(&format!("auth={SESSION}"), &stage.balancer.url());
-    let consent = browser.confirm(&login).await;
-    let page = browser.approve(&consent).await;
-    assert_eq!(page.status, 200, "{}", page.text);
+    browser.approve(&browser.confirm(&login).await).await.assert_shows(200, "");
     login.decided().await;
     eventually("the trial of the token", async || !stage.postiz.trials().is_empty()).await;
-    // A route that does not exist and a refused form are logged too.
-    browser.visit(&format!("{}/nothing", stage.balancer.url())).await;
+    // A route that does not exist is logged too.
+    browser.visit(&stage.url("/nothing")).await;
     assert_eq!(stage.postiz.exchanges().len(), 1);
     assert_eq!(stage.postiz.cookies(), [] as [&str; 0]);
     assert_eq!(stage.postiz.trials()[0].cookie, None);
-    let log = stage.replicas[0].log();
+    let log = stage.log();
     assert!(log.contains("request answered") && !log.contains(SESSION), "{log}");
     assert!(!stage.database.dump().contains(SESSION));
 }
 
 /// Takes logins down the other paths, each of which has something to log; returns a device code.
 async fn stumble(stage: &Stage) -> String {
-    let mut device_code = String::new();
     for fault in [
         Fault::ClientRefused,
         Fault::CodeRefused,
@@ -102,7 +92,7 @@ async fn stumble(stage: &Stage) -> String {
         Fault::NoToken,
         Fault::Redirect("https://elsewhere.example/".to_owned()),
     ] {
-        let (login, browser, consent) = stage.at_consent().await;
+        let (_, browser, consent) = stage.at_consent().await;
         stage.postiz.next_exchanges([fault]);
         let callback = browser.approve_only(&consent).await;
         browser.visit(&callback).await;
@@ -110,32 +100,24 @@ async fn stumble(stage: &Stage) -> String {
         for url in [callback.as_str(), &callback.replace("state=", "state=x"), &callback.replace("state=", "s=")] {
             Browser::new().visit(url).await;
         }
-        device_code = login.device_code;
     }
     let (login, browser, consent) = stage.at_consent().await;
-    browser.press(&consent, ("decision", "deny"), &[]).await;
+    browser.deny_at_postiz(&consent).await;
     login.decided().await;
     let (login, browser, _) = stage.at_consent().await;
     browser.visit(&format!("{}?code={}", login.verification_uri, login.device_code)).await;
     stage.database.run("UPDATE device_requests SET expires_at = now()").await;
     login.poll().await;
-    device_code
-}
-
-/// The cookie that a browser gets with its first page.
-async fn page_cookie(stage: &Stage) -> String {
-    let login = stage.cli().open().await;
-    let answer = crate::support::get(login.verification_uri).await;
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
-    cookie.split(['=', ';']).nth(1).unwrap().to_owned()
+    login.device_code
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn under_https_the_cookie_belongs_to_this_host_alone() {
     let stage = Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await;
-    let answer = crate::support::get(format!("{}/device/verify", stage.balancer.url())).await;
-    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-    assert!(cookie.starts_with("__Host-postiz-browser=") && cookie.contains("; Secure"), "{cookie}");
-    assert!(cookie.contains("Path=/;") && !cookie.contains("Domain"), "{cookie}");
+    let page = get(stage.url("/device/verify")).await;
+    let cookie = page.headers()["set-cookie"].to_str().unwrap();
+    for part in ["__Host-postiz-browser=", "; Path=/;", "; HttpOnly", "; SameSite=Lax", "; Secure"] {
+        assert!(cookie.contains(part), "{part} in {cookie}");
+    }
+    assert!(!cookie.contains("Domain"), "{cookie}");
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Browser, Database, Login, Poll, Stage, connect, eventually, new_grant};
-
-/// Polls are answered at once.
-const PLAIN: &[(&str, &str)] = &[("LONG_POLL_SECONDS", "0")];
+use crate::support::{Database, Login, Poll, Stage, connect, eventually, new_grant};
 
 /// How often the database has noted a poll.
 async fn noted(stage: &Stage) -> i64 {
@@ -28,31 +25,16 @@ async fn until_known(stage: &Stage, login: &Login) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pending_login_is_not_looked_up_again_and_learns_of_another_replicas_decision() {
-    let stage = Stage::with(2, PLAIN).await;
-    let (a, b) = (&stage.replicas[0], &stage.replicas[1]);
-    stage.balancer.only(b.port());
+    let stage = Stage::with(2, &[("LONG_POLL_SECONDS", "0")]).await;
+    stage.balancer.only(stage.replicas[1].port());
     let (login, browser, consent) = stage.at_consent().await;
-    let denied = stage.cli().open().await;
-    let (at_a, denied_at_a) = (login.at(&a.url()), denied.at(&a.url()));
-    until_known(&stage, &at_a).await;
-    until_known(&stage, &denied_at_a).await;
-
-    let done = browser.approve(&consent).await;
-    assert!(done.says("signed in") || done.says("Approved"), "{}", done.text);
-    assert_eq!(at_a.decided().await, Poll::Token(stage.postiz.live_token().unwrap()));
-    let browser = Browser::new();
-    let page = browser.visit(&format!("{}?code={}", denied.verification_uri, denied.user_code)).await;
-    assert!(browser.press(&page, ("action", "deny"), &[]).await.says("Login denied"));
-    assert_eq!(denied_at_a.decided().await, Poll::error("access_denied"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_decision_of_this_replica_is_known_to_the_next_poll() {
-    let stage = Stage::with(1, PLAIN).await;
-    let (login, browser, consent) = stage.at_consent().await;
+    let elsewhere = login.at(&stage.replicas[0].url());
     until_known(&stage, &login).await;
+    until_known(&stage, &elsewhere).await;
     browser.approve(&consent).await;
-    assert_eq!(login.poll().await, Poll::Token(stage.postiz.live_token().unwrap()));
+    let token = Poll::Token(stage.postiz.live_token().unwrap());
+    assert_eq!(login.poll().await, token, "the replica that decided knows at once");
+    assert_eq!(elsewhere.decided().await, token);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -76,7 +58,6 @@ async fn a_decision_that_commits_late_reaches_a_held_poll() {
     let first = store.decided(None, Duration::ZERO).await.unwrap();
     assert!(first.grants.is_empty());
     late.commit().await.unwrap();
-    let overlap = Duration::from_mins(1);
-    let found = store.decided(Some(first.clock), overlap).await.unwrap().grants;
+    let found = store.decided(Some(first.clock), Duration::from_mins(1)).await.unwrap().grants;
     assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [grant]);
 }

@@ -87,11 +87,37 @@ impl Browser {
         self.press(page, ("", ""), typed).await
     }
 
+    /// Opens the CLI's link.
+    pub async fn view(&self, login: &Login) -> Page {
+        self.visit(&login.link()).await
+    }
+
+    /// Types this into the field of the empty code page.
+    pub async fn enter(&self, verification_uri: &str, code: &str) -> Page {
+        let form = self.visit(verification_uri).await;
+        self.submit(&form, &[("user_code", code)]).await
+    }
+
     /// Opens the CLI's link and confirms the code: ends on Postiz's consent page.
     pub async fn confirm(&self, login: &Login) -> Page {
-        let page = self.visit(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
+        let page = self.view(login).await;
         assert_eq!(page.status, 200, "{}", page.text);
-        self.press(&page, ("action", "continue"), &[]).await
+        self.go_on(&page).await
+    }
+
+    /// Presses Continue on the code page.
+    pub async fn go_on(&self, page: &Page) -> Page {
+        self.press(page, ("action", "continue"), &[]).await
+    }
+
+    /// Presses the button on the code page that denies the login.
+    pub async fn deny(&self, page: &Page) -> Page {
+        self.press(page, ("action", "deny"), &[]).await
+    }
+
+    /// Presses the button on Postiz's consent page that denies the login.
+    pub async fn deny_at_postiz(&self, consent: &Page) -> Page {
+        self.press(consent, ("decision", "deny"), &[]).await
     }
 
     /// Goes there again and again while the page says "one moment", as the page itself does.
@@ -102,9 +128,8 @@ impl Browser {
 
     /// Confirms the code, again and again while the page says "one moment".
     pub async fn confirm_at_last(&self, login: &Login) -> Page {
-        let page = self.visit_at_last(&format!("{}?code={}", login.verification_uri, login.user_code)).await;
-        let press =
-            async || Some(self.press(&page, ("action", "continue"), &[]).await).filter(|next| next.status != 503);
+        let page = self.visit_at_last(&login.link()).await;
+        let press = async || Some(self.go_on(&page).await).filter(|next| next.status != 503);
         eventually_some("Postiz's consent page", press).await
     }
 
@@ -163,6 +188,24 @@ impl Page {
             fields.push((button.0.to_owned(), button.1.to_owned()));
         }
         (self.url.join(form.value().attr("action").unwrap_or_default()).unwrap(), fields)
+    }
+
+    /// Fails unless the page has this status, and says these words.
+    #[track_caller]
+    pub fn assert_shows(&self, status: u16, words: &str) {
+        assert_eq!(self.status, status, "{}: {}", self.url, self.text);
+        assert!(self.says(words), "{words:?} on {}: {}", self.url, self.text);
+    }
+
+    /// Fails unless this is the last page of a login that ended this way.
+    #[track_caller]
+    pub fn assert_done(&self, status: u16, word: &str) {
+        assert_eq!((self.status, self.url.path()), (status, &*format!("/device/done/{word}")), "{}", self.text);
+    }
+
+    /// A parameter of its address.
+    pub fn parameter(&self, name: &str) -> String {
+        self.url.query_pairs().find(|(found, _)| found == name).unwrap().1.into_owned()
     }
 
     /// The command to copy, if the page shows one.

@@ -3,8 +3,9 @@
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response};
 use serde_json::Value;
+use tokio::task::JoinHandle;
 
-use super::eventually_some;
+use super::{FORM, JSON, eventually_some};
 
 #[derive(Clone)]
 pub struct Cli {
@@ -42,13 +43,17 @@ impl Cli {
 
     /// `POST /device/code` as the CLI sends it: JSON, and an empty body.
     pub async fn open(&self) -> Login {
-        self.opened(self.send("/device/code", "application/json", String::new()).await).await
+        self.opened(self.send("/device/code", JSON, String::new()).await).await
     }
 
     /// As an RFC 8628 client opens it: it has to keep the interval.
     pub async fn open_by_form(&self) -> Login {
-        let body = "client_id=x".to_owned();
-        self.opened(self.send("/device/code", "application/x-www-form-urlencoded", body).await).await
+        self.open_with("client_id=x").await
+    }
+
+    /// The same with these fields.
+    pub async fn open_with(&self, form: &str) -> Login {
+        self.opened(self.send("/device/code", FORM, form.to_owned()).await).await
     }
 
     /// The same from an address that a proxy names.
@@ -59,20 +64,7 @@ impl Cli {
 
     async fn opened(&self, answer: Response) -> Login {
         assert_eq!(answer.status(), 200);
-        self.login(answer.json().await.unwrap())
-    }
-
-    /// Opens a login, again and again while the server has to refuse.
-    pub async fn open_at_last(&self) -> Login {
-        let open = async || {
-            let answer = self.send("/device/code", "application/json", String::new()).await;
-            assert!(answer.status() == 200 || answer.status() == 503, "{}", answer.status());
-            Some(answer).filter(|answer| answer.status() == 200)
-        };
-        self.opened(eventually_some("a login to be opened", open).await).await
-    }
-
-    fn login(&self, answer: Value) -> Login {
+        let answer: Value = answer.json().await.unwrap();
         let text = |name: &str| answer[name].as_str().unwrap().to_owned();
         Login {
             device_code: text("device_code"),
@@ -81,6 +73,16 @@ impl Cli {
             cli: self.clone(),
             answer,
         }
+    }
+
+    /// Opens a login, again and again while the server has to refuse.
+    pub async fn open_at_last(&self) -> Login {
+        let open = async || {
+            let answer = self.send("/device/code", JSON, String::new()).await;
+            assert!(answer.status() == 200 || answer.status() == 503, "{}", answer.status());
+            Some(answer).filter(|answer| answer.status() == 200)
+        };
+        self.opened(eventually_some("a login to be opened", open).await).await
     }
 
     pub async fn send(&self, path: &str, content_type: &str, body: String) -> Response {
@@ -95,17 +97,31 @@ impl Login {
         Self { cli: Cli::new(server), ..self.clone() }
     }
 
+    /// The CLI's link to the code page.
+    pub fn link(&self) -> String {
+        format!("{}?code={}", self.verification_uri, self.user_code)
+    }
+
+    /// What the CLI sends with each poll.
+    pub fn poll_body(&self) -> String {
+        serde_json::json!({ "device_code": self.device_code }).to_string()
+    }
+
     /// One poll in the CLI's dialect; it may be held.
     pub async fn poll(&self) -> Poll {
-        let body = serde_json::json!({ "device_code": self.device_code }).to_string();
-        poll(self.cli.send("/device/token", "application/json", body).await).await
+        poll(self.cli.send("/device/token", JSON, self.poll_body()).await).await
+    }
+
+    /// The same beside the test.
+    pub fn held(&self) -> JoinHandle<Poll> {
+        let login = self.clone();
+        tokio::spawn(async move { login.poll().await })
     }
 
     /// Polls until the login is decided, as the published CLI does: no broken connection ends it.
     pub async fn decided_at_last(&self) -> Poll {
-        let body = serde_json::json!({ "device_code": self.device_code }).to_string();
         let request = self.cli.http.post(format!("{}/device/token", self.cli.server));
-        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = request.header(CONTENT_TYPE, JSON).body(self.poll_body());
         let ask = async || match request.try_clone().unwrap().send().await {
             Ok(answer) => decision(poll(answer).await),
             Err(_) => None,
@@ -115,11 +131,24 @@ impl Login {
 
     /// One poll in RFC 8628's dialect.
     pub async fn poll_form(&self) -> Poll {
-        let body = format!(
-            "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code={}&client_id=x",
-            self.device_code
-        );
-        poll(self.cli.send("/device/token", "application/x-www-form-urlencoded", body).await).await
+        poll(self.poll_with("&client_id=x").await).await
+    }
+
+    /// The same with these fields: the answer as it is.
+    pub async fn poll_with(&self, fields: &str) -> Response {
+        let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
+        let body = format!("grant_type={grant}&device_code={}{fields}", self.device_code);
+        self.cli.send("/device/token", FORM, body).await
+    }
+
+    /// Nothing is decided yet.
+    pub async fn assert_pending(&self) {
+        assert_eq!(self.poll_form().await, Poll::error("authorization_pending"));
+    }
+
+    /// Every poll gets this error, in both dialects.
+    pub async fn assert_refused(&self, error: &str) {
+        assert_eq!((self.poll().await, self.poll_form().await), (Poll::error(error), Poll::error(error)));
     }
 
     /// Polls until the login is decided.

@@ -7,6 +7,7 @@ mod database;
 mod guarded;
 mod haproxy;
 mod in_time;
+mod machine;
 mod pgbouncer;
 mod proxy;
 mod replica;
@@ -16,7 +17,12 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stand_in::{RegisteredApp, StandIn};
+use reqwest::Response;
+use reqwest::redirect::Policy;
+use stand_in::{Fault, RegisteredApp, StandIn};
+use tokio::process::Command;
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
 
 pub(crate) use browser::{Browser, Page};
 pub(crate) use cli::{Cli, Login, Poll};
@@ -24,6 +30,7 @@ pub(crate) use database::{Database, cluster, config, connect, new_grant, store};
 pub(crate) use guarded::free_port;
 pub(crate) use haproxy::HaProxy;
 pub(crate) use in_time::{eventually, eventually_some, in_time};
+pub(crate) use machine::{Machine, Running};
 pub(crate) use pgbouncer::PgBouncer;
 pub(crate) use proxy::Proxy;
 pub(crate) use replica::Replica;
@@ -32,6 +39,10 @@ use balancer::Balancer;
 use in_time::TIMEOUT;
 
 pub const CLIENT_SECRET: &str = "client-secret-of-the-tests";
+pub const FORM: &str = "application/x-www-form-urlencoded";
+pub const JSON: &str = "application/json";
+/// A person's browser asks for pages.
+pub const HTML: (&str, &str) = ("Accept", "text/html");
 
 /// The files of a folder and of the folders in it; a file is its own only one.
 pub fn files(place: &Path) -> Vec<PathBuf> {
@@ -53,8 +64,24 @@ pub fn http() -> reqwest::ClientBuilder {
 }
 
 /// A GET by a program.
-pub async fn get(url: String) -> reqwest::Response {
+pub async fn get(url: String) -> Response {
     http().build().unwrap().get(url).send().await.unwrap()
+}
+
+/// A request by hand: it has no cookies, and follows no redirect.
+pub async fn send(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Response {
+    let client = http().redirect(Policy::none()).build().unwrap();
+    let request = client.request(method.parse().unwrap(), url).body(body.to_owned());
+    headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).send().await.unwrap()
+}
+
+/// Fails unless this is an OAuth error by this name; `what` was asked.
+pub async fn assert_error(answer: Response, status: u16, error: &str, what: &str) {
+    assert_eq!(answer.status(), status, "{what}");
+    assert_eq!(answer.headers()["cache-control"], "no-store", "{what}");
+    let body: serde_json::Value = answer.json().await.unwrap();
+    assert_eq!(body["error"], error, "{what}: {body}");
+    assert!(!body["error_description"].as_str().unwrap().is_empty(), "{what}: {body}");
 }
 
 /// Everything that one test needs. `SERVER_URL` is the balancer's.
@@ -74,21 +101,21 @@ impl Stage {
 
     /// With `replicas` replicas and further variables.
     pub async fn with(replicas: usize, variables: &[(&'static str, &str)]) -> Self {
-        let mut stage = Self::empty(Database::new().await, variables);
-        for _ in 0..replicas {
-            stage.start_replica().await;
-        }
-        stage
+        Self::empty(Database::new().await, variables).started(replicas).await
     }
 
     /// Without an app and without the address of Postiz's front end: a client is registered for each login.
     pub async fn registering(replicas: usize, variables: &[(&'static str, &str)]) -> Self {
         let mut stage = Self::empty(Database::new().await, variables);
         stage.remove_app();
+        stage.started(replicas).await
+    }
+
+    async fn started(mut self, replicas: usize) -> Self {
         for _ in 0..replicas {
-            stage.start_replica().await;
+            self.start_replica().await;
         }
-        stage
+        self
     }
 
     /// From now on, replicas are started without an app.
@@ -140,6 +167,16 @@ impl Stage {
         Cli::new(&self.balancer.url())
     }
 
+    /// The public address of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.balancer.url())
+    }
+
+    /// The logs of all replicas.
+    pub fn log(&self) -> String {
+        self.replicas.iter().map(Replica::log).collect()
+    }
+
     /// Returns when Postiz has received this number of exchanges.
     pub async fn exchange_begun(&self, count: usize) {
         in_time(format!("exchange {count}"), self.postiz.exchange_begun(count)).await;
@@ -152,6 +189,59 @@ impl Stage {
         let page = browser.confirm(&login).await;
         assert!(page.text.contains("<h1>Allow "), "{}", page.text);
         (login, browser, page)
+    }
+
+    /// Opens a login and approves it in a fresh browser, which is left on Postiz's consent page.
+    pub async fn approved(&self) -> (Login, Browser, Page) {
+        let (login, browser, consent) = self.at_consent().await;
+        browser.approve(&consent).await.assert_shows(200, "");
+        (login, browser, consent)
+    }
+
+    /// Approves on Postiz's consent page; Postiz keeps the exchange waiting.
+    pub async fn held_exchange(&self, browser: &Browser, consent: &Page) -> HeldExchange {
+        let (release, begun) = (Arc::new(Notify::new()), self.postiz.exchanges().len());
+        self.postiz.next_exchanges([Fault::Hold(Arc::clone(&release))]);
+        let (browser, consent) = (browser.clone(), consent.clone());
+        let tab = tokio::spawn(async move { browser.approve(&consent).await });
+        self.exchange_begun(begun + 1).await;
+        HeldExchange { release, tab }
+    }
+
+    /// The terminal gets the token that Postiz issued last.
+    pub async fn assert_signed_in(&self, login: &Login) {
+        assert_eq!(Some(login.decided().await), self.postiz.live_token().map(Poll::Token));
+    }
+
+    /// A whole login succeeds.
+    pub async fn assert_works(&self) {
+        self.assert_signed_in(&self.approved().await.0).await;
+    }
+
+    /// Runs `revoke` beside the servers: its exit code, and what it said.
+    pub async fn revoke(&self, which: &str) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_postiz-auth-server"));
+        let run = command.args(["revoke", which]).env_clear().envs(&self.variables).kill_on_drop(true).output();
+        let output = in_time("`revoke` to end", run).await.unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+}
+
+/// A browser's tab whose callback waits for Postiz.
+pub struct HeldExchange {
+    release: Arc<Notify>,
+    pub tab: JoinHandle<Page>,
+}
+
+impl HeldExchange {
+    pub fn release(&self) {
+        self.release.notify_one();
+    }
+
+    /// Postiz answers; returns the page that follows.
+    pub async fn page(self) -> Page {
+        self.release();
+        self.tab.await.unwrap()
     }
 }
 
