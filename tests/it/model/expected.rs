@@ -1,186 +1,150 @@
-//! What a grant's row is expected to hold, and what each step is expected to find.
+//! What a grant's row is expected to hold, and what each act on it is expected to find.
 
-use postiz_auth_server::grant::{Done, Standing, Status, Step};
-use postiz_auth_server::store::{Claim, Refusal};
-
-use super::postiz::{Browser, Code};
+use postiz_auth_server::grant::{Done, Standing, Status};
 
 /// Codes of one login that are exchanged.
-pub const MAX_CODES: usize = 5;
+const MAX_CODES: usize = 5;
 
-/// An exchange in some replica's hands; numbered over the whole story.
-pub type Flight = usize;
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Age {
+    Young,
+    Expired,
+    /// Past its last minute: the next cleanup deletes it.
+    Due,
+    Gone,
+}
 
-#[allow(clippy::struct_excessive_bools, reason = "each is a column's, and they go together in any way")]
+/// Browsers, codes and flights (exchanges in some replica's hands) are numbered over the whole story.
 #[derive(Debug, Clone)]
 pub struct Expected {
     pub status: Status,
-    pub expired: bool,
-    /// Past its last minute: the next cleanup deletes it.
-    pub due: bool,
-    pub gone: bool,
-    pub browser: Option<Browser>,
-    pub codes: Vec<Code>,
+    pub age: Age,
+    pub browser: Option<usize>,
+    pub codes: Vec<usize>,
     pub spent: bool,
-    pub lease: Option<Flight>,
+    pub lease: Option<usize>,
     pub lease_over: bool,
     pub deliveries: usize,
 }
 
-/// A claim without its details.
+#[derive(Debug, Clone, Copy)]
+pub enum Act {
+    Begin { browser: usize },
+    Deny,
+    DenyAtPostiz { browser: usize },
+    Claim { browser: usize, code: usize, flight: usize },
+    Abandon { code: usize },
+    Approve { code: usize },
+    Deliver,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClaimKind {
-    Claimed,
+pub enum Found {
+    /// The row took the act.
+    Applied,
     InProgress,
     CodeSpent,
     Over(Done),
 }
 
-impl From<&Claim> for ClaimKind {
-    fn from(claim: &Claim) -> Self {
-        match claim {
-            Claim::Claimed(_) => Self::Claimed,
-            Claim::InProgress => Self::InProgress,
-            Claim::CodeSpent(_) => Self::CodeSpent,
-            Claim::Over(done) => Self::Over(*done),
-        }
-    }
-}
-
 impl Expected {
     pub fn new() -> Self {
-        Self {
-            status: Status::Pending,
-            expired: false,
-            due: false,
-            gone: false,
-            browser: None,
-            codes: Vec::new(),
-            spent: false,
-            lease: None,
-            lease_over: false,
-            deliveries: 0,
-        }
+        let (status, age) = (Status::Pending, Age::Young);
+        let (codes, lease) = (Vec::new(), None);
+        Self { status, age, browser: None, codes, spent: false, lease, lease_over: false, deliveries: 0 }
     }
 
-    pub fn is_open(&self) -> bool {
-        !self.gone && !self.expired && matches!(self.status, Status::Pending | Status::Authorizing)
-    }
-
-    pub fn takes_codes(&self) -> bool {
-        self.codes.len() < MAX_CODES
-    }
-
-    fn leased(&self) -> bool {
+    pub fn is_leased(&self) -> bool {
         self.lease.is_some() && !self.lease_over
     }
 
-    fn current(&self, code: Code) -> bool {
-        self.codes.last() == Some(&code)
+    fn is_undecided(&self) -> bool {
+        matches!(self.status, Status::Pending | Status::Authorizing)
     }
 
-    /// Whether the person's word counted.
-    pub fn begin(&mut self, browser: Browser) -> bool {
-        let taken = self.is_open();
-        if taken {
-            self.status = Status::Authorizing;
-            self.browser = Some(browser);
-        }
-        taken
+    /// A person can still approve it.
+    pub fn is_open(&self) -> bool {
+        self.age == Age::Young && self.is_undecided() && self.codes.len() < MAX_CODES
     }
 
-    pub fn deny(&mut self) -> bool {
-        let taken = self.is_open();
-        if taken {
-            self.status = Status::Denied;
-            self.lease = None;
+    /// Carries out the act, if the row takes it.
+    pub fn take(&mut self, act: Act) -> Found {
+        if !self.allows(act) {
+            return self.refusal(act);
         }
-        taken
+        match act {
+            Act::Begin { browser } => (self.status, self.browser) = (Status::Authorizing, Some(browser)),
+            Act::Deny | Act::DenyAtPostiz { .. } | Act::Abandon { .. } => self.decide(Status::Denied),
+            Act::Approve { .. } => self.decide(Status::Approved),
+            Act::Deliver => self.status = Status::Delivered,
+            Act::Claim { code, flight, .. } => {
+                (self.status, self.spent) = (Status::Authorizing, false);
+                (self.lease, self.lease_over) = (Some(flight), false);
+                if !self.codes.contains(&code) {
+                    self.codes.push(code);
+                }
+            }
+        }
+        Found::Applied
     }
 
-    /// What a callback finds: `browser` brings `code`.
-    pub fn callback(&self, code: Code, browser: Browser, mine: Option<Flight>) -> ClaimKind {
-        if self.gone || self.browser != Some(browser) {
-            return ClaimKind::Over(Done::LinkExpired);
-        }
-        let free = !self.leased() || (self.lease.is_some() && self.lease == mine);
-        let (seen, current) = (self.codes.contains(&code), self.current(code));
-        let again = self.status == Status::Authorizing && current && !self.spent;
-        let anew = self.status.after(Step::Claim).is_some() && !seen && self.takes_codes();
-        if !self.expired && free && (again || anew) {
-            return ClaimKind::Claimed;
-        }
-        match self.status {
-            Status::Denied => ClaimKind::Over(Done::Denied),
-            Status::Approved if seen => ClaimKind::Over(Done::Waiting),
-            Status::Delivered if seen => ClaimKind::Over(Done::SignedIn),
-            Status::Approved | Status::Delivered => ClaimKind::Over(Done::Replaced),
-            Status::Pending | Status::Authorizing if self.leased() => ClaimKind::InProgress,
-            Status::Pending | Status::Authorizing if !self.expired && self.takes_codes() => ClaimKind::CodeSpent,
-            Status::Revoked | Status::Pending | Status::Authorizing => ClaimKind::Over(Done::LinkExpired),
+    fn decide(&mut self, status: Status) {
+        (self.status, self.lease) = (status, None);
+        // It lives for another minute.
+        self.age = self.age.min(Age::Expired);
+    }
+
+    fn allows(&self, act: Act) -> bool {
+        let is_young = self.age == Age::Young;
+        let seen = |code| self.codes.contains(&code);
+        let current = |code| self.codes.last() == Some(&code);
+        match act {
+            _ if self.age == Age::Gone => false,
+            Act::Begin { .. } | Act::Deny => is_young && self.is_undecided(),
+            Act::DenyAtPostiz { browser } => is_young && self.is_undecided() && self.browser == Some(browser),
+            Act::Claim { browser, code, flight } => {
+                let free = !self.is_leased() || self.lease == Some(flight);
+                let again = self.status == Status::Authorizing && current(code) && !self.spent;
+                let anew = matches!(self.status, Status::Authorizing | Status::Approved)
+                    && !seen(code)
+                    && self.codes.len() < MAX_CODES;
+                is_young && self.browser == Some(browser) && free && (again || anew)
+            }
+            Act::Abandon { code } => matches!(self.status, Status::Authorizing | Status::Approved) && !seen(code),
+            Act::Approve { code } => self.status == Status::Authorizing && current(code),
+            Act::Deliver => self.standing() == Standing::Ready,
         }
     }
 
-    pub fn claim(&mut self, code: Code, flight: Flight) {
-        self.status = Status::Authorizing;
-        self.spent = false;
-        (self.lease, self.lease_over) = (Some(flight), false);
-        if !self.codes.contains(&code) {
-            self.codes.push(code);
-        }
-    }
-
-    /// What a callback in another browser finds.
-    pub fn abandon(&mut self, code: Code) -> Refusal {
-        let seen = self.codes.contains(&code);
-        let next = self.status.after(Step::Abandon).filter(|_| !seen && !self.gone);
-        if let Some(status) = next {
-            (self.status, self.lease) = (status, None);
-        }
-        let outcome = match self.status {
-            _ if self.gone => Done::LinkExpired,
-            Status::Denied => Done::Stopped,
-            Status::Delivered => Done::WrongBrowser,
-            _ if seen => Done::WrongBrowser,
+    /// What an act finds that the row does not take.
+    fn refusal(&self, act: Act) -> Found {
+        let current = |code| self.codes.last() == Some(&code);
+        let done = match (act, self.status) {
+            _ if self.age == Age::Gone => Done::LinkExpired,
+            (Act::Claim { browser, .. }, _) if self.browser != Some(browser) => Done::LinkExpired,
+            (Act::Claim { code, .. }, Status::Approved) if self.codes.contains(&code) => Done::Waiting,
+            (Act::Claim { code, .. }, Status::Delivered) if self.codes.contains(&code) => Done::SignedIn,
+            (Act::Claim { .. }, Status::Approved | Status::Delivered) => Done::Replaced,
+            (Act::Claim { .. }, _) if self.is_undecided() && self.is_leased() => return Found::InProgress,
+            (Act::Claim { .. }, _) if self.is_open() => return Found::CodeSpent,
+            (Act::Abandon { .. }, Status::Denied) => Done::Stopped,
+            (Act::Abandon { .. }, Status::Delivered) => Done::WrongBrowser,
+            (Act::Abandon { code }, _) if self.codes.contains(&code) => Done::WrongBrowser,
+            (Act::Approve { code }, Status::Approved | Status::Delivered) if current(code) => Done::Waiting,
+            (Act::Claim { .. } | Act::Approve { .. }, Status::Denied) => Done::Denied,
             _ => Done::LinkExpired,
         };
-        Refusal { outcome, applied: next.is_some() }
-    }
-
-    pub fn approve(&mut self, code: Code) -> Done {
-        if self.gone {
-            return Done::LinkExpired;
-        }
-        match self.status {
-            Status::Authorizing if self.current(code) => {
-                self.status = Status::Approved;
-                self.lease = None;
-                self.due = false;
-                Done::Waiting
-            }
-            Status::Approved | Status::Delivered if self.current(code) => Done::Waiting,
-            Status::Denied => Done::Denied,
-            _ => Done::LinkExpired,
-        }
-    }
-
-    pub fn release(&mut self, flight: Flight, spent: bool) {
-        if !self.gone && self.lease == Some(flight) {
-            self.lease = None;
-            self.spent = spent;
-        }
+        Found::Over(done)
     }
 
     pub fn standing(&self) -> Standing {
-        if self.gone {
-            return Standing::Unknown;
-        }
         match self.status {
+            _ if self.age == Age::Gone => Standing::Unknown,
             Status::Denied => Standing::Denied,
             Status::Revoked => Standing::Expired,
-            Status::Approved | Status::Delivered if self.due => Standing::Expired,
+            Status::Approved | Status::Delivered if self.age == Age::Due => Standing::Expired,
             Status::Approved | Status::Delivered => Standing::Ready,
-            Status::Pending | Status::Authorizing if self.expired && !self.leased() => Standing::Expired,
+            Status::Pending | Status::Authorizing if self.age > Age::Young && !self.is_leased() => Standing::Expired,
             Status::Pending | Status::Authorizing => Standing::Pending,
         }
     }

@@ -1,52 +1,80 @@
 //! One story: the terminals, browsers and replicas in it, each step taken for real and in the model.
 
-use postiz_auth_server::grant::{BrowserKey, DeviceCode, SealedToken, State, UserCode};
-use postiz_auth_server::secret::Digest;
-use postiz_auth_server::store::{Lease, LeaseHolder, Store};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
-use super::expected::{Expected, Flight};
-use super::ground::Ground;
-use super::postiz::{Browser, Code, Postiz};
-use super::rows::{Passes, Row, pass, read};
-use super::step::{Answer, Step};
+use data_encoding::HEXLOWER;
+use futures_util::future::join_all;
+use postiz_auth_server::grant::{
+    BrowserKey, Credentials, DeviceCode, Done, SealedToken, Standing, State, Status, UserCode,
+};
+use postiz_auth_server::secret::{Digest, Secret};
+use postiz_auth_server::store::{Claim, Delivered, Entered, Lease, LeaseHolder, Store};
+use secrecy::ExposeSecret as _;
+use tokio_postgres::Client;
+
+use super::expected::{Act, Age, Expected, Found};
+use super::{Event, Step};
 use crate::secrecy::forms;
+use crate::support::{Database, connect, new_grant};
 
 const MOST_LOGINS: usize = 6;
-const BROWSERS: usize = 3;
+/// As `store/deliver.rs` says.
+const MAX_DELIVERIES: usize = 10;
 
-pub struct Login {
-    pub device_code: DeviceCode,
-    pub user_code: UserCode,
-    pub expected: Expected,
+/// What all stories share: two replicas' stores on one database, and how often what has happened.
+pub struct Ground {
+    stores: [Store; 2],
+    client: Client,
+    pub seen: RefCell<BTreeMap<&'static str, u32>>,
+}
+
+impl Ground {
+    pub async fn new() -> Self {
+        let database = Database::new().await;
+        let stores = [database.store(), database.store()];
+        stores[0].database().migrate().await.unwrap();
+        Self { client: connect(&database.url()).await, stores, seen: RefCell::default() }
+    }
+
+    fn count(&self, happening: &'static str) {
+        *self.seen.borrow_mut().entry(happening).or_default() += 1;
+    }
+}
+
+struct Login {
+    device_code: DeviceCode,
+    user_code: UserCode,
+    expected: Expected,
     /// What Postiz has issued for it, oldest first.
-    pub tokens: Vec<String>,
-    pub denied: bool,
+    tokens: Vec<String>,
+    denied: bool,
 }
 
 /// A browser on Postiz's consent page.
 #[derive(Clone)]
-pub struct Consent {
-    pub login: usize,
-    pub browser: Browser,
-    pub state: State,
+struct Consent {
+    login: usize,
+    browser: usize,
+    state: State,
 }
 
-pub struct Issued {
-    pub text: String,
-    pub consent: Consent,
-    /// Whether Postiz's last word on it was written down.
-    pub is_finished: bool,
+struct Code {
+    text: String,
+    consent: Consent,
 }
 
 /// An exchange in a replica's hands.
-pub struct InFlight {
-    pub code: Code,
-    pub holder: LeaseHolder,
-    pub lease: Lease,
-    pub stage: Stage,
+struct Flight {
+    code: usize,
+    holder: LeaseHolder,
+    lease: Lease,
+    stage: Stage,
 }
 
-pub enum Stage {
+#[derive(Clone)]
+enum Stage {
     Claimed,
     Granted(SealedToken),
     Failed { spent: bool },
@@ -54,124 +82,296 @@ pub enum Stage {
 }
 
 pub struct World<'a> {
-    pub ground: &'a Ground,
-    pub postiz: Postiz,
-    pub browsers: Vec<BrowserKey>,
-    pub logins: Vec<Login>,
-    pub consents: Vec<Consent>,
-    pub codes: Vec<Issued>,
-    pub flights: Vec<InFlight>,
+    ground: &'a Ground,
+    browsers: Vec<BrowserKey>,
+    logins: Vec<Login>,
+    consents: Vec<Consent>,
+    codes: Vec<Code>,
+    flights: Vec<Flight>,
+    /// At Postiz, each person (who is a browser) has one good code and one good token.
+    good_codes: HashMap<usize, usize>,
+    good_tokens: HashMap<usize, String>,
     /// In every form in which it could stand in a row.
-    pub secrets: Vec<String>,
-}
-
-/// An index below `of`, counted from the newest; `None` if `of` is 0.
-fn pick(number: usize, of: usize) -> Option<usize> {
-    number.checked_rem(of).map(|number| of - 1 - number)
+    secrets: Vec<String>,
 }
 
 impl<'a> World<'a> {
     pub async fn new(ground: &'a Ground) -> Self {
         ground.client.batch_execute("DELETE FROM device_requests").await.unwrap();
-        let browsers: Vec<_> = (0..BROWSERS).map(|_| BrowserKey::random()).collect();
+        let browsers: Vec<_> = (0..3).map(|_| BrowserKey::random()).collect();
         let secrets = browsers.iter().flat_map(|browser| forms(&browser.to_cookie())).collect();
-        ground.count(|seen| &mut seen.stories);
         let (logins, consents, codes, flights) = Default::default();
-        let mut world = Self { ground, postiz: Postiz::default(), browsers, logins, consents, codes, flights, secrets };
+        let (good_codes, good_tokens) = Default::default();
+        let mut world = Self { ground, browsers, logins, consents, codes, flights, good_codes, good_tokens, secrets };
         world.open(0).await;
         world
     }
 
-    pub fn store(&self, at: usize) -> &'a Store {
+    fn store(&self, at: usize) -> &'a Store {
         &self.ground.stores[at % 2]
     }
 
-    pub fn keep_secret(&mut self, secret: &str) {
+    fn keep_secret(&mut self, secret: &str) {
         self.secrets.extend(forms(secret));
     }
 
     pub async fn take(&mut self, step: Step) {
-        self.ground.count(|seen| &mut seen.steps);
-        match step {
-            Step::Open { at } if self.logins.len() < MOST_LOGINS => self.open(at).await,
-            Step::Open { .. } => {}
-            Step::Begin { login, browser, at } => self.begin(self.login(login), browser % BROWSERS, at).await,
-            Step::Deny { login, at } => self.deny(self.login(login), at).await,
-            Step::DenyAtPostiz { consent, at } => {
-                if let Some(consent) = pick(consent, self.consents.len()) {
-                    self.deny_at_postiz(consent, at).await;
-                }
-            }
-            Step::Authorize { consent } => {
-                if let Some(consent) = pick(consent, self.consents.len()) {
-                    self.authorize(consent);
-                }
-            }
-            Step::Callback { code, times } => {
-                if let Some(code) = pick(code, self.codes.len()) {
-                    self.callback(code, times).await;
-                }
-            }
-            Step::CallbackElsewhere { code, browser, at } => {
-                if let Some(code) = pick(code, self.codes.len()) {
-                    self.callback_elsewhere(code, browser % BROWSERS, at).await;
-                }
-            }
-            Step::Poll { login, times } => {
-                self.poll(self.login(login), times).await;
-            }
-            Step::ClaimAgain { flight, at } => {
-                if let Some(flight) = self.pick_flight(flight) {
-                    self.claim_again(flight, at).await;
-                }
-            }
-            Step::Exchange { flight, answer } => {
-                if let Some(flight) = self.pick_flight(flight) {
-                    self.exchange(flight, answer);
-                }
-            }
-            Step::FinishExchange { flight, at } => {
-                if let Some(flight) = self.pick_flight(flight) {
-                    self.finish_exchange(flight, at).await;
-                }
-            }
-            Step::SettleAndDeny { flight } => {
-                if let Some(flight) = self.pick_flight(flight) {
-                    self.exchange_and_deny_at_once(flight).await;
-                }
-            }
-            Step::Crash { flight } => {
-                if let Some(flight) = self.pick_flight(flight) {
-                    self.flights[flight].stage = Stage::Over;
-                }
-            }
-            Step::RunOut { login } => self.run_out(self.login(login)).await,
-            Step::Expire { login } => {
-                let login = self.login(login);
-                pass(&self.ground.client, self.logins[login].device_code.grant_id(), Passes::Expiry).await;
-                self.logins[login].expected.expired = true;
-            }
-            Step::Due { login } => self.fall_due(self.login(login)).await,
-            Step::CleanUp { at } => {
+        let Step { event, which, browser, at, times } = step;
+        let there_are = match event {
+            Event::DenyAtPostiz | Event::Authorize => self.consents.len(),
+            Event::Callback | Event::CallbackElsewhere => self.codes.len(),
+            Event::ClaimAgain | Event::Exchange | Event::LoseAnswer | Event::LoseRequest => self.flights.len(),
+            Event::Finish | Event::Crash => self.flights.len(),
+            _ => self.logins.len(),
+        };
+        let Some(number) = which.checked_rem(there_are) else { return };
+        let chosen = there_are - 1 - number;
+        match event {
+            Event::Open if self.logins.len() < MOST_LOGINS => self.open(at).await,
+            Event::Open => {}
+            Event::Begin => self.begin(chosen, browser, at).await,
+            Event::Deny => self.deny(chosen, at).await,
+            Event::DenyAtPostiz => self.deny_at_postiz(chosen, at).await,
+            Event::Authorize => self.authorize(chosen),
+            Event::Callback => self.callback(chosen, times).await,
+            Event::CallbackElsewhere => self.callback_elsewhere(chosen, browser, at).await,
+            Event::ClaimAgain => self.claim_again(chosen, at).await,
+            Event::Exchange | Event::LoseAnswer | Event::LoseRequest => self.exchange(chosen, event),
+            Event::Finish => self.finish_exchange(chosen, at).await,
+            Event::Crash => self.flights[chosen].stage = Stage::Over,
+            Event::Poll => drop(self.poll(chosen, times).await),
+            Event::RunOut | Event::Expire | Event::FallDue => self.pass_time(chosen, event).await,
+            Event::CleanUp => {
                 self.store(at).delete_grants(500).await.unwrap();
-                for login in &mut self.logins {
-                    login.expected.gone |= login.expected.due;
+                for login in self.logins.iter_mut().filter(|login| login.expected.age == Age::Due) {
+                    login.expected.age = Age::Gone;
                 }
             }
         }
     }
 
+    async fn open(&mut self, at: usize) {
+        let (device_code, user_code) = self.store(at).open(&new_grant()).await.unwrap();
+        self.keep_secret(&device_code.to_hex());
+        let (expected, tokens) = (Expected::new(), Vec::new());
+        self.logins.push(Login { device_code, user_code, expected, tokens, denied: false });
+    }
+
+    async fn begin(&mut self, login: usize, browser: usize, at: usize) {
+        let (code, key) = (self.logins[login].user_code, &self.browsers[browser]);
+        let begun = self.store(at).begin(code, None, key, None).await.unwrap();
+        let expected = self.logins[login].expected.take(Act::Begin { browser });
+        assert_eq!(matches!(begun, Entered::Found(_)), expected == Found::Applied);
+        if let Entered::Found(begun) = begun {
+            let state = key.state(begun.grant);
+            let verifier = key.code_verifier(&begun.verifier_salt).to_base64url();
+            self.keep_secret(&verifier);
+            self.keep_secret(&state.to_query());
+            self.consents.push(Consent { login, browser, state });
+        }
+    }
+
+    async fn deny(&mut self, login: usize, at: usize) {
+        let found = self.store(at).deny(self.logins[login].user_code, None).await.unwrap();
+        self.denied(login, matches!(found, Entered::Found(_)), Act::Deny);
+    }
+
+    async fn deny_at_postiz(&mut self, consent: usize, at: usize) {
+        let Consent { login, browser, state } = self.consents[consent].clone();
+        let found = self.store(at).deny_at_postiz(&state, &self.browsers[browser]).await.unwrap();
+        self.denied(login, found.applied, Act::DenyAtPostiz { browser });
+    }
+
+    async fn callback_elsewhere(&mut self, code: usize, browser: usize, at: usize) {
+        let Code { text, consent } = &self.codes[code];
+        if self.browsers[browser].owns(&consent.state) {
+            return;
+        }
+        let login = consent.login;
+        let found = self.store(at).abandon(&consent.state, &Digest::of(text.as_bytes())).await.unwrap();
+        if let Found::Over(outcome) = self.denied(login, found.applied, Act::Abandon { code }) {
+            assert_eq!(found.outcome, outcome);
+        }
+    }
+
+    fn denied(&mut self, login: usize, applied: bool, act: Act) -> Found {
+        let expected = self.logins[login].expected.take(act);
+        assert_eq!(applied, expected == Found::Applied);
+        if applied {
+            self.logins[login].denied = true;
+            self.ground.count("denial");
+        }
+        expected
+    }
+
+    /// Postiz issues a code. The person's older one is gone, and so is their token.
+    fn authorize(&mut self, consent: usize) {
+        let consent = self.consents[consent].clone();
+        self.good_codes.insert(consent.browser, self.codes.len());
+        self.good_tokens.remove(&consent.browser);
+        let text = Secret::random().to_base64url();
+        self.keep_secret(&text);
+        self.codes.push(Code { text, consent });
+    }
+
+    async fn claim(&self, code: usize, holder: &LeaseHolder, at: usize) -> Claim {
+        let Code { text, consent } = &self.codes[code];
+        let (key, digest) = (&self.browsers[consent.browser], Digest::of(text.as_bytes()));
+        self.store(at).claim(&consent.state, key, &digest, holder).await.unwrap()
+    }
+
+    async fn callback(&mut self, code: usize, times: usize) {
+        let Consent { login, browser, .. } = self.codes[code].consent;
+        let (status, was_leased) = (self.logins[login].expected.status, self.logins[login].expected.lease.is_some());
+        let holders: Vec<_> = (0..times).map(|_| LeaseHolder::random()).collect();
+        let claims = holders.iter().enumerate().map(|(at, holder)| self.claim(code, holder, at));
+        let mut claims: Vec<(Claim, &LeaseHolder)> = join_all(claims).await.into_iter().zip(&holders).collect();
+        let flight = self.flights.len();
+        let mut expected = self.logins[login].expected.take(Act::Claim { browser, code, flight });
+        if expected == Found::Applied {
+            let winner = claims.iter().position(|(claim, _)| matches!(claim, Claim::Claimed(_)));
+            let (claim, holder) = claims.swap_remove(winner.expect("one may exchange it"));
+            let Claim::Claimed(lease) = claim else { unreachable!("it is the winner") };
+            let mut others = self.flights.iter().filter(|flight| matches!(flight.stage, Stage::Claimed));
+            assert!(!others.any(|flight| self.codes[flight.code].consent.login == login), "two exchanges at a time");
+            self.flights.push(Flight { code, holder: holder.clone(), lease, stage: Stage::Claimed });
+            self.ground.count(match (status, was_leased) {
+                (Status::Approved, _) => "approval taken back",
+                (_, true) => "takeover",
+                (_, false) => "claim",
+            });
+            // Concurrent callbacks get the same answer.
+            expected = Found::InProgress;
+        }
+        for (claim, _) in claims {
+            assert_eq!(found(&claim), expected);
+        }
+    }
+
+    async fn claim_again(&mut self, flight: usize, at: usize) {
+        let Flight { code, stage: Stage::Claimed, ref holder, .. } = self.flights[flight] else { return };
+        let Consent { login, browser, .. } = self.codes[code].consent;
+        let claim = self.claim(code, holder, at).await;
+        assert_eq!(found(&claim), self.logins[login].expected.take(Act::Claim { browser, code, flight }));
+    }
+
+    fn exchange(&mut self, flight: usize, event: Event) {
+        let Flight { code, stage: Stage::Claimed, ref lease, .. } = self.flights[flight] else { return };
+        let Consent { login, browser, .. } = self.codes[code].consent;
+        let lease = lease.clone();
+        let is_good = !matches!(event, Event::LoseRequest) && self.good_codes.get(&browser) == Some(&code);
+        let mut stage = Stage::Failed { spent: matches!(event, Event::Exchange) };
+        if is_good {
+            self.good_codes.remove(&browser);
+            let token = format!("pos_{}", Secret::random().to_base64url());
+            self.keep_secret(&token);
+            self.good_tokens.insert(browser, token.clone());
+            self.logins[login].tokens.push(token.clone());
+            if matches!(event, Event::Exchange) {
+                let (access_token, token_type) = (token.into(), "bearer".into());
+                let credentials = Credentials { access_token, token_type, organization_id: None, scope: None };
+                stage = Stage::Granted(lease.sealing_key.seal(&lease.grant, &credentials).unwrap());
+            }
+        }
+        self.flights[flight].stage = stage;
+    }
+
+    async fn finish_exchange(&mut self, flight: usize, at: usize) {
+        let Flight { code, ref lease, ref stage, .. } = self.flights[flight];
+        let expected = &mut self.logins[self.codes[code].consent.login].expected;
+        match stage.clone() {
+            Stage::Claimed | Stage::Over => {}
+            Stage::Granted(token) => {
+                let outcome = self.ground.stores[at].approve(lease, &token, Duration::from_secs(5)).await.unwrap();
+                let expected = expected.take(Act::Approve { code });
+                assert_eq!(outcome, if let Found::Over(done) = expected { done } else { Done::Waiting });
+            }
+            Stage::Failed { spent } => {
+                self.ground.stores[at].release(lease, spent).await.unwrap();
+                if expected.age != Age::Gone && expected.lease == Some(flight) {
+                    (expected.lease, expected.spent) = (None, spent);
+                }
+                self.flights[flight].stage = Stage::Over;
+            }
+        }
+    }
+
+    /// Returns the token, if the terminal may have it.
+    async fn poll(&mut self, login: usize, times: usize) -> Option<String> {
+        let Login { device_code, expected, tokens, denied, .. } = &mut self.logins[login];
+        let (id, stores) = (device_code.grant_id(), &self.ground.stores);
+        for found in join_all((0..times).map(|at| stores[at % 2].look_up(id, false, None))).await {
+            assert_eq!(found.unwrap().0, expected.standing());
+        }
+        let is_ready = expected.standing() == Standing::Ready;
+        let left = if is_ready { MAX_DELIVERIES.saturating_sub(expected.deliveries) } else { 0 };
+        let mut delivered = 0;
+        for delivery in join_all((0..times).map(|at| stores[at % 2].deliver(id))).await {
+            let delivery = delivery.unwrap();
+            assert_eq!(delivery.is_some(), is_ready);
+            let Some(delivery) = delivery else { continue };
+            if let Delivered::First | Delivered::Again = delivery.outcome {
+                let token = delivery.token.open(device_code).unwrap().access_token;
+                assert!(!*denied, "a denied login never gets a token");
+                assert_eq!(Some(token.expose_secret()), tokens.last().map(String::as_str), "Postiz issued it last");
+                delivered += 1;
+            }
+        }
+        assert_eq!(delivered, left.min(times));
+        if expected.take(Act::Deliver) != Found::Applied {
+            return None;
+        }
+        expected.deliveries += times;
+        self.ground.count("delivery");
+        tokens.last().cloned()
+    }
+
+    /// A lease outlives the exchange, so it can only run out where its holder is dead or has heard.
+    async fn pass_time(&mut self, login: usize, event: Event) {
+        let Login { device_code, expected, .. } = &mut self.logins[login];
+        let is_exchanging = expected.lease.is_some_and(|flight| matches!(self.flights[flight].stage, Stage::Claimed));
+        if is_exchanging && !matches!(event, Event::Expire) {
+            return;
+        }
+        let (lease_over, age, set) = match event {
+            Event::RunOut => (true, Age::Young, "leased_until = leased_until - interval '15 seconds'"),
+            Event::Expire => (false, Age::Expired, "expires_at = least(expires_at, now())"),
+            _ => (
+                true,
+                Age::Due,
+                "expires_at = now() - interval '61 seconds', leased_until = leased_until - interval '15 seconds',
+                 settled_at = settled_at - interval '61 seconds', delivered_at = delivered_at - interval '61 seconds'",
+            ),
+        };
+        let id = HEXLOWER.encode(device_code.grant_id().as_bytes());
+        let update = format!("UPDATE device_requests SET {set} WHERE id = '\\x{id}'");
+        self.ground.client.batch_execute(&update).await.unwrap();
+        expected.lease_over |= lease_over;
+        expected.age = expected.age.max(age);
+    }
+
     /// The rows are as the model has them, and hold no secret.
     pub async fn check(&self) {
-        let (rows, text) = read(&self.ground.client).await;
-        let mut living = 0;
-        for login in self.logins.iter().filter(|login| !login.expected.gone) {
-            living += 1;
-            let codes = login.expected.codes.iter().map(|code| Digest::of(self.codes[*code].text.as_bytes()));
-            let expected = Row::of(&login.expected, codes.collect());
-            assert_eq!(rows.get(&login.device_code.grant_id()), Some(&expected));
-        }
-        assert_eq!(rows.len(), living, "a grant that is not due was deleted");
+        let sql = "SELECT encode(id, 'hex'), grants::text, ARRAY[status, (expires_at <= now())::text,
+                       (expires_at <= now() - interval '60 seconds' AND coalesce(leased_until <= now(), true)
+                        AND coalesce(greatest(settled_at, delivered_at) <= now() - interval '60 seconds', true))::text,
+                       coalesce(leased_until > now(), false)::text, (sealed_token IS NOT NULL)::text, code_spent::text]
+                       || ARRAY(SELECT encode(code, 'hex') FROM unnest(codes) AS code)
+                   FROM device_requests AS grants";
+        let rows = self.ground.client.query_typed(sql, &[]).await.unwrap();
+        let living = self.logins.iter().filter(|login| login.expected.age != Age::Gone);
+        let expected = living.map(|login| {
+            let Expected { status, age, spent, codes, .. } = &login.expected;
+            let is_sealed = matches!(status, Status::Approved | Status::Delivered);
+            let flags = [*age >= Age::Expired, *age == Age::Due, login.expected.is_leased(), is_sealed, *spent];
+            let digest = |code: &usize| Digest::of(self.codes[*code].text.as_bytes());
+            let codes = codes.iter().map(|code| HEXLOWER.encode(digest(code).as_bytes()));
+            let row = [status.to_string()].into_iter().chain(flags.map(|flag| flag.to_string())).chain(codes);
+            (HEXLOWER.encode(login.device_code.grant_id().as_bytes()), row.collect())
+        });
+        let found: BTreeMap<String, Vec<String>> = rows.iter().map(|row| (row.get(0), row.get(2))).collect();
+        assert_eq!(found, expected.collect(), "status, expired, due, leased, sealed, spent, codes");
+        let text: String = rows.iter().map(|row| row.get::<_, String>(1)).collect();
         for secret in &self.secrets {
             assert!(!text.contains(secret), "a secret stands in a row: {text}");
         }
@@ -179,35 +379,33 @@ impl<'a> World<'a> {
 
     /// After every story, approved grants are delivered, and undecided ones can still be approved.
     pub async fn finish(mut self) {
-        for flight in 0..self.flights.len() {
-            self.flights[flight].stage = Stage::Over;
+        for flight in &mut self.flights {
+            flight.stage = Stage::Over;
         }
         for login in 0..self.logins.len() {
-            self.run_out(login).await;
-            let expected = &self.logins[login].expected;
-            if expected.is_open() && expected.takes_codes() {
+            self.pass_time(login, Event::RunOut).await;
+            if self.logins[login].expected.is_open() {
                 self.begin(login, 0, login).await;
                 self.authorize(self.consents.len() - 1);
                 self.callback(self.codes.len() - 1, 1).await;
                 let flight = self.flights.len() - 1;
-                self.exchange(flight, Answer::Heard);
-                self.finish_exchange(flight, login + 1).await;
+                self.exchange(flight, Event::Exchange);
+                self.finish_exchange(flight, login % 2).await;
                 let token = self.poll(login, 1).await.expect("the token");
-                assert!(self.postiz.is_live(&token), "the terminal got the token that works");
+                assert!(self.good_tokens.values().any(|good| *good == token), "the terminal got the token that works");
             } else {
                 self.poll(login, 2).await;
             }
             self.check().await;
         }
     }
+}
 
-    fn login(&self, number: usize) -> usize {
-        self.logins.len() - 1 - number % self.logins.len()
-    }
-
-    fn pick_flight(&self, number: usize) -> Option<Flight> {
-        let living = |flight: &Flight| !matches!(self.flights[*flight].stage, Stage::Over);
-        let living: Vec<Flight> = (0..self.flights.len()).filter(living).collect();
-        pick(number, living.len()).map(|at| living[at])
+fn found(claim: &Claim) -> Found {
+    match claim {
+        Claim::Claimed(_) => Found::Applied,
+        Claim::InProgress => Found::InProgress,
+        Claim::CodeSpent(_) => Found::CodeSpent,
+        Claim::Over(done) => Found::Over(*done),
     }
 }
