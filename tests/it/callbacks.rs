@@ -57,7 +57,7 @@ async fn a_callback_in_another_browser_ends_the_login_and_exchanges_nothing() {
     }
     assert_eq!(held.await.unwrap(), Poll::error("access_denied"));
     // The attacker has got the address, and tries it in the login's own browser.
-    attacker.visit(&callback).await.assert_shows(200, "Login denied");
+    attacker.visit(&callback).await.assert_done(200, "denied");
     assert_eq!(stage.postiz.exchanges().len(), 0);
     let log = stage.log();
     assert_eq!(log.matches(r#""origin":"wrong_browser""#).count(), 1, "{log}");
@@ -75,10 +75,17 @@ async fn an_approved_login_is_taken_back_from_another_browser() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_browser_cannot_end_a_login_with_the_right_browsers_code() {
+async fn another_browser_ends_nothing_by_a_refusal_or_the_right_browsers_code() {
     let stage = Stage::new().await;
     let (login, browser, consent) = stage.at_consent().await;
     let callback = browser.approve_only(&consent).await;
+    let other = Browser::new();
+    other.confirm(&stage.cli().open().await).await;
+    for stranger in [Browser::new(), other] {
+        let refused = stranger.visit(&callback.replace("code=", "error=access_denied&x=")).await;
+        refused.assert_done(403, "wrong-browser");
+        refused.assert_shows(403, "another browser");
+    }
     browser.visit(&callback).await;
     for _delivered in [false, true] {
         Browser::new().visit(&callback).await.assert_done(403, "wrong-browser");
@@ -90,23 +97,6 @@ async fn another_browser_cannot_end_a_login_with_the_right_browsers_code() {
     Browser::new().approve(&consent).await.assert_done(403, "wrong-browser");
     assert_eq!(stage.postiz.exchanges().len(), 1);
     assert_eq!(login.decided().await, token);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_in_another_browser_ends_nothing() {
-    let stage = Stage::new().await;
-    let (login, browser, consent) = stage.at_consent().await;
-    let callback = browser.approve_only(&consent).await;
-    let refusal = callback.replace("code=", "error=access_denied&x=");
-    let other = Browser::new();
-    other.confirm(&stage.cli().open().await).await;
-    for stranger in [Browser::new(), other] {
-        let page = stranger.visit(&refusal).await;
-        page.assert_done(403, "wrong-browser");
-        page.assert_shows(403, "another browser");
-    }
-    browser.visit(&callback).await;
-    stage.assert_signed_in(&login).await;
 }
 
 /// An image or a prefetch on another site's page brings a code in a browser without its cookie.
@@ -129,37 +119,6 @@ async fn a_callback_that_is_no_navigation_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_finished_page_keeps_the_code_or_the_state_in_its_address() {
-    let stage = Stage::new().await;
-    let (login, browser, consent) = stage.at_consent().await;
-    let waiting = browser.approve(&consent).await;
-    login.decided().await;
-    let replaced = browser.approve(&consent).await;
-    let (_, browser, consent) = stage.at_consent().await;
-    let denied = browser.deny_at_postiz(&consent).await;
-    let (_, _, victim, callback) = approved_by_a_victim(&stage).await;
-    let stopped = victim.visit(&callback).await;
-    let unknown = victim.visit(&callback.replace("state=", "state=x")).await;
-    let elsewhere = Browser::new().visit(&callback.replace("code=", "error=access_denied&x=")).await;
-    for (page, word, status) in [
-        (waiting, "waiting", 200),
-        (replaced, "replaced", 409),
-        (denied, "denied", 200),
-        (stopped, "stopped", 403),
-        (unknown, "link-expired", 400),
-        (elsewhere, "wrong-browser", 403),
-    ] {
-        page.assert_done(status, word);
-        for (name, value) in page.url.query_pairs() {
-            assert!(name == "reference" && page.says(&value), "{}: {}", page.url, page.text);
-        }
-        let reloaded = Browser::new().visit(page.url.as_str()).await;
-        assert_eq!((reloaded.status, reloaded.text), (page.status, page.text));
-        assert_eq!(reloaded.headers["cache-control"], "no-store");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_address_of_a_finished_page_shows_no_text_of_its_own() {
     let stage = Stage::new().await;
     Browser::new().visit(&stage.url("/device/done/pending")).await.assert_shows(404, "");
@@ -178,7 +137,7 @@ async fn a_state_that_is_not_ours_never_reaches_postiz() {
     let made_up = "A".repeat(86);
     for state in [login.device_code.as_str(), login.user_code.as_str(), &made_up, "", "%00", "%F0%9F%98%80"] {
         let page = browser.visit(&stage.url(&format!("/device/callback?code=x&state={state}"))).await;
-        assert_eq!(page.status, 400, "{state}: {}", page.text);
+        page.assert_done(400, "link-expired");
     }
     assert_eq!(stage.postiz.exchanges().len(), 0);
     login.assert_pending().await;
@@ -195,7 +154,7 @@ async fn two_clicks_on_continue_are_one_browser() {
     let (first, second) = tokio::join!(browser.go_on(&page), browser.go_on(&page));
     assert_eq!(first.parameter("state"), second.parameter("state"));
     assert_eq!(stage.database.count("device_requests WHERE browsers = 1").await, 1);
-    browser.approve(&first).await.assert_shows(200, "");
+    browser.approve(&first).await.assert_done(200, "waiting");
     stage.assert_signed_in(&login).await;
 }
 
@@ -208,7 +167,10 @@ async fn authorizing_twice_delivers_the_token_that_works() {
     assert_eq!(stage.postiz.tokens_issued().len(), 2);
     stage.assert_signed_in(&login).await;
     // And a third time, when the terminal has it: the page says what that did.
-    browser.approve(&consent).await.assert_shows(409, "has been signed out");
+    let replaced = browser.approve(&consent).await;
+    replaced.assert_done(409, "replaced");
+    replaced.assert_shows(409, "has been signed out");
+    assert_eq!(Browser::new().visit(replaced.url.as_str()).await.text, replaced.text, "a reload shows the same");
     assert_eq!(stage.postiz.tokens_issued().len(), 2);
 }
 
@@ -218,7 +180,7 @@ async fn closing_the_tab_in_mid_exchange_loses_nothing() {
     let (login, browser, consent) = stage.at_consent().await;
     let exchange = stage.held_exchange(&browser, &consent).await;
     exchange.tab.abort();
-    exchange.release();
+    exchange.release.notify_one();
     stage.assert_signed_in(&login).await;
 }
 

@@ -10,7 +10,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::metrics::scrape;
-use crate::support::{Cli, FORM, JSON, Login, Poll, Stage, connect, eventually, http};
+use crate::support::{FORM, Login, Stage, connect, eventually, http};
 
 const VARIABLES: &[(&str, &str)] = &[("RATE_LIMIT_CODES", "0"), ("METRICS_ADDRESS", "0")];
 
@@ -93,40 +93,6 @@ async fn a_client_past_its_place_in_line_gets_a_retry_time_and_its_polls_continu
     let (refused, confirmed): (Vec<_>, Vec<_>) = answers.partition(is_retry);
     assert!(confirmed.iter().all(|answer| answer.status() == 303), "{confirmed:?}");
     assert!(confirmed.len() >= 64 && !refused.is_empty(), "{} {}", confirmed.len(), refused.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn early_form_polls_are_answered_without_a_write() {
-    let stage = Stage::new().await;
-    let login = stage.cli().open_by_form().await;
-    let version = async || -> String { stage.database.rows("SELECT xmin::text FROM device_requests").await[0].get(0) };
-    let unwritten = async || {
-        let before = version().await;
-        for _ in 0..20 {
-            if login.poll_form().await != Poll::error("slow_down") {
-                return false;
-            }
-        }
-        version().await == before
-    };
-    eventually("twenty early polls without a write", unwritten).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_poll_that_can_not_be_held_gives_its_socket_back() {
-    // A client may hold an eighth.
-    let stage = Stage::with(1, &[("METRICS_ADDRESS", "0"), ("MAX_HELD_POLLS", "40")]).await;
-    let cli = Cli::new(&stage.replicas[0].url());
-    let mut terminals = JoinSet::new();
-    for _ in 0..20 {
-        let login = cli.open().await;
-        terminals.spawn(async move { login.poll().await });
-    }
-    let turned_away = "postiz_auth_limits_met_total{limit=\"network_held_polls\"}";
-    eventually("a poll that is not held", async || scrape(&stage.replicas[0]).await[turned_away] >= 1.0).await;
-    let answer = cli.send("/device/token", JSON, cli.open().await.poll_body()).await;
-    assert_eq!(answer.headers()["connection"], "close");
-    assert!(answer.text().await.unwrap().contains("authorization_pending"));
 }
 
 /// A connection that asks for some pages, reads none, and then confirms this login.

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::support::{Browser, Poll, Stage};
+use crate::support::{Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_ends_with_the_token_that_postiz_issued() {
@@ -25,23 +25,20 @@ async fn a_poll_held_on_one_replica_is_answered_after_an_approval_on_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_denial_at_postiz_reaches_the_terminal() {
-    let stage = Stage::with(2, &[]).await;
-    let (login, browser, consent) = stage.at_consent().await;
-    browser.deny_at_postiz(&consent).await.assert_shows(200, "Login denied");
-    login.assert_refused("access_denied").await;
-    assert_eq!(stage.postiz.exchanges().len(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_denial_on_our_page_reaches_a_held_poll() {
-    let stage = Stage::with(2, &[]).await;
-    let login = stage.cli().open().await;
-    let held = login.held();
-    let browser = Browser::new();
-    let page = browser.view(&login).await;
-    browser.deny(&page).await.assert_shows(200, "Login denied");
-    assert_eq!(held.await.unwrap(), Poll::error("access_denied"));
+async fn a_denial_at_postiz_or_on_our_page_reaches_a_held_poll() {
+    for at_postiz in [true, false] {
+        let stage = Stage::with(2, &[]).await;
+        let (login, browser, consent) = stage.at_consent().await;
+        let held = login.held();
+        let page = match at_postiz {
+            true => browser.deny_at_postiz(&consent).await,
+            false => browser.deny(&browser.view(&login).await).await,
+        };
+        page.assert_shows(200, "Login denied");
+        assert_eq!(held.await.unwrap(), Poll::error("access_denied"), "{at_postiz}");
+        login.assert_refused("access_denied").await;
+        assert_eq!(stage.postiz.exchanges().len(), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +58,7 @@ async fn a_reply_lost_on_its_way_can_be_had_again_and_nine_more_polls_get_the_sa
 async fn a_terminal_that_cannot_save_its_token_gets_an_error_after_ten_deliveries() {
     let stage = Stage::with(2, &[]).await;
     let (login, _, _) = stage.approved().await;
-    let polls = join_all((0..30).map(|_| login.poll())).await;
+    let polls = join_all((0..15).map(|_| login.poll())).await;
     let (tokens, refusals): (Vec<_>, Vec<_>) = polls.into_iter().partition(|poll| matches!(poll, Poll::Token(_)));
     assert_eq!(tokens.len(), 10);
     for refusal in refusals {

@@ -8,17 +8,15 @@ use crate::support::{Browser, FORM, HTML, Poll, Stage, eventually, send};
 async fn looking_changes_nothing() {
     let stage = Stage::new().await;
     let login = stage.cli().open().await;
-    // Comments and settings of a dump hold random keys.
-    let rows = || {
-        let dump = stage.database.dump();
-        dump.lines().filter(|line| !line.starts_with(['-', '\\'])).map(str::to_owned).collect::<Vec<_>>()
+    let rows = async || -> String {
+        stage.database.rows("SELECT grants::text FROM device_requests AS grants").await[0].get(0)
     };
-    let before = rows();
+    let before = rows().await;
     for url in [login.link(), login.link().replace("code=", "user_code=")] {
         Browser::new().visit(&url).await.assert_shows(200, &login.user_code);
         assert_eq!(send("HEAD", &url, &[], "").await.status(), 200);
     }
-    assert_eq!(rows(), before);
+    assert_eq!(rows().await, before);
 }
 
 /// What people paste and what keyboards of other languages write.
@@ -47,10 +45,7 @@ async fn a_code_that_does_not_do_is_explained_and_other_text_is_not_shown() {
     let browser = Browser::new();
     let used = stage.approved().await.0.user_code;
     for (typed, words) in [
-        ("hello", "That isn’t a code"),
         ("<script>alert(1)</script>", "That isn’t a code"),
-        ("\u{0}\u{0}", "That isn’t a code"),
-        ("Call 0800-EVIL-NOW", "That isn’t a code"),
         ("BCDF-GHJK-or-call-0800", "That isn’t a code"),
         ("......BCDF-GHJK!!!!!", "wrong or no longer valid"),
         ("BBBB-BBBB", "wrong or no longer valid"),
@@ -72,28 +67,15 @@ async fn a_code_that_does_not_do_is_explained_and_other_text_is_not_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_form_from_another_site_is_stopped() {
     let (plain, https) = (Stage::new().await, Stage::with(1, &[("SERVER_URL", "https://auth.example.com")]).await);
-    let plain_origin = plain.balancer.url();
-    let (own, site) = (("Origin", plain_origin.as_str()), "Sec-Fetch-Site");
-    let (own_https, evil, null) =
-        (("Origin", "https://auth.example.com"), ("Origin", "https://evil.example"), ("Origin", "null"));
+    let (own, site, null) = (plain.balancer.url(), "Sec-Fetch-Site", ("Origin", "null"));
     for (stage, headers, status) in [
-        (&plain, &[][..], 403),
-        (&plain, &[(site, "cross-site")], 403),
-        (&plain, &[(site, "same-site")], 403),
-        (&plain, &[evil], 403),
+        (&plain, &[("Origin", "https://evil.example")][..], 403),
         (&plain, &[null, (site, "same-origin")], 403),
-        (&plain, &[own, (site, "cross-site")], 403),
-        (&plain, &[own, evil], 403),
         // DNS rebinding: the browser takes our address for the other site's.
         (&plain, &[("Origin", "http://evil.example:3000"), (site, "same-origin"), ("Host", "evil.example:3000")], 403),
-        (&plain, &[own], 303),
-        (&plain, &[(site, "same-origin")], 303),
-        (&plain, &[own, (site, "none")], 303),
+        (&plain, &[("Origin", &own)], 303),
         (&https, &[null, (site, "cross-site")], 403),
-        (&https, &[evil, (site, "same-origin")], 403),
-        (&https, &[null], 403),
         (&https, &[null, (site, "same-origin")], 303),
-        (&https, &[own_https, (site, "same-origin")], 303),
     ] {
         let login = stage.cli().open().await;
         let key = BrowserKey::random().to_cookie();
@@ -102,12 +84,9 @@ async fn a_form_from_another_site_is_stopped() {
         let form = format!("user_code={}&action=continue", login.user_code);
         let answer = send("POST", &stage.url("/device/verify"), &headers, &form).await;
         assert_eq!(answer.status(), status, "{headers:?}");
-        let begun = if status == 303 { 1 } else { 0 };
-        let of_login = format!(
-            "device_requests WHERE status = 'authorizing' AND user_code = '{}'",
-            login.user_code.replace('-', "")
-        );
-        assert_eq!(stage.database.count(&of_login).await, begun, "{headers:?}");
+        let begun = stage.database.count("device_requests WHERE status = 'authorizing'").await;
+        assert_eq!(begun, i64::from(status == 303), "{headers:?}");
+        stage.database.run("DELETE FROM device_requests").await;
     }
 }
 
@@ -120,26 +99,19 @@ async fn a_link_on_another_sites_page_asks_for_the_code_and_looks_nothing_up() {
     let (site, mode, dest) = ("Sec-Fetch-Site", ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document"));
     for (headers, status, filled_in) in [
         (&[(site, "none"), mode, dest][..], 200, true),
-        (&[(site, "same-origin"), mode, dest], 200, true),
         (&[(site, "cross-site"), mode, dest], 200, false),
-        (&[(site, "same-site"), mode, dest], 200, false),
         (&[("Host", "evil.example:3000")], 200, false),
         (&[(site, "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")], 403, false),
-        (&[(site, "cross-site"), mode, ("Sec-Fetch-Dest", "iframe")], 403, false),
-        (&[(site, "same-site"), ("Sec-Fetch-Mode", "cors"), ("Sec-Fetch-Dest", "empty")], 403, false),
         (&[(site, "none"), mode, dest, ("Sec-Purpose", "prefetch;prerender")], 403, false),
     ] {
         let page = send("GET", &login.link(), headers, "").await;
         assert_eq!(page.status(), status, "{headers:?}");
         let page = page.text().await.unwrap();
-        let field = format!(r#"name="user_code" value="{}""#, login.user_code);
-        assert_eq!((page.contains(&field), page.contains("127.0.0.1")), (filled_in, filled_in), "{headers:?}: {page}");
-        assert!(status == 403 || filled_in || page.contains(r#"class="code-field""#), "{headers:?}: {page}");
+        let shown = (page.contains(&login.user_code), page.contains("127.0.0.1"), page.contains("code-field"));
+        assert_eq!(shown, (filled_in, filled_in, status == 200 && !filled_in), "{headers:?}: {page}");
         if !filled_in {
-            for method in ["GET", "HEAD"] {
-                let wrong = format!("{}?code=BBBB-BBBB", login.verification_uri);
-                assert_eq!(send(method, &wrong, headers, "").await.status(), status, "{headers:?}");
-            }
+            let wrong = format!("{}?code=BBBB-BBBB", login.verification_uri);
+            assert_eq!(send("HEAD", &wrong, headers, "").await.status(), status, "{headers:?}");
         }
     }
     assert_eq!(stage.database.count("postiz_auth_wrong_codes").await, 0);
@@ -189,17 +161,6 @@ async fn a_typed_code_shows_where_its_login_was_started_before_anything_comes_of
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_confirmed_in_two_browsers_is_flagged_and_the_last_one_counts() {
-    let stage = Stage::new().await;
-    let (login, _, _) = stage.at_consent().await;
-    let second = Browser::new();
-    let page = second.view(&login).await;
-    page.assert_shows(200, "confirmed in another browser");
-    second.approve(&second.go_on(&page).await).await;
-    stage.assert_signed_in(&login).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn the_link_past_the_form_works_only_for_the_browser_that_confirmed_the_code() {
     let stage = Stage::new().await;
     let (login, first, consent) = stage.at_consent().await;
@@ -214,24 +175,13 @@ async fn the_link_past_the_form_works_only_for_the_browser_that_confirmed_the_co
         assert_eq!(page.url.path(), "/device/continue");
         page.assert_shows(400, "wrong or no longer valid");
     }
-    second.confirm(&login).await;
+    let page = second.view(&login).await;
+    page.assert_shows(200, "confirmed in another browser");
+    second.go_on(&page).await;
     first.visit(&link(&login.user_code)).await.assert_shows(400, "wrong or no longer valid");
     second.approve(&second.visit(&link(&login.user_code)).await).await;
     stage.assert_signed_in(&login).await;
     second.visit(&link(&login.user_code)).await.assert_shows(400, "already been used");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_assets_of_a_page_are_served_and_cached_for_ever() {
-    let stage = Stage::new().await;
-    let page = Browser::new().visit(&stage.url("/device/verify")).await;
-    let named: Vec<&str> = page.text.split('"').filter(|text| text.starts_with("/assets/")).collect();
-    assert!(named.iter().any(|name| name.starts_with("/assets/style.")), "{}", page.text);
-    for name in named {
-        let asset = Browser::new().visit(&stage.url(name)).await;
-        assert_eq!(asset.status, 200, "{name}");
-        assert!(asset.headers["cache-control"].to_str().unwrap().contains("immutable"), "{name}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,19 +250,5 @@ async fn links_come_from_the_configuration_and_not_from_a_request() {
         // On the page, the address may break after a dot.
         let text = answer.text().await.unwrap().replace("<wbr>", "");
         assert!(text.contains("https://auth.example.com") && !text.contains("evil"), "{path}: {text}");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn no_other_site_may_read_an_answer() {
-    let stage = Stage::new().await;
-    let headers = [("Origin", "https://evil.example"), ("Access-Control-Request-Method", "POST")];
-    for path in ["/device/token", "/device/code", "/device/verify"] {
-        for method in ["POST", "GET", "OPTIONS"] {
-            let answer = send(method, &stage.url(path), &headers, "").await;
-            let named = answer.headers().keys().find(|name| name.as_str().starts_with("access-control-"));
-            assert_eq!(named, None, "{method} {path}");
-            assert_eq!(answer.headers()["cross-origin-resource-policy"], "same-origin", "{method} {path}");
-        }
     }
 }

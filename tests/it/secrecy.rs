@@ -85,10 +85,7 @@ async fn stumble(stage: &Stage) -> String {
     for fault in [
         Fault::ClientRefused,
         Fault::CodeRefused,
-        Fault::FrameworkError,
-        Fault::BadGateway,
         Fault::HalfAnswer,
-        Fault::Garbage,
         Fault::NoToken,
         Fault::Redirect("https://elsewhere.example/".to_owned()),
     ] {

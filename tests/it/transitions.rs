@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use postiz_auth_server::grant::{BrowserKey, Credentials, GrantId, State, Status, Step, UserCode};
+use postiz_auth_server::grant::{BrowserKey, GrantId, State, Status, Step, UserCode};
 use postiz_auth_server::secret::Digest;
 use postiz_auth_server::store::{Claim, Lease, LeaseHolder, Store, Which};
 use strum::VariantArray as _;
 
-use crate::support::{Database, new_grant};
+use crate::support::{Database, new_grant, sealed};
 
 /// A grant, the browser that confirms it, and the lease of its first exchange.
 struct Grant {
@@ -30,16 +30,16 @@ impl Grant {
 
     /// Takes a fresh grant to a state by the steps that lead there.
     async fn bring_to(&mut self, status: Status) {
-        let steps: &[Step] = match status {
-            Status::Pending => &[],
-            Status::Authorizing => &[Step::Begin, Step::Claim],
-            Status::Denied => &[Step::Begin, Step::Claim, Step::Deny],
-            Status::Approved => &[Step::Begin, Step::Claim, Step::Approve],
-            Status::Delivered => &[Step::Begin, Step::Claim, Step::Approve, Step::Deliver],
-            Status::Revoked => &[Step::Begin, Step::Claim, Step::Revoke],
+        let last = match status {
+            Status::Pending => return,
+            Status::Authorizing => None,
+            Status::Denied => Some(Step::Deny),
+            Status::Approved | Status::Delivered => Some(Step::Approve),
+            Status::Revoked => Some(Step::Revoke),
         };
-        for step in steps {
-            self.take(*step, "first").await;
+        let delivery = (status == Status::Delivered).then_some(Step::Deliver);
+        for step in [Step::Begin, Step::Claim].into_iter().chain(last).chain(delivery) {
+            self.take(step, "first").await;
         }
     }
 
@@ -65,14 +65,7 @@ impl Grant {
             }
             Step::Approve => {
                 let Some(lease) = &self.lease else { return };
-                let credentials = Credentials {
-                    access_token: "pos_x".into(),
-                    token_type: "bearer".into(),
-                    organization_id: None,
-                    scope: None,
-                };
-                let sealed = lease.sealing_key.seal(&lease.grant, &credentials).unwrap();
-                store.approve(lease, &sealed, Duration::from_secs(5)).await.unwrap();
+                store.approve(lease, &sealed(lease, "pos_x"), Duration::from_secs(5)).await.unwrap();
             }
         }
     }

@@ -24,14 +24,12 @@ pub struct Expected {
     pub spent: bool,
     pub lease: Option<usize>,
     pub lease_over: bool,
-    pub deliveries: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub enum Act {
     Begin { browser: usize },
     Deny,
-    DenyAtPostiz { browser: usize },
     Claim { browser: usize, code: usize, flight: usize },
     Abandon { code: usize },
     Approve { code: usize },
@@ -51,7 +49,7 @@ impl Expected {
     pub fn new() -> Self {
         let (status, age) = (Status::Pending, Age::Young);
         let (codes, lease) = (Vec::new(), None);
-        Self { status, age, browser: None, codes, spent: false, lease, lease_over: false, deliveries: 0 }
+        Self { status, age, browser: None, codes, spent: false, lease, lease_over: false }
     }
 
     pub fn is_leased(&self) -> bool {
@@ -74,7 +72,7 @@ impl Expected {
         }
         match act {
             Act::Begin { browser } => (self.status, self.browser) = (Status::Authorizing, Some(browser)),
-            Act::Deny | Act::DenyAtPostiz { .. } | Act::Abandon { .. } => self.decide(Status::Denied),
+            Act::Deny | Act::Abandon { .. } => self.decide(Status::Denied),
             Act::Approve { .. } => self.decide(Status::Approved),
             Act::Deliver => self.status = Status::Delivered,
             Act::Claim { code, flight, .. } => {
@@ -101,7 +99,6 @@ impl Expected {
         match act {
             _ if self.age == Age::Gone => false,
             Act::Begin { .. } | Act::Deny => is_young && self.is_undecided(),
-            Act::DenyAtPostiz { browser } => is_young && self.is_undecided() && self.browser == Some(browser),
             Act::Claim { browser, code, flight } => {
                 let free = !self.is_leased() || self.lease == Some(flight);
                 let again = self.status == Status::Authorizing && current(code) && !self.spent;

@@ -197,10 +197,14 @@ impl Page {
         assert!(self.says(words), "{words:?} on {}: {}", self.url, self.text);
     }
 
-    /// Fails unless this is the last page of a login that ended this way.
+    /// Fails unless this is the last page of a login that ended this way. Its address holds no code and no state.
     #[track_caller]
     pub fn assert_done(&self, status: u16, word: &str) {
         assert_eq!((self.status, self.url.path()), (status, &*format!("/device/done/{word}")), "{}", self.text);
+        assert_eq!(self.headers["cache-control"], "no-store");
+        for (name, value) in self.url.query_pairs() {
+            assert!(name == "reference" && self.says(&value), "{}: {}", self.url, self.text);
+        }
     }
 
     /// A parameter of its address.

@@ -17,6 +17,8 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use postiz_auth_server::grant::{Credentials, SealedToken};
+use postiz_auth_server::store::Lease;
 use reqwest::Response;
 use reqwest::redirect::Policy;
 use stand_in::{Fault, RegisteredApp, StandIn};
@@ -229,20 +231,23 @@ impl Stage {
 
 /// A browser's tab whose callback waits for Postiz.
 pub struct HeldExchange {
-    release: Arc<Notify>,
+    pub release: Arc<Notify>,
     pub tab: JoinHandle<Page>,
 }
 
 impl HeldExchange {
-    pub fn release(&self) {
-        self.release.notify_one();
-    }
-
     /// Postiz answers; returns the page that follows.
     pub async fn page(self) -> Page {
-        self.release();
+        self.release.notify_one();
         self.tab.await.unwrap()
     }
+}
+
+/// The token that Postiz granted, sealed to the lease's grant.
+pub fn sealed(lease: &Lease, token: &str) -> SealedToken {
+    let (access_token, token_type) = (token.to_owned().into(), "bearer".into());
+    let credentials = Credentials { access_token, token_type, organization_id: None, scope: None };
+    lease.sealing_key.seal(&lease.grant, &credentials).unwrap()
 }
 
 /// Returns when this number of replicas read the decision feed: then polls are held there.
