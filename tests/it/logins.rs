@@ -5,14 +5,6 @@ use futures_util::future::join_all;
 use crate::support::{Poll, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_ends_with_the_token_that_postiz_issued() {
-    let stage = Stage::with(2, &[]).await;
-    stage.assert_works().await;
-    assert_eq!(stage.postiz.exchanges().len(), 1);
-    assert!(stage.postiz.exchanges()[0].verifier_matches, "PKCE and redirect_uri in both legs");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_poll_held_on_one_replica_is_answered_after_an_approval_on_another() {
     let stage = Stage::with(2, &[]).await;
     stage.balancer.only(stage.replicas[1].port());
@@ -22,6 +14,8 @@ async fn a_poll_held_on_one_replica_is_answered_after_an_approval_on_another() {
     // One answer, not "pending" and another poll: it was held, or came after the approval.
     assert_eq!(held.await.unwrap(), Poll::Token(stage.postiz.live_token().unwrap()));
     done.assert_shows(200, "Your terminal is signed in");
+    assert_eq!(stage.postiz.exchanges().len(), 1);
+    assert!(stage.postiz.exchanges()[0].verifier_matches, "PKCE and redirect_uri in both legs");
 }
 
 #[tokio::test(flavor = "multi_thread")]

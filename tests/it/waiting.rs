@@ -38,15 +38,6 @@ async fn a_pending_login_is_not_looked_up_again_and_learns_of_another_replicas_d
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expiry_is_noticed_although_the_login_is_known_to_be_pending() {
-    let stage = Stage::with(1, &[("LONG_POLL_SECONDS", "0"), ("DEVICE_CODE_TTL", "60")]).await;
-    let login = stage.cli().open().await;
-    stage.database.run("UPDATE device_requests SET expires_at = now() + interval '3 seconds'").await;
-    assert_eq!(login.poll().await, Poll::error("authorization_pending"));
-    assert_eq!(login.decided().await, Poll::error("expired_token"));
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_decision_that_commits_late_reaches_a_held_poll() {
     let database = Database::new().await;
     let store = database.store();

@@ -30,6 +30,7 @@ pub struct Expected {
 pub enum Act {
     Begin { browser: usize },
     Deny,
+    Revoke,
     Claim { browser: usize, code: usize, flight: usize },
     Abandon { code: usize },
     Approve { code: usize },
@@ -73,6 +74,7 @@ impl Expected {
         match act {
             Act::Begin { browser } => (self.status, self.browser) = (Status::Authorizing, Some(browser)),
             Act::Deny | Act::Abandon { .. } => self.decide(Status::Denied),
+            Act::Revoke => self.decide(Status::Revoked),
             Act::Approve { .. } => self.decide(Status::Approved),
             Act::Deliver => self.status = Status::Delivered,
             Act::Claim { code, flight, .. } => {
@@ -107,6 +109,8 @@ impl Expected {
                     && self.codes.len() < MAX_CODES;
                 is_young && self.browser == Some(browser) && free && (again || anew)
             }
+            Act::Revoke if self.is_undecided() => is_young || self.is_leased(),
+            Act::Revoke => self.status == Status::Approved && self.age < Age::Due,
             Act::Abandon { code } => matches!(self.status, Status::Authorizing | Status::Approved) && !seen(code),
             Act::Approve { code } => self.status == Status::Authorizing && current(code),
             Act::Deliver => self.standing() == Standing::Ready,

@@ -8,10 +8,12 @@
 mod expected;
 mod world;
 
+use postiz_auth_server::grant::{self, Status};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::Union;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
+use strum::VariantArray as _;
 use tokio::runtime::Runtime;
 
 use world::{Ground, World};
@@ -32,6 +34,8 @@ enum Event {
     Begin,
     /// A person says no on our page.
     Deny,
+    /// The operator ends it.
+    Revoke,
     /// A person presses Authorize on one of the consent pages: Postiz issues a code.
     Authorize,
     /// A browser brings a code.
@@ -68,7 +72,7 @@ const EVENTS: [(u32, &[Event]); 5] = [
     (8, &[Event::Begin, Event::Authorize, Event::Exchange]),
     (4, &[Event::Open, Event::Poll, Event::RunOut]),
     (2, &[Event::LoseAnswer, Event::LoseRequest, Event::ClaimAgain, Event::Crash, Event::CleanUp]),
-    (1, &[Event::Deny, Event::CallbackElsewhere, Event::Expire, Event::FallDue]),
+    (1, &[Event::Deny, Event::Revoke, Event::CallbackElsewhere, Event::Expire, Event::FallDue]),
 ];
 
 #[derive(Debug, Clone, Copy)]
@@ -125,5 +129,44 @@ fn in_every_order_of_steps_no_login_is_lost_or_given_to_another() {
     let seen = ground.seen.borrow();
     for happening in ["claim", "takeover", "approval taken back", "delivery", "denial"] {
         assert!(!enough || seen.contains_key(happening), "no {happening} has happened: {seen:?}");
+    }
+}
+
+/// The events that lead to a state, and those that are a step, with those that prepare it.
+#[test]
+fn the_database_takes_each_step_as_the_table_says() {
+    let claimed = [Event::Begin, Event::Authorize, Event::Callback];
+    let runtime = Runtime::new().unwrap();
+    let ground = runtime.block_on(Ground::new());
+    for status in Status::VARIANTS {
+        let then: &[Event] = match status {
+            Status::Pending | Status::Authorizing => &[],
+            Status::Denied => &[Event::Deny],
+            Status::Approved => &[Event::Exchange, Event::Finish],
+            Status::Delivered => &[Event::Exchange, Event::Finish, Event::Poll],
+            Status::Revoked => &[Event::Revoke],
+        };
+        let before = if *status == Status::Pending { Vec::new() } else { [&claimed, then].concat() };
+        for step in grant::Step::VARIANTS {
+            let events: &[Event] = match step {
+                grant::Step::Begin => &[Event::Begin],
+                grant::Step::Claim => &[Event::Crash, Event::RunOut, Event::Authorize, Event::Callback],
+                grant::Step::Approve => &[Event::Exchange, Event::Finish],
+                grant::Step::Deny => &[Event::Deny],
+                grant::Step::Abandon => &[Event::Authorize, Event::CallbackElsewhere],
+                grant::Step::Deliver => &[Event::Poll],
+                grant::Step::Revoke => &[Event::Revoke],
+            };
+            let found = runtime.block_on(async {
+                let mut world = World::new(&ground).await;
+                for event in before.iter().chain(events) {
+                    let browser = usize::from(matches!(event, Event::CallbackElsewhere));
+                    world.take(Step { event: *event, which: 0, browser, at: 0, times: 1 }).await;
+                    world.check().await;
+                }
+                world.status()
+            });
+            assert_eq!(found, status.after(*step).unwrap_or(*status), "{step:?} in {status}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use data_encoding::HEXLOWER;
 use futures_util::future::join_all;
 use postiz_auth_server::grant::{BrowserKey, DeviceCode, Done, SealedToken, Standing, State, Status, UserCode};
 use postiz_auth_server::secret::{Digest, Secret};
-use postiz_auth_server::store::{Claim, Delivered, Entered, Lease, LeaseHolder, Store};
+use postiz_auth_server::store::{Claim, Delivered, Entered, Lease, LeaseHolder, Store, Which};
 use secrecy::ExposeSecret as _;
 use tokio_postgres::Client;
 
@@ -124,6 +124,7 @@ impl<'a> World<'a> {
             Event::Open => {}
             Event::Begin => self.begin(chosen, browser, at).await,
             Event::Deny => self.deny(chosen, at).await,
+            Event::Revoke => self.revoke(chosen, at).await,
             Event::Authorize => self.authorize(chosen),
             Event::Callback => self.callback(chosen, times).await,
             Event::CallbackElsewhere => self.callback_elsewhere(chosen, browser, at).await,
@@ -166,6 +167,12 @@ impl<'a> World<'a> {
     async fn deny(&mut self, login: usize, at: usize) {
         let found = self.store(at).deny(self.logins[login].user_code, None).await.unwrap();
         self.denied(login, matches!(found, Entered::Found(_)), Act::Deny);
+    }
+
+    async fn revoke(&mut self, login: usize, at: usize) {
+        let Login { user_code, expected, .. } = &mut self.logins[login];
+        let revoked = self.ground.stores[at].revoke(Which::UserCode(*user_code)).await.unwrap();
+        assert_eq!(!revoked.is_empty(), expected.take(Act::Revoke) == Found::Applied);
     }
 
     async fn callback_elsewhere(&mut self, code: usize, browser: usize, at: usize) {
@@ -326,6 +333,11 @@ impl<'a> World<'a> {
         self.ground.client.batch_execute(&update).await.unwrap();
         expected.lease_over |= lease_over;
         expected.age = expected.age.max(age);
+    }
+
+    /// Of the first login.
+    pub fn status(&self) -> Status {
+        self.logins[0].expected.status
     }
 
     /// The rows are as the model has them, and hold no secret.
