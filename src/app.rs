@@ -184,7 +184,7 @@ impl Running {
             self.flow.drain();
             sleep(self.drain).await;
         }
-        info!(held_polls = self.flow.held_polls().0, "stopping: requests under way are finished first");
+        info!(held_polls = self.flow.limits().held_polls().0, "stopping: requests under way are finished first");
         self.flow.stop();
         sleep(LINGER).await;
         if timeout(GRACE + Duration::from_secs(2), self.server.stop(true)).await.is_err() {

@@ -65,7 +65,7 @@ struct Gauges(Arc<DeviceFlow>);
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let (load, (held, most_held)) = (self.0.store().database().load(), self.0.held_polls());
+        let (load, (held, most_held)) = (self.0.store().database().load(), self.0.limits().held_polls());
         for (name, help, value) in [
             ("polls_held", "Held polls", held),
             ("polls_held_limit", "Polls that may be held (MAX_HELD_POLLS)", most_held),

@@ -67,6 +67,8 @@ pub struct Limits {
     places: Permits,
     at_work: Permits,
     statements_at_work: usize,
+    held_polls: Arc<Semaphore>,
+    max_held_polls: usize,
     registrations: Semaphore,
     registrations_rate: DefaultDirectRateLimiter,
     met: Counters,
@@ -92,6 +94,8 @@ impl Limits {
             at_work: Permits::default(),
             // One network leaves half of the connections to others.
             statements_at_work: (config.database_pool_size / 2).max(1),
+            held_polls: Arc::new(Semaphore::new(config.max_held_polls)),
+            max_held_polls: config.max_held_polls,
             registrations: Semaphore::new(REGISTRATIONS_AT_A_TIME),
             registrations_rate: RateLimiter::direct(Quota::per_second(REGISTRATIONS_PER_SECOND)),
             met: Counters::new::<Limit>("limit"),
@@ -131,6 +135,19 @@ impl Limits {
     /// For a connection of a direct peer, of the `total` that the server takes.
     pub fn connection(&self, peer: IpAddr, total: usize) -> Result<Place, RateLimited> {
         self.place(Limit::Connections, Origin::of(Some(peer)), total.div_ceil(8))
+    }
+
+    /// For a poll that waits for its grant's decision.
+    pub fn held_poll(&self, client: Option<IpAddr>) -> Result<Place, RateLimited> {
+        let mut place = self.place(Limit::NetworkHeldPolls, Origin::of(client), self.max_held_polls.div_ceil(8))?;
+        let permit = Arc::clone(&self.held_polls).try_acquire_owned();
+        place.0.push(self.noted(Limit::HeldPolls, permit.map_err(|_| RateLimited { retry_after: LINE_RETRY }))?);
+        Ok(place)
+    }
+
+    /// Polls held now, and how many may be.
+    pub fn held_polls(&self) -> (usize, usize) {
+        (self.max_held_polls - self.held_polls.available_permits(), self.max_held_polls)
     }
 
     /// Waits for the replica's turn to register a client at Postiz. Each network has few requests in this line, so it is
@@ -237,7 +254,7 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 }
 
 /// Given back when it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Place(Vec<OwnedSemaphorePermit>);
 
 /// For each limit, the permits of each client or network that has some.
@@ -366,5 +383,20 @@ mod tests {
         assert!(connect("198.51.100.1").is_err() && connect("198.51.100.2").is_ok());
         drop(open);
         assert!(is_empty(&limits));
+    }
+
+    #[test]
+    fn held_polls_have_limits_for_all_for_a_network_and_for_a_client() {
+        let vars = [("DATABASE_URL", "postgres://u@h/d"), ("MAX_HELD_POLLS", "16")];
+        let limits = Limits::new(&Config::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap());
+        let hold = |text: &str| limits.held_poll(address(text));
+        let mut held: Vec<_> = (0..2).map(|_| hold("192.0.2.1").unwrap()).collect();
+        assert!(hold("192.0.2.1").is_err(), "an eighth for a client");
+        held.extend((2..4).map(|n| hold(&format!("192.0.2.{n}")).unwrap()));
+        assert!(hold("192.0.2.9").is_err(), "a quarter for a network");
+        held.extend((0..12).map(|n| hold(&format!("198.51.{n}.1")).unwrap()));
+        assert!(hold("203.0.113.1").is_err() && limits.held_polls() == (16, 16));
+        drop(held);
+        assert!(hold("203.0.113.1").is_ok() && limits.held_polls() == (0, 16) && is_empty(&limits));
     }
 }

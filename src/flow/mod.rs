@@ -77,7 +77,6 @@ pub struct DeviceFlow {
     deliveries: broadcast::Sender<GrantId>,
     device_code_ttl: Duration,
     long_poll: Duration,
-    max_held_polls: usize,
     /// Cancelled when the server stops: held polls are answered then.
     stopping: CancellationToken,
     /// Tasks under way, whether a client waits for them or not.
@@ -125,7 +124,6 @@ impl DeviceFlow {
             deliveries: broadcast::Sender::new(DELIVERIES),
             device_code_ttl: config.device_code_ttl,
             long_poll: config.long_poll,
-            max_held_polls: config.max_held_polls,
             stopping: CancellationToken::new(),
             unfinished: TaskTracker::new(),
             runtime: Handle::current(),
@@ -223,11 +221,6 @@ impl DeviceFlow {
 
     pub fn metrics(&self) -> &GrantMetrics {
         &self.metrics
-    }
-
-    /// Polls held now, and how many may be.
-    pub fn held_polls(&self) -> (usize, usize) {
-        (self.waiting.held(), self.max_held_polls)
     }
 }
 

@@ -58,15 +58,13 @@ impl DeviceFlow {
     pub async fn poll(self: &Arc<Self>, code: DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
         let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
+        let place = if hold.is_zero() { None } else { self.limits.held_poll(options.client).ok() };
         // Entered before the look-up: a decision between the two would be lost.
-        let mut poll = self.waiting.enter(code.grant_id(), options.client, !hold.is_zero());
-        if let Some(limit) = poll.limit {
-            self.limits.met(limit);
-        }
+        let mut poll = self.waiting.enter(code.grant_id(), place);
+        let no_room = !hold.is_zero() && !poll.is_held();
         let outcome = self.answer(code, &options, until, &mut poll).await;
         match outcome {
             PollOutcome::NoToken(Standing::Pending | Standing::SlowDown) => {
-                let no_room = poll.limit.is_some();
                 poll.terminal_returns();
                 if no_room { PollOutcome::NotHeld } else { outcome }
             }

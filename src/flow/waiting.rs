@@ -16,18 +16,16 @@
 //! A replica that dies loses all of this, and its terminals poll another one.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Place;
-use std::net::IpAddr;
+use std::collections::hash_map::Entry::{Occupied, Vacant};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use ipnet::IpNet;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
-use crate::flow::DeviceFlow;
-use crate::grant::{Decision, GrantId, Origin};
-use crate::metrics::Limit;
+use crate::flow::{DeviceFlow, Origin};
+use crate::grant::{Decision, GrantId};
+use crate::limits::Place;
 
 /// How long a grant counts as pending after its look-up. If the feed missed a decision, it is found then.
 const KNOWN_FOR: Duration = Duration::from_secs(45);
@@ -44,12 +42,10 @@ const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
 const HELD_OF_ONE_GRANT: usize = 2;
 /// Entries for each poll that may be held: those whose polls are answered at once have one too.
 const ENTRIES_PER_POLL: usize = 4;
-/// The parts of all held polls that one client, and the network around it, may have.
-const CLIENT_SHARE: usize = 8;
-const NETWORK_SHARE: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Waiting {
+    max_entries: usize,
     grants: Mutex<Grants>,
     /// Notified when the first grant is entered: the feed pauses while there is none.
     entered: Notify,
@@ -58,10 +54,6 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 struct Grants {
     entries: HashMap<GrantId, Entry>,
-    max_held: usize,
-    held: usize,
-    /// Held polls of each client and network that has some.
-    shares: HashMap<IpNet, usize>,
     next_number: u64,
     feed_read_at: Option<Instant>,
 }
@@ -84,13 +76,10 @@ struct Entry {
 pub(super) struct Poll {
     waiting: Arc<Waiting>,
     pub(super) grant: GrantId,
-    origin: Origin,
     /// `None` if there is no room for another grant.
     entry: Option<u64>,
-    /// The decision, if the poll is held.
-    decision: Option<oneshot::Receiver<Decision>>,
-    /// The limit that keeps it from being held.
-    pub(super) limit: Option<Limit>,
+    /// The decision, and its place among the held polls, if the poll is held.
+    held: Option<(oneshot::Receiver<Decision>, Place)>,
     /// When the grant expires, if it is known to be pending; otherwise it has to be looked up.
     pub(super) known_expiry: Option<Instant>,
     terminal_returns: bool,
@@ -98,70 +87,46 @@ pub(super) struct Poll {
 
 impl Waiting {
     pub(super) fn new(max_held: usize) -> Self {
-        let grants = Grants {
-            entries: HashMap::new(),
-            max_held,
-            held: 0,
-            shares: HashMap::new(),
-            next_number: 0,
-            feed_read_at: None,
-        };
-        Self { grants: Mutex::new(grants), entered: Notify::new() }
+        let grants = Grants { entries: HashMap::new(), next_number: 0, feed_read_at: None };
+        Self { max_entries: max_held * ENTRIES_PER_POLL, grants: Mutex::new(grants), entered: Notify::new() }
     }
 
-    /// Enters a poll; do so before its look-up. It is held if it may be and there is room.
-    pub(super) fn enter(self: &Arc<Self>, grant: GrantId, client: Option<IpAddr>, hold: bool) -> Poll {
-        let (now, origin) = (Instant::now(), Origin::of(client));
+    /// Enters a poll; do so before its look-up. With a place it is held, if there is room for its grant.
+    pub(super) fn enter(self: &Arc<Self>, grant: GrantId, place: Option<Place>) -> Poll {
+        let now = Instant::now();
         let mut guard = self.lock();
         let grants = &mut *guard;
-        let (is_first, is_full) = (grants.entries.is_empty(), grants.entries.len() >= grants.max_entries());
-        let is_current = grants.is_current(now);
-        let mut poll = Poll {
-            waiting: Arc::clone(self),
-            grant,
-            origin,
-            entry: None,
-            decision: None,
-            limit: hold.then(|| grants.full(origin)).flatten(),
-            known_expiry: None,
-            terminal_returns: false,
-        };
+        let (is_first, is_full) = (grants.entries.is_empty(), grants.entries.len() >= self.max_entries);
+        let is_current = grants.feed_read_at.is_some_and(|at| now.duration_since(at) < FEED_CURRENT);
+        let waiting = Arc::clone(self);
+        let mut poll = Poll { waiting, grant, entry: None, held: None, known_expiry: None, terminal_returns: false };
         let entry = match grants.entries.entry(grant) {
-            Place::Occupied(entry) => entry.into_mut(),
-            Place::Vacant(_) if is_full => {
-                poll.limit = hold.then_some(Limit::HeldPolls);
-                return poll;
-            }
-            Place::Vacant(place) => {
+            Occupied(entry) => entry.into_mut(),
+            Vacant(_) if is_full => return poll,
+            Vacant(vacant) => {
                 grants.next_number += 1;
                 let number = grants.next_number;
-                place.insert(Entry { number, polls: 0, held: Vec::new(), known: None, kept_until: now })
+                vacant.insert(Entry { number, polls: 0, held: Vec::new(), known: None, kept_until: now })
             }
         };
         entry.polls += 1;
         poll.entry = Some(entry.number);
         poll.known_expiry =
             entry.known.filter(|(until, _)| is_current && now < *until).map(|(_, expires_at)| expires_at);
-        if hold && poll.limit.is_none() {
+        if let Some(place) = place {
             let (sender, decision) = oneshot::channel();
             if entry.held.len() >= HELD_OF_ONE_GRANT {
                 // Its poll sees the channel closed, and answers.
                 entry.held.remove(0);
             }
             entry.held.push(sender);
-            poll.decision = Some(decision);
-            grants.count(origin);
+            poll.held = Some((decision, place));
         }
         drop(guard);
         if is_first {
             self.entered.notify_one();
         }
         poll
-    }
-
-    /// Whether the polls of a grant that this client opens now will probably be held: a quarter of its limits is free.
-    pub(super) fn has_room(&self, client: Option<IpAddr>) -> bool {
-        self.lock().is_below(Origin::of(client), 3, 4)
     }
 
     /// Ends the entry of a decided grant, and wakes its held polls.
@@ -177,10 +142,6 @@ impl Waiting {
         let mut grants = self.lock();
         grants.feed_read_at = Some(moment);
         grants.entries.retain(|_, entry| entry.polls > 0 || entry.kept_until > moment);
-    }
-
-    pub(super) fn held(&self) -> usize {
-        self.lock().held
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -200,57 +161,6 @@ impl Waiting {
     }
 }
 
-impl Grants {
-    fn max_entries(&self) -> usize {
-        self.max_held * ENTRIES_PER_POLL
-    }
-
-    fn is_current(&self, now: Instant) -> bool {
-        self.feed_read_at.is_some_and(|at| now.duration_since(at) < FEED_CURRENT)
-    }
-
-    /// Whether less than this part of all limits is in use.
-    fn is_below(&self, origin: Origin, part: usize, whole: usize) -> bool {
-        let below = |used: usize, most: usize| used * whole < most * part;
-        let share = |of: IpNet, share: usize| {
-            below(self.shares.get(&of).copied().unwrap_or_default(), self.max_held.div_ceil(share))
-        };
-        below(self.held, self.max_held)
-            && origin.client.is_none_or(|client| share(client, CLIENT_SHARE))
-            && share(origin.network, NETWORK_SHARE)
-    }
-
-    /// The limit that leaves no room for one more.
-    fn full(&self, origin: Origin) -> Option<Limit> {
-        if self.held >= self.max_held {
-            Some(Limit::HeldPolls)
-        } else if self.is_below(origin, 1, 1) {
-            None
-        } else {
-            Some(Limit::NetworkHeldPolls)
-        }
-    }
-
-    fn count(&mut self, origin: Origin) {
-        self.held += 1;
-        for of in origin.client.into_iter().chain([origin.network]) {
-            *self.shares.entry(of).or_default() += 1;
-        }
-    }
-
-    fn count_back(&mut self, origin: Origin) {
-        self.held -= 1;
-        for of in origin.client.into_iter().chain([origin.network]) {
-            if let Place::Occupied(mut share) = self.shares.entry(of) {
-                *share.get_mut() -= 1;
-                if *share.get() == 0 {
-                    share.remove();
-                }
-            }
-        }
-    }
-}
-
 impl Poll {
     /// Its look-up has found the grant pending.
     pub(super) fn found_pending(&self, expires_at: Instant) {
@@ -263,13 +173,13 @@ impl Poll {
 
     /// Whether it can wait for the decision.
     pub(super) fn is_held(&self) -> bool {
-        self.decision.is_some()
+        self.held.is_some()
     }
 
     /// Returns when the grant is decided, or `None` when a newer poll takes this one's place. Never if it is not held.
     pub(super) async fn decision(&mut self) -> Option<Decision> {
-        let Some(receiver) = &mut self.decision else { return std::future::pending().await };
-        receiver.await.ok()
+        let Some((decision, _)) = &mut self.held else { return std::future::pending().await };
+        decision.await.ok()
     }
 
     /// The terminal will poll again: its entry stays.
@@ -280,12 +190,10 @@ impl Poll {
 
 impl Drop for Poll {
     fn drop(&mut self) {
+        drop(self.held.take());
         let mut grants = self.waiting.lock();
-        if self.decision.take().is_some() {
-            grants.count_back(self.origin);
-        }
-        let Place::Occupied(mut place) = grants.entries.entry(self.grant) else { return };
-        let entry = place.get_mut();
+        let Occupied(mut occupied) = grants.entries.entry(self.grant) else { return };
+        let entry = occupied.get_mut();
         if Some(entry.number) != self.entry {
             return;
         }
@@ -294,7 +202,7 @@ impl Drop for Poll {
         if self.terminal_returns {
             entry.kept_until = Instant::now() + NEXT_POLL_WITHIN;
         } else if entry.polls == 0 {
-            place.remove();
+            occupied.remove();
         }
     }
 }
@@ -316,7 +224,7 @@ impl DeviceFlow {
             match self.store.decided(read_at, if is_long { LONG_OVERLAP } else { OVERLAP }).await {
                 Ok(decided) => {
                     for (grant, decision) in decided.grants {
-                        self.decided(grant, decision, crate::flow::Origin::OtherReplica);
+                        self.decided(grant, decision, Origin::OtherReplica);
                     }
                     read_at = Some(decided.clock);
                     if is_long {
@@ -348,11 +256,11 @@ mod tests {
     }
 
     fn held(waiting: &Arc<Waiting>, grant: GrantId) -> Poll {
-        waiting.enter(grant, None, true)
+        waiting.enter(grant, Some(Place::default()))
     }
 
     fn plain(waiting: &Arc<Waiting>, grant: GrantId) -> Poll {
-        waiting.enter(grant, None, false)
+        waiting.enter(grant, None)
     }
 
     /// A poll that looked its grant up and was answered "pending".
@@ -394,10 +302,8 @@ mod tests {
         waiting.wake(mine, Decision::Denied);
         assert_eq!(one.decision().await, Some(Decision::Denied));
         assert_eq!(two.decision().await, Some(Decision::Denied));
-        drop((one, two));
-        assert_eq!(waiting.held(), 1);
-        drop(bystander);
-        assert!(waiting.held() == 0 && waiting.is_empty() && waiting.lock().shares.is_empty());
+        drop((one, two, bystander));
+        assert!(waiting.is_empty());
     }
 
     #[tokio::test]
@@ -409,24 +315,6 @@ mod tests {
         waiting.wake(grant, Decision::Approved);
         assert_eq!(second.decision().await, Some(Decision::Approved));
         assert_eq!(newest.decision().await, Some(Decision::Approved));
-        drop((oldest, second, newest));
-        assert_eq!(waiting.held(), 0);
-    }
-
-    #[test]
-    fn held_polls_have_limits_for_all_for_a_network_and_for_a_client() {
-        let waiting = Arc::new(Waiting::new(16));
-        let enter = |text: &str| waiting.enter(grant(), text.parse().ok(), true);
-        let mut polls: Vec<_> = (0..2).map(|_| enter("192.0.2.1")).collect();
-        assert!(!waiting.has_room("192.0.2.1".parse().ok()) && waiting.has_room("198.51.100.1".parse().ok()));
-        assert_eq!(enter("192.0.2.1").limit, Some(Limit::NetworkHeldPolls), "an eighth for a client");
-        polls.extend((2..4).map(|n| enter(&format!("192.0.2.{n}"))));
-        assert_eq!(enter("192.0.2.9").limit, Some(Limit::NetworkHeldPolls), "a quarter for a network");
-        polls.extend((0..12).map(|n| enter(&format!("198.51.{n}.1"))));
-        assert!(polls.iter().all(Poll::is_held));
-        assert_eq!(enter("203.0.113.1").limit, Some(Limit::HeldPolls));
-        drop(polls);
-        assert!(enter("203.0.113.1").is_held());
     }
 
     #[test]
@@ -489,7 +377,7 @@ mod tests {
         let polls: Vec<_> = (0..8).map(|_| plain(&waiting, grant())).collect();
         let poll = held(&waiting, grant());
         poll.found_pending(Instant::now() + TTL);
-        assert!(!poll.is_held() && poll.limit == Some(Limit::HeldPolls));
+        assert!(!poll.is_held());
         poll.terminal_returns();
         drop(polls);
         assert!(waiting.is_empty());
