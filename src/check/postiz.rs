@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::check::report::Finding;
 use crate::config::{Audience, Config, PostizApp};
 use crate::outbound::NoAnswer;
-use crate::postiz::{DiscoveryError, Endpoints, Postiz};
+use crate::postiz::{DiscoveryError, Endpoints, Postiz, Reason};
 
 const API: &str = "postiz.api";
 const CLIENT: &str = "postiz.client";
@@ -91,7 +91,8 @@ async fn registration(config: &Config, postiz: &Postiz) -> Finding {
         }
         Err(failure) => {
             let what = format!("Postiz registered no client for {callback}: {failure}.");
-            Finding::fail(CLIENT, what, format!("{LOOK} {}", postiz.fix()))
+            let is_refused = failure.reason == Reason::RegistrationRefused;
+            Finding::fail(CLIENT, what, if is_refused { postiz.fix() } else { LOOK.to_owned() })
         }
     }
 }
@@ -110,7 +111,7 @@ fn front_end(postiz: &Postiz, discovered: &Result<Endpoints, DiscoveryError>) ->
         return Some(Finding::ok(FRONT_END, format!("People approve at {at}.")));
     };
     let what = format!(
-        "POSTIZ_FRONTEND_URL is {at}, but Postiz calls itself {own}: Chromium blocks the way there (form-action), and Postiz's \
+        "POSTIZ_FRONTEND_URL is {at}, but Postiz calls itself {own}. Chromium blocks the way there (form-action), and Postiz's \
          page refuses requests."
     );
     let fix = format!("Set POSTIZ_FRONTEND_URL={own}, or FRONTEND_URL at Postiz to {at}.");

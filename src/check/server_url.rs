@@ -96,10 +96,8 @@ async fn find_and_delete(config: &Config, grant: GrantId) -> Noted {
 async fn leads_to_this_machine(config: &Config) -> bool {
     let url = config.server_url.join("");
     let Some(name) = url.domain().filter(|_| !config.server_url.is_loopback()) else { return false };
-    match timeout(LOOKUP_TIMEOUT, lookup_host((name, 0))).await {
-        Ok(Ok(mut addresses)) => addresses.any(|address| is_own(address.ip())),
-        _ => false,
-    }
+    let found = timeout(LOOKUP_TIMEOUT, lookup_host((name, 0))).await;
+    found.is_ok_and(|found| found.is_ok_and(|mut addresses| addresses.any(|address| is_own(address.ip()))))
 }
 
 /// Only an address of this machine can be bound. A public one is the same for everybody.
@@ -147,13 +145,13 @@ fn reach(config: &Config, opened: &Result<DeviceCode, NoAnswer>, noted: Noted, l
 fn client_address(config: &Config, requester: Option<IpAddr>, leads_to_itself: bool) -> Finding {
     let is_https = config.server_url.is_https();
     let is_proxy = || config.trusted_proxies.iter().any(|network| is_private_address(network.network()));
-    let may_be_proxys =
-        |client| config.client_ip_source == ClientIpSource::Connection || is_private_address(client) && !is_own(client);
+    let is_peer = config.client_ip_source == ClientIpSource::Connection;
+    let may_be_proxys = |client| is_peer || is_private_address(client) && !is_own(client);
     let fix = "Let the proxy append the client's address to X-Forwarded-For (nginx: proxy_set_header X-Forwarded-For \
                $proxy_add_x_forwarded_for;), or replace X-Real-IP, and set CLIENT_IP_SOURCE=Auto. Name a proxy with a public \
                address, and each one before the first, in TRUSTED_PROXIES.";
     match requester {
-        Some(client) if leads_to_itself || client.is_loopback() => elsewhere(CLIENT_ADDRESS, config),
+        Some(client) if leads_to_itself || !is_peer && client.is_loopback() => elsewhere(CLIENT_ADDRESS, config),
         Some(client) if client == FORGED && is_proxy() => Finding::skipped(
             CLIENT_ADDRESS,
             "This machine may be one of TRUSTED_PROXIES, whose claims are believed: check from another one.",

@@ -122,8 +122,8 @@ impl Postiz {
     pub fn fix(&self) -> String {
         if self.registers() {
             format!(
-                "Postiz registers clients only for https:// or http://localhost, and if it sets DCR_VERIFIED_DOMAINS, for those \
-                 hosts. Otherwise: in Postiz, under Developers → Apps, make an OAuth app with the redirect URL {}. Set \
+                "Postiz registers clients only for https:// or http://localhost in SERVER_URL, and if it sets \
+                 DCR_VERIFIED_DOMAINS, for those hosts. Otherwise: in Postiz, under Developers → Apps, make an OAuth app with the redirect URL {}. Set \
                  POSTIZ_OAUTH_CLIENT_ID and POSTIZ_OAUTH_CLIENT_SECRET to its client ID and client secret, and \
                  POSTIZ_FRONTEND_URL to the address of Postiz in a browser.",
                 self.callback_url
