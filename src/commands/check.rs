@@ -1,16 +1,14 @@
 //! `check` and `healthcheck`: whether the set-up works, and whether the server on this machine is alive.
 
-use std::process::ExitCode;
+use std::error::Error;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::check::{self, Report, Verdict};
-use crate::commands::output::{complain, say};
+use crate::check::{self, Verdict};
 use crate::config::{Config, Problems};
-use crate::log::error_chain;
 
 pub(super) const HELP: &str = "\
 Reads the same variables as the server, and prints no secret. Opens a login
@@ -21,40 +19,26 @@ Exit codes: 0 nothing failed (there may be warnings), 1 something failed,
 
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
 
-pub(super) async fn run(json: bool) -> ExitCode {
+pub(super) async fn run(json: bool) -> Result<(u8, String), Box<dyn Error>> {
     let (report, code) = match Config::from_env() {
         Err(problems) => (check::problems(&problems), Problems::EXIT_CODE),
-        Ok(config) => match check::run(&config).await {
-            Ok(report) => {
-                let code = u8::from(report.verdict == Verdict::Fail);
-                (report, code)
-            }
-            Err(error) => {
-                complain(&format!("{}\n", error_chain(&error)));
-                return ExitCode::FAILURE;
-            }
-        },
+        Ok(config) => {
+            let report = check::run(&config).await?;
+            let code = u8::from(report.verdict == Verdict::Fail);
+            (report, code)
+        }
     };
-    say(&if json { to_json(&report) } else { report.to_text(textwrap::termwidth()) });
-    ExitCode::from(code)
-}
-
-fn to_json(report: &Report) -> String {
-    let mut text = serde_json::to_string_pretty(report).unwrap_or_default();
-    text.push('\n');
-    text
+    let text = if json { serde_json::to_string_pretty(&report)? + "\n" } else { report.to_text(textwrap::termwidth()) };
+    Ok((code, text))
 }
 
 /// For container engines, because the image has no shell and no curl. Asks `/health/live`, which does not depend on the
 /// database: restarting the server would not bring a database back.
-pub(super) async fn health() -> ExitCode {
+pub(super) async fn health() -> Result<(), Box<dyn Error>> {
     let port = Config::port_from_env();
     match timeout(HEALTH_TIMEOUT, is_alive(port)).await {
-        Ok(Ok(true)) => ExitCode::SUCCESS,
-        _ => {
-            complain(&format!("no healthy server on port {port}\n"));
-            ExitCode::FAILURE
-        }
+        Ok(Ok(true)) => Ok(()),
+        _ => Err(format!("no healthy server on port {port}").into()),
     }
 }
 

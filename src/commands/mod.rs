@@ -1,16 +1,22 @@
 //! The command line. A line that can't be understood ends with exit code 2, as is usual.
 
 mod check;
-mod output;
 mod revoke;
 pub mod serve;
 
+use std::error::Error;
 use std::ffi::OsString;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use clap::{Parser, Subcommand};
 
-use output::{NAME, VERSION, say};
+use crate::config::Problems;
+use crate::log::error_chain;
+
+const NAME: &str = "postiz-auth-server";
+static VERSION: LazyLock<String> = LazyLock::new(|| version(option_env!("REVISION")));
 
 /// The auth server behind `postiz auth:login`
 #[derive(Debug, Parser)]
@@ -54,12 +60,32 @@ pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return u8::try_from(answer.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
-    match command {
-        Command::Serve => serve::run().await,
+    let done: Result<_, Box<dyn Error>> = match command {
+        Command::Serve => serve::run().await.map(|code| (code, String::new())),
         Command::Check { json } => check::run(json).await,
-        Command::Revoke(arguments) => revoke::run(arguments).await,
-        Command::Healthcheck => check::health().await,
-        Command::Version => say(&format!("{NAME} {}\n", *VERSION)),
+        Command::Revoke(arguments) => revoke::run(arguments).await.map(|text| (0, text)),
+        Command::Healthcheck => check::health().await.map(|()| (0, String::new())),
+        Command::Version => Ok((0, format!("{NAME} {}\n", *VERSION))),
+    };
+    // A reader that has closed its end is not a failure.
+    match done {
+        Ok((code, text)) => {
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::from(code)
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "{}", error_chain(&*error));
+            ExitCode::from(if error.is::<Problems>() { Problems::EXIT_CODE } else { 1 })
+        }
+    }
+}
+
+/// The version and, if the build was given it in `REVISION`, the beginning of the commit.
+fn version(revision: Option<&str>) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    match revision {
+        None | Some("") => version.to_owned(),
+        Some(revision) => format!("{version} ({revision:.12})"),
     }
 }
 
@@ -72,6 +98,16 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn the_version_names_the_commit_of_a_build_that_knows_it() {
+        let version = |revision| version(revision).replace(env!("CARGO_PKG_VERSION"), "0.0.0");
+        assert_eq!(version(Some("4f2a1b2c3d4e5f60718293a4b5c6d7e8f9012345")), "0.0.0 (4f2a1b2c3d4e)");
+        // A build argument without a value is empty.
+        for none in [None, Some("")] {
+            assert_eq!(version(none), "0.0.0");
+        }
     }
 
     #[test]

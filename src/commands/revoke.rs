@@ -1,13 +1,11 @@
 //! `revoke`: end logins that are in progress.
 
-use std::process::ExitCode;
+use std::error::Error;
 
 use crate::app;
-use crate::commands::output::{complain, configuration, say};
-use crate::db::DatabaseError;
+use crate::config::Config;
 use crate::flow::Which;
 use crate::grant::{GrantId, UserCode};
-use crate::log::error_chain;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -29,40 +27,18 @@ fn parse(argument: &str) -> Result<Which, &'static str> {
         .ok_or("neither a user code (like BCDF-GHJK) nor a reference (eight hex digits)")
 }
 
-/// Exit codes: 1 if there is no such login or no database, 78 if a variable can't be used.
-pub(super) async fn run(arguments: Arguments) -> ExitCode {
+pub(super) async fn run(arguments: Arguments) -> Result<String, Box<dyn Error>> {
     let which = arguments.which.unwrap_or(Which::AllPending);
-    let config = match configuration() {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
-    let flow = match app::flow(&config) {
-        Ok(flow) => flow,
-        Err(error) => {
-            complain(&format!("{}\n", error_chain(&error)));
-            return ExitCode::FAILURE;
-        }
-    };
-    match flow.revoke(which).await {
-        Ok(revoked) if revoked.is_empty() && which != Which::AllPending => {
-            complain("No login under way has this code or reference.\n");
-            ExitCode::FAILURE
-        }
-        Ok(revoked) => {
-            for grant in &revoked {
-                say(&format!("revoked {}\n", grant.reference()));
-            }
-            say(&format!("Logins revoked: {}. Their terminals learn it at their next poll.\n", revoked.len()))
-        }
-        Err(error) => {
-            let why = match error {
-                DatabaseError::Unavailable => "the database is unavailable",
-                DatabaseError::Refused => "the database refused the statement",
-            };
-            complain(&format!("Nothing was revoked: {why}. Run `postiz-auth-server check` for details.\n"));
-            ExitCode::FAILURE
-        }
+    let revoked = app::flow(&Config::from_env()?)?
+        .revoke(which)
+        .await
+        .map_err(|error| format!("Nothing was revoked: {error}. Run `postiz-auth-server check` for details."))?;
+    if revoked.is_empty() && which != Which::AllPending {
+        return Err("No login under way has this code or reference.".into());
     }
+    let mut lines: Vec<_> = revoked.iter().map(|grant| format!("revoked {}\n", grant.reference())).collect();
+    lines.push(format!("Logins revoked: {}. Their terminals learn it at their next poll.\n", revoked.len()));
+    Ok(lines.concat())
 }
 
 #[cfg(test)]

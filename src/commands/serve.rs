@@ -1,13 +1,12 @@
 //! `serve`: the server, until SIGTERM or SIGINT.
 
-use std::process::ExitCode;
+use std::error::Error;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::field::display;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Running, StartError, listen};
-use crate::commands::output::configuration;
 use crate::config::{Config, PostizApp, Problems};
 use crate::log::{self, error_chain};
 use crate::outbound;
@@ -15,11 +14,9 @@ use crate::outbound;
 /// As a shell reports a process that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-pub(super) async fn run() -> ExitCode {
-    let config = match configuration() {
-        Ok(config) => config,
-        Err(code) => return code,
-    };
+/// The exit code.
+pub(super) async fn run() -> Result<u8, Box<dyn Error>> {
+    let config = Config::from_env()?;
     log::init(&config);
     let started = listen(config.port).map_err(StartError::Listen);
     let started = started.and_then(|listener| App::start(&config, listener));
@@ -27,29 +24,26 @@ pub(super) async fn run() -> ExitCode {
         Ok(running) => running,
         Err(error) => {
             error!(error = error_chain(&error), "the server can't start");
-            return ExitCode::FAILURE;
+            return Ok(1);
         }
     };
     introduce(&config, &running);
     let code = tokio::select! {
-        () = stop_signal() => ExitCode::SUCCESS,
-        () = running.postiz_unusable() => ExitCode::from(Problems::EXIT_CODE),
+        () = stop_signal() => 0,
+        () = running.postiz_unusable() => Problems::EXIT_CODE,
     };
     running.stop().await;
-    code
+    Ok(code)
 }
 
 fn introduce(config: &Config, running: &Running) {
     info!(version = env!("CARGO_PKG_VERSION"), address = %running.address(), "listening");
     info!(server_url = %config.server_url, "public address of this server");
-    match config.postiz_app() {
-        PostizApp::ByHand { .. } => {
-            info!(callback_url = %config.callback_url(), "register this callback URL with the app at Postiz");
-        }
-        PostizApp::Registered => {
-            info!(callback_url = %config.callback_url(), "a client is registered at Postiz for each login");
-        }
-    }
+    let client = match config.postiz_app() {
+        PostizApp::ByHand { .. } => "register this callback URL with the app at Postiz",
+        PostizApp::Registered => "a client is registered at Postiz for each login",
+    };
+    info!(callback_url = %config.callback_url(), "{client}");
     let frontend_url = config.frontend_url.as_ref().map(display);
     info!(frontend_url, api_url = %config.api_url, "addresses of Postiz");
     info!(database = %config.database, tls = %config.database.tls.mode.map_or_else(|| "by the address".to_owned(), |mode| mode.to_string()), "database");
