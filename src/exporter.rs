@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::dev::ServerHandle;
+use actix_web::error::ErrorInternalServerError;
 use actix_web::web::{Data, get};
 use actix_web::{App, HttpResponse, HttpServer};
 use prometheus_client::collector::Collector;
@@ -40,12 +41,10 @@ pub fn start(flow: &Arc<DeviceFlow>, address: SocketAddr) -> io::Result<ServerHa
     Ok(handle)
 }
 
-async fn scrape(registry: Data<Registry>) -> HttpResponse {
+async fn scrape(registry: Data<Registry>) -> actix_web::Result<HttpResponse> {
     let mut text = String::new();
-    match text::encode(&mut text, &registry) {
-        Ok(()) => HttpResponse::Ok().content_type(CONTENT_TYPE).body(text),
-        Err(fmt::Error) => HttpResponse::InternalServerError().finish(),
-    }
+    text::encode(&mut text, &registry).map_err(ErrorInternalServerError)?;
+    Ok(HttpResponse::Ok().content_type(CONTENT_TYPE).body(text))
 }
 
 fn registry(flow: &Arc<DeviceFlow>) -> Registry {
