@@ -4,7 +4,6 @@
 //! connect timeout by a family's addresses, so the next address still gets its turn within one attempt. An address that accepts
 //! and then says nothing takes the whole attempt; names are resolved in a random order, so a retry may meet another one.
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -107,23 +106,13 @@ pub enum NoAnswer {
         status: Option<StatusCode>,
         cause: String,
     },
-    #[error("{0}")]
-    Odd(OddAnswer),
-}
-
-/// An answer that the server asked for never gives here: a proxy's, another program's, or that of a server that fails.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OddAnswer {
-    pub status: StatusCode,
-    /// The most telling header that it has, with its value.
-    pub header: Option<(&'static str, String)>,
-}
-
-impl fmt::Display for OddAnswer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "answers with status {}", self.status.as_u16())?;
-        self.header.iter().try_for_each(|(name, value)| write!(f, " ({name}: {value})"))
-    }
+    /// An answer that the server asked for never gives here: a proxy's, another program's, or that of a server that fails.
+    #[error("answers with status {}{header}", status.as_u16())]
+    Odd {
+        status: StatusCode,
+        /// The most telling header that it has, in brackets.
+        header: String,
+    },
 }
 
 /// An answer, read whole.
@@ -172,13 +161,13 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    pub fn odd(&self) -> OddAnswer {
+    pub fn odd(&self) -> NoAnswer {
         /// The most telling first.
         const TELLING: [&str; 3] = ["cf-mitigated", "location", "www-authenticate"];
+        let found = TELLING.into_iter().find_map(|name| Some((name, self.header(name)?)));
         // A query may repeat ours.
-        let value = |name| self.header(name).map(|value| value.split('?').next().unwrap_or_default().to_owned());
-        let header = TELLING.into_iter().find_map(|name| Some((name, value(name)?)));
-        OddAnswer { status: self.status, header }
+        let shown = |(name, value): (_, &str)| format!(" ({name}: {})", value.split('?').next().unwrap_or_default());
+        NoAnswer::Odd { status: self.status, header: found.map(shown).unwrap_or_default() }
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) async fn findings(config: &Config, postiz: &Postiz, registers: bool) 
 
 fn api(config: &Config, no_answer: &NoAnswer) -> Finding {
     let fix = match no_answer {
-        NoAnswer::Odd(odd) if !odd.status.is_server_error() => {
+        NoAnswer::Odd { status, .. } if !status.is_server_error() => {
             "A self-hosted Postiz has its API at https://your-host/api, with nothing after it; Postiz's own is \
              https://api.postiz.com. Exempt that address from redirects, passwords and Cloudflare's challenges: neither this \
              server nor a terminal can answer them."

@@ -77,7 +77,7 @@ async fn open(config: &Config, http: &reqwest::Client) -> Result<DeviceCode, NoA
     let opened: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
     // Other auth servers' device codes look different.
     let code = opened["device_code"].as_str().and_then(|code| code.parse().ok());
-    code.filter(|_| answer.status == StatusCode::OK).ok_or_else(|| NoAnswer::Odd(answer.odd()))
+    code.filter(|_| answer.status == StatusCode::OK).ok_or_else(|| answer.odd())
 }
 
 async fn find_and_delete(config: &Config, grant: GrantId) -> Noted {
@@ -124,7 +124,7 @@ fn reach(config: &Config, opened: &Result<DeviceCode, NoAnswer>, noted: Noted, l
             format!("{url} leads to another auth server, which uses another database."),
             "Point the name, or the proxy, to this installation. If the variables have changed, restart the server first.",
         ),
-        (Err(NoAnswer::Odd(odd)), _) if odd.status == StatusCode::TOO_MANY_REQUESTS => {
+        (Err(odd @ NoAnswer::Odd { status: StatusCode::TOO_MANY_REQUESTS, .. }), _) => {
             Finding::skipped(REACH, format!("{url} {odd}: too many logins were opened from here, so wait a minute."))
         }
         (Err(no_answer), _) => Finding::fail(
@@ -178,7 +178,6 @@ fn client_address(config: &Config, requester: Option<IpAddr>, leads_to_itself: b
 mod tests {
     use super::*;
     use crate::check::report::Verdict;
-    use crate::outbound::OddAnswer;
 
     fn config(server_url: &str, source: &str, trusted: &str) -> Config {
         let variables = [
@@ -194,8 +193,7 @@ mod tests {
     fn what_this_machine_can_not_know_is_skipped() {
         use Verdict::{Fail, Ok, Skipped};
         let config = config("https://auth.example.com", "Auto", "");
-        let odd =
-            |status| Err(NoAnswer::Odd(OddAnswer { status: StatusCode::from_u16(status).unwrap(), header: None }));
+        let odd = |status| Err(NoAnswer::Odd { status: StatusCode::from_u16(status).unwrap(), header: String::new() });
         let opened = || Result::Ok(DeviceCode::random());
         for (opened, noted, leads_to_itself, verdict) in [
             (opened(), Result::Ok(Some(None)), false, Ok),

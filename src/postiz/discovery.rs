@@ -89,7 +89,7 @@ impl Postiz {
             match (answer.status, serde_json::from_slice(&answer.body)) {
                 (StatusCode::OK, Ok(metadata)) => return Ok(Some(metadata)),
                 (StatusCode::NOT_FOUND, _) if is_from_postiz(&answer.body) => {}
-                _ => return Err(NoAnswer::Odd(answer.odd())),
+                _ => return Err(answer.odd()),
             }
         }
         // An old Postiz has no such document, and neither has a wrong path, such as /api/v1: that one has no OAuth at all.

@@ -72,7 +72,7 @@ impl From<NoAnswer> for Failure {
             NoAnswer::Unreachable(_) => Reason::Unreachable,
             NoAnswer::Slow => Reason::Slow,
             NoAnswer::Broken { status, .. } if status.is_some_and(|status| status.is_success()) => Reason::Unreadable,
-            NoAnswer::Broken { .. } | NoAnswer::Odd(_) => Reason::Failed,
+            NoAnswer::Broken { .. } | NoAnswer::Odd { .. } => Reason::Failed,
         };
         Self { reason, cause: format!("Postiz {no_answer}") }
     }

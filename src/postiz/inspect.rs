@@ -46,7 +46,7 @@ fn read(answer: &Answer) -> Result<Option<String>, NoAnswer> {
     match (answer.status, body["app"]["redirectUrl"].as_str()) {
         (StatusCode::OK, Some(callback)) => Ok(Some(callback.to_owned())),
         (status, _) if status.is_client_error() && is_refusal => Ok(None),
-        _ => Err(NoAnswer::Odd(answer.odd())),
+        _ => Err(answer.odd()),
     }
 }
 

@@ -78,7 +78,9 @@ impl Postiz {
                 Some(refusal) => Err(Failure::refused(Reason::RegistrationRefused, &refusal, &[])),
                 None => read(answer.body()).ok_or_else(|| Failure::plain(Reason::Unreadable)),
             },
-            Err(NoAnswer::Odd(odd)) if odd.status.is_client_error() && odd.status != StatusCode::TOO_MANY_REQUESTS => {
+            Err(odd @ NoAnswer::Odd { status, .. })
+                if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS =>
+            {
                 Err(Failure { reason: Reason::RegistrationRefused, cause: format!("Postiz {odd}") })
             }
             Err(no_answer) => Err(no_answer.into()),

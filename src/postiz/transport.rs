@@ -42,7 +42,7 @@ fn standard(answer: Answer) -> Result<HttpResponse, NoAnswer> {
     let status = match answer.status {
         success if success.is_success() => StatusCode::OK,
         error if oauth_error(&answer.body).is_some() => error,
-        _ => return Err(NoAnswer::Odd(answer.odd())),
+        _ => return Err(answer.odd()),
     };
     let mut response = http::Response::new(answer.body);
     *response.status_mut() = status;
