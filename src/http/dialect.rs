@@ -8,12 +8,12 @@ use std::borrow::Cow;
 use std::pin::Pin;
 use std::time::Duration;
 
-use actix_web::body::{BodyStream, to_bytes_limited};
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::CONTENT_ENCODING;
-use actix_web::web::Bytes;
+use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
@@ -85,16 +85,15 @@ impl FromRequest for Body {
         let content_type = request.content_type().trim().to_ascii_lowercase();
         let mut encodings = request.headers().get_all(CONTENT_ENCODING);
         let is_encoded = encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
-        let body = to_bytes_limited(BodyStream::new(payload.take()), MAX_BODY);
+        let payload = payload.take();
         Box::pin(async move {
             let invalid = ClientError::InvalidRequest;
             if is_encoded {
                 return Err(invalid(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the body must not be compressed"));
             }
-            let body = timeout(BODY_TIMEOUT, body).await;
-            let body = body.map_err(|_| invalid(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))?;
-            let body = body.map_err(|_| invalid(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"))?;
-            let bytes = body.map_err(|_| invalid(StatusCode::BAD_REQUEST, "the body is incomplete"))?;
+            let whole = timeout(BODY_TIMEOUT, read(payload)).await;
+            let bytes =
+                whole.map_err(|_| invalid(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))??;
             let dialect = match content_type.as_str() {
                 _ if bytes.is_empty() => Dialect::Cli,
                 "application/json" => Dialect::Cli,
@@ -104,6 +103,19 @@ impl FromRequest for Body {
             Ok(Self { dialect, bytes })
         })
     }
+}
+
+/// actix's own readers allocate 8 KiB or more for each body at once.
+async fn read(mut payload: Payload) -> Result<Bytes, ClientError> {
+    let mut bytes = BytesMut::new();
+    while let Some(part) = payload.next().await {
+        let part = part.map_err(|_| ClientError::InvalidRequest(StatusCode::BAD_REQUEST, "the body is incomplete"))?;
+        if bytes.len() + part.len() > MAX_BODY {
+            return Err(ClientError::InvalidRequest(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"));
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.freeze())
 }
 
 /// The field `client_id`. An empty one counts as omitted (RFC 6749 §3.1).

@@ -89,7 +89,7 @@ pub async fn token(
         client_id: client_id(fields.client_id.as_deref())?,
     };
     // Not kept while the poll is held.
-    drop(body);
+    drop((body, fields));
     match deps.flow.poll(code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
         PollOutcome::NoToken(Standing::Pending | Standing::Ready) => Err(ClientError::AuthorizationPending(grant)),
