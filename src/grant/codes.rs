@@ -74,9 +74,9 @@ impl GrantId {
         HEXLOWER.encode(&self.as_bytes()[..4])
     }
 
-    /// The bytes of a reference; `None` for anything but eight hex digits.
+    /// The bytes of a reference; `None` for anything but eight hex digits in lower case. In capitals it may be a user code.
     pub fn parse_reference(text: &str) -> Option<[u8; 4]> {
-        from_hex(text).ok()
+        if text.bytes().any(|digit| digit.is_ascii_uppercase()) { None } else { from_hex(text).ok() }
     }
 }
 
