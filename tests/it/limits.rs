@@ -1,7 +1,7 @@
 //! Guessing and flooding: the client is rate-limited, learns nothing, and delays no other client.
 
 use futures_util::{StreamExt as _, stream};
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::support::{Browser, Cli, Database, JSON, Login, Page, Stage, assert_error, config, store};
@@ -100,15 +100,6 @@ async fn guesses_sent_all_at_once_are_no_more_guesses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn zero_counts_no_wrong_code() {
-    let stage = Stage::with(1, &[("RATE_LIMIT_GUESSES", "0")]).await;
-    for n in 0..20 {
-        assert_eq!(look(&stage, &Browser::at(GUESSER), &wrong(n)).await.status, 400);
-    }
-    assert_eq!(counted(&stage).await, []);
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_starts_too_many_logins_is_rate_limited_and_no_other_client_is() {
     let stage = Stage::with(1, &[("RATE_LIMIT_CODES", "3")]).await;
     for _ in 0..3 {
@@ -131,9 +122,7 @@ async fn polls_of_made_up_codes_are_cut_off_and_a_neighbours_login_is_not() {
         let body = json!({ "device_code": format!("{n:064x}") }).to_string();
         let answer = cli.send("/device/token", JSON, body).await;
         let closes = answer.headers().get("connection").is_some_and(|value| value == "close");
-        let (status, waits) = (answer.status().as_u16(), answer.headers().contains_key("retry-after"));
-        assert_eq!(answer.json::<Value>().await.unwrap()["error"], "invalid_grant");
-        (status, waits, closes)
+        (answer.status().as_u16(), answer.headers().contains_key("retry-after"), closes)
     };
     let held = login.held();
     // Fewer at a time than may wait in line.

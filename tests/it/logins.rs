@@ -24,9 +24,10 @@ async fn a_denial_at_postiz_or_on_our_page_reaches_a_held_poll() {
         let stage = Stage::with(2, &[]).await;
         let (login, browser, consent) = stage.at_consent().await;
         let held = login.held();
-        let page = match at_postiz {
-            true => browser.deny_at_postiz(&consent).await,
-            false => browser.deny(&browser.view(&login).await).await,
+        let page = if at_postiz {
+            browser.deny_at_postiz(&consent).await
+        } else {
+            browser.deny(&browser.view(&login).await).await
         };
         page.assert_shows(200, "Login denied");
         assert_eq!(held.await.unwrap(), Poll::error("access_denied"), "{at_postiz}");

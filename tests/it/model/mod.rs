@@ -127,7 +127,7 @@ fn in_every_order_of_steps_no_login_is_lost_or_given_to_another() {
         panic!("{error}");
     }
     let seen = ground.seen.borrow();
-    for happening in ["claim", "takeover", "approval taken back", "delivery", "denial"] {
+    for happening in ["claim", "takeover", "approval taken back", "delivery", "end"] {
         assert!(!enough || seen.contains_key(happening), "no {happening} has happened: {seen:?}");
     }
 }

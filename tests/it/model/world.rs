@@ -166,13 +166,12 @@ impl<'a> World<'a> {
 
     async fn deny(&mut self, login: usize, at: usize) {
         let found = self.store(at).deny(self.logins[login].user_code, None).await.unwrap();
-        self.denied(login, matches!(found, Entered::Found(_)), Act::Deny);
+        self.ended(login, matches!(found, Entered::Found(_)), Act::Deny);
     }
 
     async fn revoke(&mut self, login: usize, at: usize) {
-        let Login { user_code, expected, .. } = &mut self.logins[login];
-        let revoked = self.ground.stores[at].revoke(Which::UserCode(*user_code)).await.unwrap();
-        assert_eq!(!revoked.is_empty(), expected.take(Act::Revoke) == Found::Applied);
+        let revoked = self.store(at).revoke(Which::UserCode(self.logins[login].user_code)).await.unwrap();
+        self.ended(login, !revoked.is_empty(), Act::Revoke);
     }
 
     async fn callback_elsewhere(&mut self, code: usize, browser: usize, at: usize) {
@@ -182,16 +181,16 @@ impl<'a> World<'a> {
         }
         let login = consent.login;
         let found = self.store(at).abandon(&consent.state, &Digest::of(text.as_bytes())).await.unwrap();
-        if let Found::Over(outcome) = self.denied(login, found.applied, Act::Abandon { code }) {
+        if let Found::Over(outcome) = self.ended(login, found.applied, Act::Abandon { code }) {
             assert_eq!(found.outcome, outcome);
         }
     }
 
-    fn denied(&mut self, login: usize, applied: bool, act: Act) -> Found {
+    fn ended(&mut self, login: usize, applied: bool, act: Act) -> Found {
         let expected = self.logins[login].expected.take(act);
         assert_eq!(applied, expected == Found::Applied);
         if applied {
-            self.ground.count("denial");
+            self.ground.count("end");
         }
         expected
     }
