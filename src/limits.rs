@@ -390,13 +390,13 @@ mod tests {
         let vars = [("DATABASE_URL", "postgres://u@h/d"), ("MAX_HELD_POLLS", "16")];
         let limits = Limits::new(&Config::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap());
         let hold = |text: &str| limits.held_poll(address(text));
-        let mut held: Vec<_> = (0..2).map(|_| hold("192.0.2.1").unwrap()).collect();
+        let mut places: Vec<_> = (0..2).map(|_| hold("192.0.2.1").unwrap()).collect();
         assert!(hold("192.0.2.1").is_err(), "an eighth for a client");
-        held.extend((2..4).map(|n| hold(&format!("192.0.2.{n}")).unwrap()));
+        places.extend((2..4).map(|n| hold(&format!("192.0.2.{n}")).unwrap()));
         assert!(hold("192.0.2.9").is_err(), "a quarter for a network");
-        held.extend((0..12).map(|n| hold(&format!("198.51.{n}.1")).unwrap()));
+        places.extend((0..12).map(|n| hold(&format!("198.51.{n}.1")).unwrap()));
         assert!(hold("203.0.113.1").is_err() && limits.held_polls() == (16, 16));
-        drop(held);
+        drop(places);
         assert!(hold("203.0.113.1").is_ok() && limits.held_polls() == (0, 16) && is_empty(&limits));
     }
 }
