@@ -241,7 +241,6 @@ async fn a_false_server_without_tls_on_a_public_network_gets_no_password() {
     let impostor = FalseServer::start(Some((&certificate, &self_signed().1))).await;
     for (server, host, query, has_password) in [
         (&plain, PUBLIC, "", false),
-        (&plain, "localhost", "hostaddr=0.0.0.0", false),
         // On a private network, and where the URL says so, clear text is allowed.
         (&plain, PUBLIC, "sslmode=prefer", true),
         (&plain, "127.0.0.1", "", true),

@@ -42,5 +42,5 @@ async fn an_unused_database_is_ok_and_postizs_own_one_fails() {
     let mut stage = Stage::empty(Database::new().await, &[]);
     check(&mut stage, &[]).await.says("postgres.rights", "ok", &["makes its tables when it starts"]);
     stage.database.run("CREATE TABLE \"OAuthApp\" (id text)").await;
-    check(&mut stage, &[]).await.blames("postgres.own", &["OAuthApp", "CREATE DATABASE"]);
+    check(&mut stage, &[]).await.blames("postgres.rights", &["OAuthApp", "CREATE DATABASE"]);
 }

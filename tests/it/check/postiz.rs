@@ -41,21 +41,21 @@ async fn a_wrong_path_of_the_api_is_blamed_with_and_without_an_app() {
 async fn an_app_that_postiz_does_not_know_so_fails_with_its_cause() {
     const ID: &str = "POSTIZ_OAUTH_CLIENT_ID";
     let mut stage = Stage::new().await;
-    for (instead, check_name, words) in [
-        ((ID, "pcd_unknown"), "postiz.client_id", ["no app", "pcd_unknown"]),
-        ((ID, "0oa1b2c3"), "postiz.client_id", ["does not begin with pca_", "Don't share Postiz's environment"]),
-        (("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2"), "postiz.client_secret", ["refuses", "Copy the secret"]),
+    for (instead, words) in [
+        ((ID, "pcd_unknown"), ["no app", "copy its client ID"]),
+        ((ID, "0oa1b2c3"), ["no app", "Don't share Postiz's environment"]),
+        (("POSTIZ_OAUTH_CLIENT_SECRET", "hunter2"), ["invalid_client", "its secret, or a new one"]),
     ] {
         let report = check(&mut stage, &[instead]).await;
-        report.blames(check_name, &words);
+        report.blames("postiz.client", &words);
         assert!(!report.text.contains("0oa1b2c3"), "it may be another provider's: {}", report.text);
     }
     // Postiz shows the callback of an app that was made by hand only.
     let old = "https://old.example.com/device/callback";
     stage.postiz.set_redirect_uri(old);
-    check(&mut stage, &[]).await.blames("postiz.callback", &["refuses the callback", "redirect URL"]);
+    check(&mut stage, &[]).await.blames("postiz.client", &["knows no app", "redirect URL"]);
     stage.postiz.set_client_id("pca_tests");
-    check(&mut stage, &[(ID, "pca_tests")]).await.blames("postiz.callback", &[old]);
+    check(&mut stage, &[(ID, "pca_tests")]).await.blames("postiz.client", &[old]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,13 +92,13 @@ async fn a_postiz_that_registers_no_client_fails_with_the_next_step() {
     let callback = format!("{}/device/callback", stage.balancer.url());
     let steps = ["Developers → Apps", callback.as_str(), "POSTIZ_OAUTH_CLIENT_ID"];
     stage.postiz.set_metadata(Metadata::Missing);
-    check(&mut stage, &[]).await.blames("postiz.registration", &steps);
+    check(&mut stage, &[]).await.blames("postiz.client", &steps);
     stage.postiz.set_metadata(Metadata::WithRegistration);
     stage.postiz.next_registrations([Fault::BadGateway]);
-    check(&mut stage, &[]).await.blames("postiz.registration", &["status 502", "log"]);
+    check(&mut stage, &[]).await.blames("postiz.client", &["status 502", "log"]);
     let plain = [("SERVER_URL", "http://192.168.1.5:3111")];
-    check(&mut stage, &plain).await.blames("postiz.registration", &["must be https", "SERVER_URL"]);
+    check(&mut stage, &plain).await.blames("postiz.client", &["must be https", "SERVER_URL"]);
     stage.postiz.verify_domains();
     let refused = check(&mut stage, &[]).await;
-    refused.blames("postiz.registration", &[&steps[..], &["DCR_VERIFIED_DOMAINS", "invalid_redirect_uri"]].concat());
+    refused.blames("postiz.client", &[&steps[..], &["DCR_VERIFIED_DOMAINS", "invalid_redirect_uri"]].concat());
 }
