@@ -1,6 +1,5 @@
 //! TLS to the database: libpq's `sslmode` and the files that go with it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -31,8 +30,6 @@ pub struct Tls {
     /// The certificates in this PEM file, and no others, are accepted as authorities. `None`: those that the system and
     /// browsers trust.
     pub root_cert: Option<PathBuf>,
-    /// PEM files of our own certificate and its key.
-    pub client_cert: Option<(PathBuf, PathBuf)>,
 }
 
 impl Tls {
@@ -45,7 +42,6 @@ impl Tls {
             "has an unknown sslmode: write disable, allow, prefer, require, verify-ca or verify-full".to_owned()
         })?;
         let root_cert = take("sslrootcert");
-        let client_cert = take("sslcert").zip(take("sslkey"));
         // Anyone can get a certificate that the system trusts, so those are compared with the host's name. A file's are
         // verified without `sslmode` too: libpq does so in every mode, and then goes on without TLS.
         let mode = match (asked, root_cert.as_deref()) {
@@ -53,12 +49,8 @@ impl Tls {
             (Some(SslMode::Require) | None, Some(_)) => Some(SslMode::VerifyCa),
             (asked, _) => asked,
         };
-        let path = |text: Cow<'_, str>| PathBuf::from(text.into_owned());
-        Ok(Self {
-            mode,
-            root_cert: root_cert.filter(|file| file != "system").map(path),
-            client_cert: client_cert.map(|(certificate, key)| (path(certificate), path(key))),
-        })
+        let root_cert = root_cert.filter(|file| file != "system");
+        Ok(Self { mode, root_cert: root_cert.map(|file| file.into_owned().into()) })
     }
 }
 
@@ -91,7 +83,5 @@ mod tests {
             let tls = DatabaseUrl::parse(&format!("postgres://auth@db/auth?{query}")).unwrap().tls;
             assert_eq!((tls.mode, tls.root_cert), (mode, root_cert.map(PathBuf::from)), "{query}");
         }
-        let tls = DatabaseUrl::parse("postgres://auth@db/auth?sslcert=c&sslkey=k").unwrap().tls;
-        assert_eq!(tls.client_cert, Some(("c".into(), "k".into())));
     }
 }

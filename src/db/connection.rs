@@ -1,25 +1,43 @@
-//! One connection, and how a statement is sent on it.
+//! Opens connections, and sends statements on them.
+//!
+//! The driver tries one address after the other, and waits for ever for one that accepts the connection and says nothing. Here,
+//! each address of each host is tried [`NEXT_ADDRESS_DELAY`] after the one before, or when that one has failed, with a timeout
+//! for its whole handshake. The first that accepts writes is kept, and tried first the next time if its name still has that
+//! address.
 //!
 //! A connection with a server process of its own keeps each statement by a name: PostgreSQL parses and plans it once, which is
 //! half of its work for a login. A pooler may send a name to a process that does not know it, or that knows another replica's
 //! statement by it, so one sign of a pooler turns names off for good.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
-use tokio::time::timeout;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::net::lookup_host;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::config::{Config, Host, SslMode as Negotiation};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
-use tokio_postgres::{Client, Config, Error, Row};
+use tokio_postgres::{Client, Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use tracing::info;
 
+use crate::config::{DatabaseUrl, SslMode, is_private_address};
 use crate::db::direct::{announced_process, cancel_request, send};
 use crate::db::error::AttemptError;
 use crate::db::rows::{Parameters, Statement};
+use crate::db::tls::{self, TlsError};
+
+const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(300);
+/// How long a statement that was cancelled may take to end.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer: PgBouncer 1.18 ends itself if the request's connection is closed before it is carried out.
+const CANCEL_TIMEOUT: Duration = Duration::from_mins(1);
 
 const FACTS: &str = "SELECT pg_backend_pid(), current_setting('transaction_read_only') = 'off'";
 
@@ -34,89 +52,224 @@ const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seq
 /// The server does not know a statement's name, or knows another statement by it: a pooler has led to another process.
 const NAME_ERRORS: [&SqlState; 2] = [&SqlState::INVALID_SQL_STATEMENT_NAME, &SqlState::DUPLICATE_PSTATEMENT];
 
-/// How long a statement that was cancelled may take to end.
-const END_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer: PgBouncer 1.18 ends itself if the request's connection is closed before it is carried out.
-const CANCEL_TIMEOUT: Duration = Duration::from_mins(1);
-
-pub(super) struct Connection {
-    /// With its prepared statements. Its task ends with it: on one that hangs, it would wait for the last answer.
-    pub(super) client: ClientWrapper,
-    /// As of its opening.
-    pub(super) accepts_writes: bool,
-    pub(super) generation: u64,
-    /// `None` for a Unix socket.
-    address: Option<SocketAddr>,
-    /// Shared by all connections.
+#[derive(Clone)]
+pub(super) struct Connector {
+    database: DatabaseUrl,
+    tls: MakeRustlsConnect,
+    /// The address that accepted writes last.
+    last: Arc<Mutex<Option<Config>>>,
+    /// Whether statements have names.
     names: Arc<AtomicBool>,
+    /// Connections from before are not used again.
+    pub(super) discarded_at: watch::Sender<Instant>,
 }
 
-impl Connection {
-    /// Opens one to the only address of `to`.
-    pub(super) async fn open(
-        to: &Config,
-        tls: MakeRustlsConnect,
-        names: &Arc<AtomicBool>,
-    ) -> Result<Self, AttemptError> {
-        let (client, connection) = to.connect(tls).await?;
-        // What breaks a connection is reported by the statement on it.
+impl Connector {
+    pub(super) fn new(database: &DatabaseUrl) -> Result<Self, TlsError> {
+        Ok(Self {
+            tls: tls::connector(database)?,
+            last: Arc::default(),
+            names: Arc::new(AtomicBool::new(!database.pooled)),
+            discarded_at: watch::Sender::new(Instant::now()),
+            database: database.clone(),
+        })
+    }
+
+    /// A caller that may give up calls it in a task of its own, so that the next one finds what was opened. A standby is only
+    /// taken if no address accepts writes: it refuses each step of a login.
+    pub(super) async fn open(&self) -> Result<ClientWrapper, AttemptError> {
+        let (mut waiting, mut tries) = (self.addresses().await?.into_iter(), FuturesUnordered::new());
+        let (mut standby, mut failure) = (None, AttemptError::NoAnswer("the host has no address".to_owned()));
+        loop {
+            tries.extend(waiting.next().map(|address| self.attempt(address)));
+            match timeout(NEXT_ADDRESS_DELAY, tries.next()).await {
+                Ok(Some((address, Ok((opened, true))))) => {
+                    *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+                    return Ok(opened);
+                }
+                Ok(Some((_, Ok((opened, false))))) => standby = Some(opened),
+                // The one that got further says best what is wrong.
+                Ok(Some((_, Err(error)))) => {
+                    if matches!(error, AttemptError::Driver(_)) || matches!(failure, AttemptError::NoAnswer(_)) {
+                        failure = error;
+                    }
+                }
+                Ok(None) => return standby.ok_or(failure),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Each address of each host, with all that the driver needs for it. The one that accepted writes last comes first.
+    async fn addresses(&self) -> Result<Vec<Config>, AttemptError> {
+        let mut failure = "the host has no address".to_owned();
+        let mut addresses = Vec::new();
+        for (host, port) in &self.database.hosts {
+            let mut config = self.database.config.clone();
+            config.port(*port);
+            match host {
+                Host::Unix(path) => addresses.push(config.host_path(path).ssl_mode(Negotiation::Disable).clone()),
+                Host::Tcp(name) => match timeout(self.limit(), lookup_host((name.as_str(), *port))).await {
+                    Ok(Ok(found)) => {
+                        addresses.extend(found.map(|found| self.at(config.clone().host(name), found.ip())));
+                    }
+                    Ok(Err(error)) => failure = format!("{name} can't be resolved: {error}"),
+                    Err(late) => failure = format!("{name} can't be resolved: {late}"),
+                },
+            }
+        }
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        addresses.sort_by_key(|address| Some(address) != last.as_ref());
+        if addresses.is_empty() { Err(AttemptError::NoAnswer(failure)) } else { Ok(addresses) }
+    }
+
+    /// Without `sslmode`, a server on a network that strangers share must have TLS.
+    fn at(&self, config: &mut Config, address: IpAddr) -> Config {
+        let mode = match self.database.tls.mode {
+            Some(SslMode::Disable) => Negotiation::Disable,
+            Some(SslMode::Prefer) => Negotiation::Prefer,
+            None if is_private_address(address) => Negotiation::Prefer,
+            None | Some(SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) => Negotiation::Require,
+        };
+        config.hostaddr(address).ssl_mode(mode).clone()
+    }
+
+    async fn attempt(&self, address: Config) -> (Config, Result<(ClientWrapper, bool), AttemptError>) {
+        let limit = self.limit();
+        let name = address.get_hostaddrs().first().map_or_else(|| "the socket".to_owned(), IpAddr::to_string);
+        let late = |_| Err(AttemptError::NoAnswer(format!("no answer from {name} within {limit:?}")));
+        let opened = timeout(limit, self.begin(&address)).await.unwrap_or_else(late);
+        (address, opened)
+    }
+
+    /// For one address, TLS and the login included.
+    fn limit(&self) -> Duration {
+        self.database.config.get_connect_timeout().copied().unwrap_or_default()
+    }
+
+    /// With whether it accepts writes.
+    async fn begin(&self, address: &Config) -> Result<(ClientWrapper, bool), AttemptError> {
+        let (client, connection) = address.connect(self.tls.clone()).await?;
+        // What breaks a connection is reported by the statement on it. On one that hangs, the task would wait for the last
+        // answer, so it ends with its client.
         let client = ClientWrapper::new(client, tokio::spawn(async { drop(connection.await) }));
         let (process, accepts_writes) = facts(&client).await?;
-        // Whether all its statements run in one server process, which takes the settings: an engine that only speaks like
-        // PostgreSQL refuses them.
-        let is_direct = names.load(Ordering::Relaxed)
+        // An engine that only speaks like PostgreSQL refuses the settings.
+        let is_direct = self.has_names()
             && announced_process(&client).await.is_ok_and(|announced| announced == process)
             && client.batch_execute(SETTINGS).await.is_ok();
-        let address = to.get_hostaddrs().first().zip(to.get_ports().first()).map(|(ip, port)| (*ip, *port).into());
-        let new = Self { client, accepts_writes, generation: 0, names: Arc::clone(names), address };
         if !is_direct {
-            new.turn_names_off();
+            self.names.store(false, Ordering::Relaxed);
         }
-        Ok(new)
+        Ok((client, accepts_writes))
     }
 
-    /// Asks now. A standby accepts no writes, nor do some databases whose disk is full.
-    pub(super) async fn is_writable(&self) -> Result<bool, Error> {
-        Ok(facts(&self.client).await?.1)
+    /// `false` behind a pooler.
+    pub(super) fn has_names(&self) -> bool {
+        self.names.load(Ordering::Relaxed)
     }
 
-    pub(super) async fn query(&self, statement: Statement, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
-        let sql = statement.sql;
-        if self.names.load(Ordering::Relaxed) {
-            match self.query_named(sql, parameters).await {
+    pub(super) async fn query(
+        &self,
+        client: &ClientWrapper,
+        statement: Statement,
+        parameters: Parameters<'_>,
+    ) -> Result<Vec<Row>, Error> {
+        if self.has_names() {
+            match query_named(client, statement.sql, parameters).await {
                 Err(error) if error.code().is_some_and(|code| NAME_ERRORS.contains(&code)) => {
-                    self.turn_names_off();
+                    self.names.store(false, Ordering::Relaxed);
                 }
                 answer => return answer,
             }
         }
-        self.client.query_typed(sql, parameters).await
+        client.query_typed(statement.sql, parameters).await
     }
 
     /// Asks the server to end the statement that was given up, and returns whether it has ended.
-    pub(super) async fn end_statement(&self) -> bool {
-        if let (Some(address), Ok(request)) = (self.address, cancel_request(&self.client).await) {
+    pub(super) async fn end_statement(&self, client: &Client) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // A Unix socket has none.
+        let address =
+            last.and_then(|to| Some(SocketAddr::from((*to.get_hostaddrs().first()?, *to.get_ports().first()?))));
+        if let (Some(address), Ok(request)) = (address, cancel_request(client).await) {
             tokio::spawn(timeout(CANCEL_TIMEOUT, send(request, address)));
         }
-        timeout(END_TIMEOUT, self.client.batch_execute("")).await.is_ok_and(|answer| answer.is_ok())
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "only on a connection with a server process of its own")]
-    async fn query_named(&self, sql: &'static str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
-        let (values, types): (Vec<_>, Vec<Type>) = parameters.iter().cloned().unzip();
-        let prepared = self.client.prepare_typed_cached(sql, &types).await?;
-        self.client.query(&prepared, &values).await
-    }
-
-    fn turn_names_off(&self) {
-        if self.names.swap(false, Ordering::Relaxed) {
-            info!("a pooler stands before the database: statements have no names, so that each is planned anew");
-        }
+        timeout(END_TIMEOUT, client.batch_execute("")).await.is_ok_and(|answer| answer.is_ok())
     }
 }
 
-/// The process that answers, and whether it accepts writes.
-async fn facts(client: &Client) -> Result<(i32, bool), Error> {
+impl Manager for Connector {
+    type Type = ClientWrapper;
+    type Error = AttemptError;
+
+    async fn create(&self) -> Result<ClientWrapper, AttemptError> {
+        self.open().await
+    }
+
+    /// Sends nothing: a round trip would double the cost of each statement, and a broken connection shows by its error.
+    async fn recycle(&self, client: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<AttemptError> {
+        if client.is_closed() || metrics.created < self.discarded_at.borrow().into_std() {
+            return Err(RecycleError::message("closed or discarded"));
+        }
+        Ok(())
+    }
+}
+
+/// The process that answers, and whether it accepts writes: a standby does not, nor do some databases whose disk is full.
+pub(super) async fn facts(client: &Client) -> Result<(i32, bool), Error> {
     let facts = client.query_typed_one(FACTS, &[]).await?;
     Ok((facts.try_get(0)?, facts.try_get(1)?))
+}
+
+#[expect(clippy::disallowed_methods, reason = "only on a connection with a server process of its own")]
+async fn query_named(client: &ClientWrapper, sql: &str, parameters: Parameters<'_>) -> Result<Vec<Row>, Error> {
+    let (values, types): (Vec<_>, Vec<Type>) = parameters.iter().cloned().unzip();
+    let prepared = client.prepare_typed_cached(sql, &types).await?;
+    client.query(&prepared, &values).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connector(rest: &str) -> Connector {
+        Connector::new(&DatabaseUrl::parse(&format!("postgres://auth:secret@{rest}")).unwrap()).unwrap()
+    }
+
+    /// Host, address, port and TLS of each address that is tried.
+    async fn tried(connector: &Connector) -> Vec<String> {
+        let shown = |config: Config| {
+            assert_eq!(config.get_password(), Some(&b"secret"[..]));
+            let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+            format!("{hosts:?} {addresses:?} {:?} {:?}", config.get_ports(), config.get_ssl_mode())
+        };
+        connector.addresses().await.unwrap().into_iter().map(shown).collect()
+    }
+
+    #[tokio::test]
+    async fn each_address_of_each_host_is_tried_as_the_url_says() {
+        for (rest, expected) in [
+            ("192.0.2.1/auth", &[r#"[Tcp("192.0.2.1")] [192.0.2.1] [5432] Require"#][..]),
+            ("192.0.2.1/auth?sslmode=prefer", &[r#"[Tcp("192.0.2.1")] [192.0.2.1] [5432] Prefer"#]),
+            ("10.0.0.1:6/auth", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [6] Prefer"#]),
+            ("10.0.0.1/auth?sslmode=verify-full", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [5432] Require"#]),
+            ("10.0.0.1/auth?sslmode=disable", &[r#"[Tcp("10.0.0.1")] [10.0.0.1] [5432] Disable"#]),
+            ("/auth?host=/run/postgresql", &[r#"[Unix("/run/postgresql")] [] [5432] Disable"#]),
+            (
+                "[::1]:1,10.0.0.2:2/auth",
+                &[r#"[Tcp("::1")] [::1] [1] Prefer"#, r#"[Tcp("10.0.0.2")] [10.0.0.2] [2] Prefer"#],
+            ),
+        ] {
+            assert_eq!(tried(&connector(rest)).await, expected, "{rest}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_address_that_accepted_writes_is_tried_first() {
+        let connector = connector("10.0.0.1:1,10.0.0.1:2,10.0.0.1:3/auth");
+        *connector.last.lock().unwrap() = connector.addresses().await.unwrap().get(1).cloned();
+        let ports: Vec<u16> = connector.addresses().await.unwrap().iter().map(|config| config.get_ports()[0]).collect();
+        assert_eq!(ports, [2, 1, 3]);
+    }
 }

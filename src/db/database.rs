@@ -18,7 +18,7 @@ use tokio_postgres::Row;
 use tracing::{debug, info, warn};
 
 use crate::config::Config;
-use crate::db::connect::Connector;
+use crate::db::connection::{Connector, facts};
 use crate::db::error::{AttemptError, DatabaseError, Failure};
 use crate::db::rows::{Parameters, Statement};
 use crate::db::schema::{self, SchemaState};
@@ -39,16 +39,14 @@ const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The way to PostgreSQL. Cheap to clone.
 #[derive(Clone)]
-pub struct Database(Arc<Inner>);
-
-struct Inner {
+pub struct Database {
     connector: Connector,
     pool: Pool<Connector>,
     /// The health check's own connection: while all of the pool are in use, it tells a busy database from an unavailable one.
     probe: Pool<Connector>,
-    available: AtomicBool,
+    available: Arc<AtomicBool>,
     schema: watch::Sender<SchemaState>,
-    logged: Mutex<Throttle>,
+    logged: Arc<Mutex<Throttle>>,
 }
 
 /// How busy the pool is.
@@ -68,14 +66,14 @@ impl Database {
     /// Connects to nothing yet.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
         let connector = Connector::new(&config.database)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self {
             pool: pool(&connector, config.database_pool_size),
             probe: pool(&connector, 1),
-            connector,
-            available: AtomicBool::new(true),
+            available: Arc::new(AtomicBool::new(true)),
             schema: watch::Sender::new(SchemaState::Unknown),
-            logged: Mutex::default(),
-        })))
+            logged: Arc::default(),
+            connector,
+        })
     }
 
     /// Runs a statement, with retries while its failures may be over, for at most `limit`.
@@ -87,7 +85,7 @@ impl Database {
     ) -> Result<Vec<Row>, DatabaseError> {
         let deadline = Instant::now() + limit;
         let mut delay = RETRY_DELAY;
-        if matches!(*self.0.schema.borrow(), SchemaState::Foreign(_)) {
+        if matches!(*self.schema.borrow(), SchemaState::Foreign(_)) {
             // Another program's table must not be written to.
             return Err(DatabaseError::Unavailable);
         }
@@ -113,9 +111,9 @@ impl Database {
         parameters: Parameters<'_>,
         deadline: Instant,
     ) -> Result<Vec<Row>, AttemptError> {
-        let connection = self.connection(&self.0.pool, deadline).await?;
+        let connection = self.connection(&self.pool, deadline).await?;
         let until = deadline.min(Instant::now() + STATEMENT_TIMEOUT);
-        let Ok(answer) = timeout_at(until, connection.query(statement, parameters)).await else {
+        let Ok(answer) = timeout_at(until, self.connector.query(&connection, statement, parameters)).await else {
             tokio::spawn(self.clone().give_up(connection));
             return Err(AttemptError::Late);
         };
@@ -125,7 +123,7 @@ impl Database {
         };
         match error.failure() {
             Failure::Outage => self.discard_connections(),
-            Failure::MissingSchema => drop(self.0.schema.send_replace(SchemaState::Unknown)),
+            Failure::MissingSchema => drop(self.schema.send_replace(SchemaState::Unknown)),
             Failure::Retry | Failure::Refused => {}
         }
         Err(error)
@@ -147,45 +145,41 @@ impl Database {
 
     /// The connection returns to the pool when its statement has ended. If that does not end, the server is gone.
     async fn give_up(self, connection: Object<Connector>) {
-        if !connection.end_statement().await {
+        if !self.connector.end_statement(&connection).await {
             self.discard_connections();
         }
     }
 
     /// Discards every connection, those in use after their statement: their server failed or became a standby.
     pub fn discard_connections(&self) {
-        self.0.connector.generation.fetch_add(1, Ordering::SeqCst);
-        self.0.pool.retain(|_, _| false);
+        self.connector.discarded_at.send_replace(Instant::now());
+        self.pool.retain(|_, _| false);
     }
 
     fn answered(&self) {
-        if !self.0.available.swap(true, Ordering::Relaxed) {
+        if !self.available.swap(true, Ordering::Relaxed) {
             info!("the database is available again");
-            self.0.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            self.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
     }
 
     fn failed(&self, statement: &'static str, error: &AttemptError) -> DatabaseError {
         let (message, failed) = match error.failure() {
             Failure::Outage => {
-                self.0.available.store(false, Ordering::Relaxed);
+                self.available.store(false, Ordering::Relaxed);
                 ("database unavailable, retrying", DatabaseError::Unavailable)
             }
             Failure::MissingSchema | Failure::Retry => ("a statement failed, retrying", DatabaseError::Unavailable),
             Failure::Refused => ("the database refused a statement", DatabaseError::Refused),
         };
-        self.log(statement, &error.to_string(), message);
-        failed
-    }
-
-    /// Warns of a failure that is new, and at growing intervals of one that lasts.
-    fn log(&self, statement: &'static str, error: &str, message: &'static str) {
-        let is_due = self.0.logged.lock().unwrap_or_else(PoisonError::into_inner).is_due(error, Instant::now());
-        if is_due {
+        // A failure that is new is a warning, one that lasts is one at growing intervals.
+        let error = error.to_string();
+        if self.logged.lock().unwrap_or_else(PoisonError::into_inner).is_due(&error, Instant::now()) {
             warn!(statement, error, "{message}");
         } else {
             debug!(statement, error, "{message}");
         }
+        failed
     }
 
     /// Whether PostgreSQL answers and accepts writes, asked once on a connection of its own.
@@ -193,9 +187,9 @@ impl Database {
     /// A primary that became a standby still reads, but what it reads may never change again: its connections are
     /// discarded. When one connection hangs, the others probably do too.
     pub async fn is_writable(&self) -> bool {
-        let connected = self.connection(&self.0.probe, Instant::now() + PROBE_TIMEOUT).await;
+        let connected = self.connection(&self.probe, Instant::now() + PROBE_TIMEOUT).await;
         let Ok(connection) = connected else { return false };
-        let is_writable = matches!(timeout(PROBE_TIMEOUT, connection.is_writable()).await, Ok(Ok(true)));
+        let is_writable = matches!(timeout(PROBE_TIMEOUT, facts(&connection)).await, Ok(Ok((_, true))));
         if !is_writable {
             self.discard_connections();
         }
@@ -204,13 +198,13 @@ impl Database {
 
     /// What is known of the tables. Sends no statement.
     pub fn schema(&self) -> SchemaState {
-        self.0.schema.borrow().clone()
+        self.schema.borrow().clone()
     }
 
     /// Returns when the tables are known to be current.
     pub async fn migrated(&self) {
         // The sender lives as long as `self`.
-        let _ = self.0.schema.subscribe().wait_for(|state| *state == SchemaState::Current).await;
+        let _ = self.schema.subscribe().wait_for(|state| *state == SchemaState::Current).await;
     }
 
     /// Keeps the tables current: makes what is missing now, and again if they disappear. Never returns.
@@ -219,7 +213,7 @@ impl Database {
             while self.migrate().await.is_err() {
                 sleep(MIGRATION_RETRY).await;
             }
-            let _ = self.0.schema.subscribe().wait_for(|state| *state != SchemaState::Current).await;
+            let _ = self.schema.subscribe().wait_for(|state| *state != SchemaState::Current).await;
         }
     }
 
@@ -227,30 +221,30 @@ impl Database {
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         let deadline = Instant::now() + MIGRATION_TIMEOUT;
         let applying = async {
-            let mut connection = self.connection(&self.0.pool, deadline).await?;
-            Ok(schema::apply(&mut connection.client).await?)
+            let mut connection = self.connection(&self.pool, deadline).await?;
+            Ok(schema::apply(&mut connection).await?)
         };
         let applied = timeout_at(deadline, applying).await.unwrap_or_else(|_| Err(no_answer()));
         let state = applied.map_err(|error| self.failed("migrate", &error))?;
-        self.answered();
-        if let SchemaState::Foreign(why) = &state {
-            self.log("migrate", why, "this database can't be used");
+        self.schema.send_replace(state.clone());
+        if let SchemaState::Foreign(why) = state {
+            return Err(self.failed("migrate", &AttemptError::NoAnswer(why)));
         }
-        self.0.schema.send_replace(state.clone());
-        if state == SchemaState::Current { Ok(()) } else { Err(DatabaseError::Refused) }
+        self.answered();
+        Ok(())
     }
 
     /// How busy the pool is. Sends no statement.
     pub fn load(&self) -> Load {
-        let Status { size, available, max_size, waiting } = self.0.pool.status();
-        let is_available = self.0.available.load(Ordering::Relaxed);
+        let Status { size, available, max_size, waiting } = self.pool.status();
+        let is_available = self.available.load(Ordering::Relaxed);
         Load { connections: size, idle: available, max: max_size, waiting, available: is_available }
     }
 
     /// Closes every connection, those in use after their statement.
     pub fn close(&self) {
-        self.0.pool.close();
-        self.0.probe.close();
+        self.pool.close();
+        self.probe.close();
     }
 }
 

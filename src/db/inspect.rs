@@ -5,11 +5,12 @@ use std::io;
 use std::time::Duration;
 
 use rustls::{AlertDescription, Error as TlsFault};
+use serde::Deserialize;
 use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
 use crate::config::DatabaseUrl;
-use crate::db::connect::Connector;
+use crate::db::connection::Connector;
 use crate::db::error::{AttemptError, has_no_tls};
 use crate::db::schema;
 use crate::db::tls::TlsError;
@@ -21,24 +22,26 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const UNUSABLE: &str =
     "the TLS library here can't use its key or signature; RSA of 2048 bits or more, P-256 and P-384 work";
 
-const FACTS: &str = "SELECT current_setting('server_version') AS version,
-        pg_is_in_recovery() AS standby,
-        current_setting('transaction_read_only') = 'on' AS read_only,
-        current_user::text AS role,
-        (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl) AS tls_version,
-        (SELECT relname::text FROM pg_class WHERE relname = $1 AND relkind IN ('r', 'p') LIMIT 1) AS postiz_table";
-
-/// Privileges that the server needs and this role lacks. `$1` lists the tables, `$2` says whether one is to be made.
-const LACKING: &str = "SELECT 'CREATE on schema ' || quote_ident(current_schema())
-    WHERE $2 AND NOT has_schema_privilege(current_schema(), 'CREATE')
-    UNION ALL
-    SELECT privilege || ' on ' || relname
-    FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
-    WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relname = ANY($1)
-      AND NOT has_table_privilege(pg_class.oid, privilege)";
+/// As JSON, by the names of [`Inspection`]'s fields. `$1` is Postiz's table, `$2` lists ours, `$3` says whether one is to be made.
+/// Lacking are privileges that the server needs and this role does not have.
+const FACTS: &str = "SELECT to_json(facts)::text FROM (SELECT
+    current_setting('server_version') AS version,
+    pg_is_in_recovery() AS standby,
+    current_setting('transaction_read_only') = 'on' AS read_only,
+    current_user::text AS role,
+    (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl) AS tls_version,
+    (SELECT relname::text FROM pg_class WHERE relname = $1 AND relkind IN ('r', 'p') LIMIT 1) AS postiz_table,
+    ARRAY(SELECT 'CREATE on schema ' || quote_ident(current_schema())
+        WHERE $3 AND NOT has_schema_privilege(current_schema(), 'CREATE')
+        UNION ALL
+        SELECT privilege || ' on ' || relname
+        FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
+        WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = current_schema()) AND relname = ANY($2)
+          AND NOT has_table_privilege(pg_class.oid, privilege)) AS lacking
+    ) AS facts";
 
 /// A database as it was found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct Inspection {
     /// As the server writes it: `15.18 (Debian ..)`.
     pub version: String,
@@ -48,8 +51,10 @@ pub struct Inspection {
     pub read_only: bool,
     pub role: String,
     /// Tables and indexes that the server makes when it starts. All of them before its first start.
+    #[serde(skip)]
     pub missing: Vec<&'static str>,
     /// Why the server can't use this database, if a table in it is another program's.
+    #[serde(skip)]
     pub foreign: Option<String>,
     /// Privileges that are needed and missing: `INSERT on device_requests`.
     pub lacking: Vec<String>,
@@ -84,25 +89,15 @@ pub async fn inspect(database: &DatabaseUrl) -> Result<Inspection, InspectError>
 }
 
 async fn look(connector: &Connector) -> Result<Inspection, AttemptError> {
-    let connection = connector.open(true).await?;
-    let client = &connection.client;
-    let facts = client.query_typed_one(FACTS, &[(&schema::POSTIZS, Type::TEXT)]).await?;
-    let found = schema::look(client).await?;
-    let foreign = found.clone().err();
-    let missing = found.unwrap_or_default();
-    let parameters = [(&schema::tables() as _, Type::TEXT_ARRAY), (&!missing.is_empty() as _, Type::BOOL)];
-    let lacking = client.query_typed(LACKING, &parameters).await?;
-    Ok(Inspection {
-        version: facts.try_get("version")?,
-        tls_version: facts.try_get("tls_version")?,
-        standby: facts.try_get("standby")?,
-        read_only: facts.try_get("read_only")?,
-        role: facts.try_get("role")?,
-        missing,
-        foreign,
-        lacking: lacking.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?,
-        postiz_table: facts.try_get("postiz_table")?,
-    })
+    let client = connector.open().await?;
+    let found = schema::look(&client).await?;
+    let missing = found.clone().unwrap_or_default();
+    let tables = (&schema::tables() as _, Type::TEXT_ARRAY);
+    let parameters = [(&schema::POSTIZS as _, Type::TEXT), tables, (&!missing.is_empty() as _, Type::BOOL)];
+    let facts = client.query_typed_one(FACTS, &parameters).await?;
+    let facts: Inspection =
+        serde_json::from_str(facts.try_get(0)?).map_err(|error| AttemptError::NoAnswer(error.to_string()))?;
+    Ok(Inspection { missing, foreign: found.err(), ..facts })
 }
 
 impl From<AttemptError> for InspectError {

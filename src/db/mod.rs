@@ -3,7 +3,6 @@
 //! No statement needs session state, so a pooler in transaction mode may stand in between. PostgreSQL is the only clock: SQL
 //! compares each time with its `now()`, never with a replica's.
 
-mod connect;
 mod connection;
 mod database;
 mod direct;

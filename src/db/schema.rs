@@ -110,18 +110,18 @@ pub(super) fn tables() -> Vec<&'static str> {
 }
 
 fn objects() -> impl Iterator<Item = Object> {
-    SCHEMA.split_inclusive(";\n").filter_map(|sql| {
+    // A column's line begins with a word in small letters, four spaces from the left.
+    let column = |line: &'static str| {
+        line.strip_prefix("    ")?
+            .split(' ')
+            .next()
+            .filter(|word| word.starts_with(|first: char| first.is_ascii_lowercase()))
+    };
+    SCHEMA.split_inclusive(";\n").filter_map(move |sql| {
         let create = sql.lines().find(|line| line.starts_with("CREATE "))?;
         let name = create.split_whitespace().nth(2)?;
         Some(Object { name, columns: sql.lines().filter_map(column).collect(), sql })
     })
-}
-
-/// The name of the column that a line defines: a word in small letters, four spaces from the left.
-fn column(line: &'static str) -> Option<&'static str> {
-    let definition = line.strip_prefix("    ")?;
-    let name = definition.split(' ').next()?;
-    name.starts_with(|first: char| first.is_ascii_lowercase()).then_some(name)
 }
 
 #[cfg(test)]

@@ -4,16 +4,15 @@
 //! certificate can be read here: without it, channel binding would prove nothing. `verify-ca` requires a certificate from
 //! an authority in `sslrootcert`, or one that `sslrootcert` holds itself. `verify-full` also requires the name in the URL.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{Error as PemError, PemObject as _};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use tokio_postgres::config::ChannelBinding;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -26,8 +25,8 @@ use crate::outbound::public_roots;
 pub enum TlsError {
     #[error("DATABASE_URL names {path}, which can't be read as PEM")]
     File { path: PathBuf, source: PemError },
-    #[error("DATABASE_URL: the client's certificate can't be used")]
-    Client(#[from] Error),
+    #[error(transparent)]
+    Library(#[from] Error),
 }
 
 /// Used for each connection. Whether it has TLS at all, the connection's own `ssl_mode` says.
@@ -42,34 +41,17 @@ pub(super) fn connector(database: &DatabaseUrl) -> Result<MakeRustlsConnect, Tls
     };
     if let Some(path) = &database.tls.root_cert {
         let mut roots = RootCertStore::empty();
-        verifier.in_file = certificates(path)?;
+        let in_file = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
+        verifier.in_file = in_file.map_err(|source| TlsError::File { path: path.clone(), source })?;
         roots.add_parsable_certificates(verifier.in_file.iter().cloned());
         verifier.roots = Arc::new(roots);
     }
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
-    let config = match &database.tls.client_cert {
-        None => builder.with_no_client_auth(),
-        Some((certificate, key)) => {
-            let chain = certificates(certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key).map_err(unreadable(key))?;
-            // PostgreSQL compares the two.
-            let pair = CertifiedKey::new(chain, provider.key_provider.load_private_key(key)?);
-            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
-        }
-    };
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
-}
-
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(unreadable(path))
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(PemError) -> TlsError {
-    let path = path.to_owned();
-    |source| TlsError::File { path, source }
 }
 
 #[derive(Debug)]
