@@ -11,8 +11,8 @@ use std::fmt;
 
 use tokio_postgres::config::{ChannelBinding, Config, Host};
 
+use super::base_url::is_private_name;
 use super::database_tls::{SslMode, Tls};
-use super::network::is_private_name;
 
 /// Before the URL's own: a middlebox may forget a connection that is idle for longer, a peer that is gone shows within a
 /// minute, and `pg_stat_activity` shows the name. `connect_timeout` is for each address.

@@ -7,16 +7,14 @@ mod base_url;
 mod database_tls;
 mod database_url;
 mod load;
-mod network;
 mod platform;
 mod values;
 mod variables;
 
-pub use self::base_url::{Audience, BaseUrl};
+pub use self::base_url::{Audience, BaseUrl, is_private_address};
 pub use self::database_tls::{SslMode, Tls};
 pub use self::database_url::DatabaseUrl;
 pub use self::load::{Config, PostizApp, Problem, Problems};
-pub use self::network::is_private_address;
 pub use self::platform::{ClientIpSource, Platform};
 pub use self::values::LogFormat;
 pub use self::variables::Variable;
