@@ -4,15 +4,13 @@
 //! without harm, so a lost connection costs a retry and no grant. What costs only a repetition if a crash of PostgreSQL loses
 //! it (notes of polls, deliveries, counters) does not wait for the disk: `synchronous_commit` is off inside that statement.
 
-mod claim;
+mod callback;
 mod cleanup;
 mod codec;
 mod decisions;
-mod deliver;
 mod enter;
-mod look_up;
 mod open;
-mod refuse;
+mod poll;
 mod revoke;
 
 use std::fmt;
@@ -21,13 +19,12 @@ use std::time::Duration;
 use crate::config::Config;
 use crate::db::Database;
 
-pub use claim::{Claim, Lease, LeaseHolder};
+pub use callback::{Claim, Lease, LeaseHolder, Refusal};
 pub use cleanup::DeletedBecause;
 pub use decisions::Decided;
-pub use deliver::{Delivered, Delivery};
 pub use enter::{Begun, Entered, GrantView};
 pub use open::NewGrant;
-pub use refuse::Refusal;
+pub use poll::{Delivered, Delivery};
 pub use revoke::Which;
 
 /// For a statement that a person waits for: after this they see a page that tries again.

@@ -1,4 +1,4 @@
-//! The callback takes the lease for exchanging an authorization code, and gives it back after a failure.
+//! A callback: takes the lease for exchanging its authorization code, stores the token or gives the lease back, or ends the grant.
 //!
 //! Only the holder of the lease exchanges the code. The lease outlives the exchange's own timeout, so when it runs out
 //! its holder is dead and the next attempt takes over.
@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use strum::EnumString;
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
@@ -91,6 +92,44 @@ const APPROVE: Statement = Statement {
           FROM device_requests WHERE id = $1",
 };
 
+const DENY_AT_POSTIZ: Statement = Statement {
+    name: "deny_at_postiz",
+    sql: "WITH changed AS (
+              UPDATE device_requests
+              SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
+              WHERE id = $1 AND browser = $2 AND status = 'authorizing' AND expires_at > now()
+              RETURNING id
+          )
+          SELECT EXISTS (SELECT 1 FROM changed) AS applied,
+                 CASE
+                     WHEN EXISTS (SELECT 1 FROM changed) THEN 'denied'
+                     WHEN browser IS DISTINCT FROM $2 THEN 'wrong_browser'
+                     WHEN status = 'denied' THEN 'denied'
+                     WHEN status = 'delivered' THEN 'signed_in'
+                     WHEN status = 'approved' THEN 'waiting'
+                     ELSE 'link_expired'
+                 END AS outcome
+          FROM device_requests WHERE id = $1",
+};
+
+/// A code that the right browser has brought before changes nothing: a scanner of links follows it too.
+const ABANDON: Statement = Statement {
+    name: "abandon",
+    sql: "WITH changed AS (
+              UPDATE device_requests
+              SET status = 'denied', settled_at = now(), sealed_token = NULL, lease_holder = NULL, leased_until = NULL
+              WHERE id = $1 AND status IN ('authorizing', 'approved') AND $2 <> ALL(codes)
+              RETURNING id
+          )
+          SELECT EXISTS (SELECT 1 FROM changed) AS applied,
+                 CASE
+                     WHEN EXISTS (SELECT 1 FROM changed) OR status = 'denied' THEN 'stopped'
+                     WHEN $2 = ANY(codes) OR status = 'delivered' THEN 'wrong_browser'
+                     ELSE 'link_expired'
+                 END AS outcome
+          FROM device_requests WHERE id = $1",
+};
+
 /// Tells one callback's attempts from another's: a random number for each callback.
 #[derive(Debug, Clone)]
 pub struct LeaseHolder([u8; 16]);
@@ -132,6 +171,13 @@ enum Outcome {
     Claimed,
     InProgress,
     CodeSpent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    pub outcome: Done,
+    /// Whether this attempt ended the grant.
+    pub applied: bool,
 }
 
 impl Store {
@@ -189,4 +235,23 @@ impl Store {
             [(&lease.grant, Type::BYTEA), (&holder, Type::BYTEA), (&code_spent, Type::BOOL)];
         self.database.rows(RELEASE, &parameters, PAGE_TIMEOUT).await.map(drop)
     }
+
+    pub async fn deny_at_postiz(&self, state: &State, browser: &BrowserKey) -> Result<Refusal, DatabaseError> {
+        let (id, browser) = (&state.grant, browser.digest());
+        let parameters = [(id as _, Type::BYTEA), (&browser as _, Type::BYTEA)];
+        let rows = self.database.rows(DENY_AT_POSTIZ, &parameters, PAGE_TIMEOUT).await?;
+        refusal(&rows)
+    }
+
+    /// Only for a browser that does not own `state`.
+    pub async fn abandon(&self, state: &State, code: &Digest) -> Result<Refusal, DatabaseError> {
+        let parameters = [(&state.grant as _, Type::BYTEA), (code as _, Type::BYTEA)];
+        let rows = self.database.rows(ABANDON, &parameters, PAGE_TIMEOUT).await?;
+        refusal(&rows)
+    }
+}
+
+fn refusal(rows: &[Row]) -> Result<Refusal, DatabaseError> {
+    let Some(row) = rows.first() else { return Ok(Refusal { outcome: Done::LinkExpired, applied: false }) };
+    Ok(Refusal { outcome: word(row, "outcome")?, applied: row.field("applied")? })
 }
