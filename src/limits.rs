@@ -138,10 +138,20 @@ impl Limits {
     }
 
     /// For a poll that waits for its grant's decision.
-    pub fn held_poll(&self, client: Option<IpAddr>) -> Result<Place, RateLimited> {
-        let mut place = self.place(Limit::NetworkHeldPolls, Origin::of(client), self.max_held_polls.div_ceil(8))?;
-        let permit = Arc::clone(&self.held_polls).try_acquire_owned();
-        place.0.push(self.noted(Limit::HeldPolls, permit.map_err(|_| RateLimited { retry_after: LINE_RETRY }))?);
+    pub fn held_poll(&self, client: Option<IpAddr>) -> Option<Place> {
+        let place = self.free_hold(client);
+        place.map_err(|limit| self.met(limit)).ok()
+    }
+
+    /// Whether this client's next poll would be held.
+    pub fn can_hold(&self, client: Option<IpAddr>) -> bool {
+        self.free_hold(client).is_ok()
+    }
+
+    fn free_hold(&self, client: Option<IpAddr>) -> Result<Place, Limit> {
+        let limit = Limit::NetworkHeldPolls;
+        let mut place = self.free(limit, Origin::of(client), self.max_held_polls.div_ceil(8)).ok_or(limit)?;
+        place.0.push(Arc::clone(&self.held_polls).try_acquire_owned().map_err(|_| Limit::HeldPolls)?);
         Ok(place)
     }
 
@@ -194,11 +204,15 @@ impl Limits {
         Ok(place)
     }
 
-    fn place(&self, limit: Limit, Origin { client, network }: Origin, most: usize) -> Result<Place, RateLimited> {
+    fn place(&self, limit: Limit, origin: Origin, most: usize) -> Result<Place, RateLimited> {
+        let place = self.free(limit, origin, most);
+        self.noted(limit, place.ok_or(RateLimited { retry_after: LINE_RETRY }))
+    }
+
+    fn free(&self, limit: Limit, Origin { client, network }: Origin, most: usize) -> Option<Place> {
         let both = client.map(|client| (client, most)).into_iter().chain([(network, 2 * most)]);
-        let permits = both.map(|(net, most)| self.places.of(limit, net, most).try_acquire_owned());
-        let place = permits.collect::<Result<_, _>>().map(Place);
-        self.noted(limit, place.map_err(|_| RateLimited { retry_after: LINE_RETRY }))
+        let permits = both.map(|(net, most)| self.places.of(limit, net, most).try_acquire_owned().ok());
+        permits.collect::<Option<_>>().map(Place)
     }
 
     fn noted<T>(&self, limit: Limit, answer: Result<T, RateLimited>) -> Result<T, RateLimited> {
@@ -263,6 +277,9 @@ struct Permits(Mutex<HashMap<(Limit, IpNet), Arc<Semaphore>>>);
 
 impl Permits {
     fn of(&self, limit: Limit, net: IpNet, most: usize) -> Arc<Semaphore> {
+        if self.0.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_COUNTED {
+            self.prune();
+        }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry((limit, net)).or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
@@ -391,12 +408,12 @@ mod tests {
         let limits = Limits::new(&Config::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap());
         let hold = |text: &str| limits.held_poll(address(text));
         let mut places: Vec<_> = (0..2).map(|_| hold("192.0.2.1").unwrap()).collect();
-        assert!(hold("192.0.2.1").is_err(), "an eighth for a client");
+        assert!(hold("192.0.2.1").is_none(), "an eighth for a client");
         places.extend((2..4).map(|n| hold(&format!("192.0.2.{n}")).unwrap()));
-        assert!(hold("192.0.2.9").is_err(), "a quarter for a network");
+        assert!(hold("192.0.2.9").is_none(), "a quarter for a network");
         places.extend((0..12).map(|n| hold(&format!("198.51.{n}.1")).unwrap()));
-        assert!(hold("203.0.113.1").is_err() && limits.held_polls() == (16, 16));
+        assert!(hold("203.0.113.1").is_none() && limits.held_polls() == (16, 16));
         drop(places);
-        assert!(hold("203.0.113.1").is_ok() && limits.held_polls() == (0, 16) && is_empty(&limits));
+        assert!(hold("203.0.113.1").is_some() && limits.held_polls() == (0, 16) && is_empty(&limits));
     }
 }

@@ -17,6 +17,7 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, RecycleError, RecycleResult};
 use deadpool_postgres::ClientWrapper;
 use futures_util::StreamExt as _;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio::net::lookup_host;
 use tokio::sync::watch;
@@ -26,10 +27,11 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
+use tracing::info;
 
 use crate::config::{DatabaseUrl, SslMode, is_private_address};
 use crate::db::direct::{announced_process, cancel_request, send};
-use crate::db::error::AttemptError;
+use crate::db::error::{AttemptError, Failure};
 use crate::db::rows::{Parameters, Statement};
 use crate::db::tls::{self, TlsError};
 
@@ -64,6 +66,13 @@ pub(super) struct Connector {
     pub(super) discarded_at: watch::Sender<Instant>,
 }
 
+pub(super) struct Connection {
+    /// With its prepared statements.
+    pub(super) client: ClientWrapper,
+    /// `None` for a Unix socket.
+    address: Option<SocketAddr>,
+}
+
 impl Connector {
     pub(super) fn new(database: &DatabaseUrl) -> Result<Self, TlsError> {
         Ok(Self {
@@ -77,7 +86,7 @@ impl Connector {
 
     /// A caller that may give up calls it in a task of its own, so that the next one finds what was opened. A standby is only
     /// taken if no address accepts writes: it refuses each step of a login.
-    pub(super) async fn open(&self) -> Result<ClientWrapper, AttemptError> {
+    pub(super) async fn open(&self) -> Result<Connection, AttemptError> {
         let (mut waiting, mut tries) = (self.addresses().await?.into_iter(), FuturesUnordered::new());
         let (mut standby, mut failure) = (None, AttemptError::NoAnswer("the host has no address".to_owned()));
         loop {
@@ -102,25 +111,30 @@ impl Connector {
 
     /// Each address of each host, with all that the driver needs for it. The one that accepted writes last comes first.
     async fn addresses(&self) -> Result<Vec<Config>, AttemptError> {
-        let mut failure = "the host has no address".to_owned();
-        let mut addresses = Vec::new();
-        for (host, port) in &self.database.hosts {
-            let mut config = self.database.config.clone();
-            config.port(*port);
-            match host {
-                Host::Unix(path) => addresses.push(config.host_path(path).ssl_mode(Negotiation::Disable).clone()),
-                Host::Tcp(name) => match timeout(self.limit(), lookup_host((name.as_str(), *port))).await {
-                    Ok(Ok(found)) => {
-                        addresses.extend(found.map(|found| self.at(config.clone().host(name), found.ip())));
-                    }
-                    Ok(Err(error)) => failure = format!("{name} can't be resolved: {error}"),
-                    Err(late) => failure = format!("{name} can't be resolved: {late}"),
-                },
+        let found = join_all(self.database.hosts.iter().map(|(host, port)| self.addresses_of(host, *port))).await;
+        let (mut addresses, mut failure) = (Vec::new(), "the host has no address".to_owned());
+        for found in found {
+            match found {
+                Ok(found) => addresses.extend(found),
+                Err(why) => failure = why,
             }
         }
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.sort_by_key(|address| Some(address) != last.as_ref());
         if addresses.is_empty() { Err(AttemptError::NoAnswer(failure)) } else { Ok(addresses) }
+    }
+
+    async fn addresses_of(&self, host: &Host, port: u16) -> Result<Vec<Config>, String> {
+        let mut config = self.database.config.clone();
+        config.port(port);
+        match host {
+            Host::Unix(path) => Ok(vec![config.host_path(path).ssl_mode(Negotiation::Disable).clone()]),
+            Host::Tcp(name) => match timeout(self.limit(), lookup_host((name.as_str(), port))).await {
+                Ok(Ok(found)) => Ok(found.map(|found| self.at(config.clone().host(name), found.ip())).collect()),
+                Ok(Err(error)) => Err(format!("{name} can't be resolved: {error}")),
+                Err(late) => Err(format!("{name} can't be resolved: {late}")),
+            },
+        }
     }
 
     /// Without `sslmode`, a server on a network that strangers share must have TLS.
@@ -134,7 +148,7 @@ impl Connector {
         config.hostaddr(address).ssl_mode(mode).clone()
     }
 
-    async fn attempt(&self, address: Config) -> (Config, Result<(ClientWrapper, bool), AttemptError>) {
+    async fn attempt(&self, address: Config) -> (Config, Result<(Connection, bool), AttemptError>) {
         let limit = self.limit();
         let name = address.get_hostaddrs().first().map_or_else(|| "the socket".to_owned(), IpAddr::to_string);
         let late = |_| Err(AttemptError::NoAnswer(format!("no answer from {name} within {limit:?}")));
@@ -148,20 +162,31 @@ impl Connector {
     }
 
     /// With whether it accepts writes.
-    async fn begin(&self, address: &Config) -> Result<(ClientWrapper, bool), AttemptError> {
+    async fn begin(&self, address: &Config) -> Result<(Connection, bool), AttemptError> {
         let (client, connection) = address.connect(self.tls.clone()).await?;
         // What breaks a connection is reported by the statement on it. On one that hangs, the task would wait for the last
         // answer, so it ends with its client.
         let client = ClientWrapper::new(client, tokio::spawn(async { drop(connection.await) }));
         let (process, accepts_writes) = facts(&client).await?;
-        // An engine that only speaks like PostgreSQL refuses the settings.
-        let is_direct = self.has_names()
-            && announced_process(&client).await.is_ok_and(|announced| announced == process)
-            && client.batch_execute(SETTINGS).await.is_ok();
-        if !is_direct {
-            self.names.store(false, Ordering::Relaxed);
+        if self.has_names() && announced_process(&client).await? != process {
+            self.turn_names_off("a pooler stands before the database");
+        } else if self.has_names()
+            && let Err(error) = client.batch_execute(SETTINGS).await
+        {
+            let error = AttemptError::from(error);
+            if error.failure() != Failure::Refused {
+                return Err(error);
+            }
+            self.turn_names_off("the database refuses a setting of PostgreSQL's");
         }
-        Ok((client, accepts_writes))
+        let address = address.get_hostaddrs().first().zip(address.get_ports().first());
+        Ok((Connection { client, address: address.map(|(ip, port)| (*ip, *port).into()) }, accepts_writes))
+    }
+
+    fn turn_names_off(&self, reason: &'static str) {
+        if self.names.swap(false, Ordering::Relaxed) {
+            info!(reason, "statements are sent without names, so that each is planned anew");
+        }
     }
 
     /// `false` behind a pooler.
@@ -178,38 +203,38 @@ impl Connector {
         if self.has_names() {
             match query_named(client, statement.sql, parameters).await {
                 Err(error) if error.code().is_some_and(|code| NAME_ERRORS.contains(&code)) => {
-                    self.names.store(false, Ordering::Relaxed);
+                    self.turn_names_off(
+                        "a pooler that announces PostgreSQL's own processes stands before the database",
+                    );
                 }
                 answer => return answer,
             }
         }
         client.query_typed(statement.sql, parameters).await
     }
+}
 
+impl Connection {
     /// Asks the server to end the statement that was given up, and returns whether it has ended.
-    pub(super) async fn end_statement(&self, client: &Client) -> bool {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // A Unix socket has none.
-        let address =
-            last.and_then(|to| Some(SocketAddr::from((*to.get_hostaddrs().first()?, *to.get_ports().first()?))));
-        if let (Some(address), Ok(request)) = (address, cancel_request(client).await) {
+    pub(super) async fn end_statement(&self) -> bool {
+        if let (Some(address), Ok(request)) = (self.address, cancel_request(&self.client).await) {
             tokio::spawn(timeout(CANCEL_TIMEOUT, send(request, address)));
         }
-        timeout(END_TIMEOUT, client.batch_execute("")).await.is_ok_and(|answer| answer.is_ok())
+        timeout(END_TIMEOUT, self.client.batch_execute("")).await.is_ok_and(|answer| answer.is_ok())
     }
 }
 
 impl Manager for Connector {
-    type Type = ClientWrapper;
+    type Type = Connection;
     type Error = AttemptError;
 
-    async fn create(&self) -> Result<ClientWrapper, AttemptError> {
+    async fn create(&self) -> Result<Connection, AttemptError> {
         self.open().await
     }
 
     /// Sends nothing: a round trip would double the cost of each statement, and a broken connection shows by its error.
-    async fn recycle(&self, client: &mut ClientWrapper, metrics: &Metrics) -> RecycleResult<AttemptError> {
-        if client.is_closed() || metrics.created < self.discarded_at.borrow().into_std() {
+    async fn recycle(&self, connection: &mut Connection, metrics: &Metrics) -> RecycleResult<AttemptError> {
+        if connection.client.is_closed() || metrics.created < self.discarded_at.borrow().into_std() {
             return Err(RecycleError::message("closed or discarded"));
         }
         Ok(())

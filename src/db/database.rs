@@ -113,7 +113,8 @@ impl Database {
     ) -> Result<Vec<Row>, AttemptError> {
         let connection = self.connection(&self.pool, deadline).await?;
         let until = deadline.min(Instant::now() + STATEMENT_TIMEOUT);
-        let Ok(answer) = timeout_at(until, self.connector.query(&connection, statement, parameters)).await else {
+        let Ok(answer) = timeout_at(until, self.connector.query(&connection.client, statement, parameters)).await
+        else {
             tokio::spawn(self.clone().give_up(connection));
             return Err(AttemptError::Late);
         };
@@ -145,7 +146,7 @@ impl Database {
 
     /// The connection returns to the pool when its statement has ended. If that does not end, the server is gone.
     async fn give_up(self, connection: Object<Connector>) {
-        if !self.connector.end_statement(&connection).await {
+        if !connection.end_statement().await {
             self.discard_connections();
         }
     }
@@ -172,14 +173,17 @@ impl Database {
             Failure::MissingSchema | Failure::Retry => ("a statement failed, retrying", DatabaseError::Unavailable),
             Failure::Refused => ("the database refused a statement", DatabaseError::Refused),
         };
-        // A failure that is new is a warning, one that lasts is one at growing intervals.
-        let error = error.to_string();
-        if self.logged.lock().unwrap_or_else(PoisonError::into_inner).is_due(&error, Instant::now()) {
-            warn!(statement, error, "{message}");
+        self.log(statement, &error.to_string(), message);
+        failed
+    }
+
+    /// A failure that is new is a warning, one that lasts is one at growing intervals.
+    fn log(&self, statement: &'static str, error: &str, message: &'static str) {
+        if let Some(repeats) = self.logged.lock().unwrap_or_else(PoisonError::into_inner).due(error, Instant::now()) {
+            warn!(statement, error, repeats, "{message}");
         } else {
             debug!(statement, error, "{message}");
         }
-        failed
     }
 
     /// Whether PostgreSQL answers and accepts writes, asked once on a connection of its own.
@@ -189,11 +193,16 @@ impl Database {
     pub async fn is_writable(&self) -> bool {
         let connected = self.connection(&self.probe, Instant::now() + PROBE_TIMEOUT).await;
         let Ok(connection) = connected else { return false };
-        let is_writable = matches!(timeout(PROBE_TIMEOUT, facts(&connection)).await, Ok(Ok((_, true))));
+        let is_writable = matches!(timeout(PROBE_TIMEOUT, facts(&connection.client)).await, Ok(Ok((_, true))));
         if !is_writable {
             self.discard_connections();
         }
         is_writable
+    }
+
+    /// Whether the last statement was answered.
+    pub fn is_available(&self) -> bool {
+        self.available.load(Ordering::Relaxed)
     }
 
     /// What is known of the tables. Sends no statement.
@@ -222,23 +231,23 @@ impl Database {
         let deadline = Instant::now() + MIGRATION_TIMEOUT;
         let applying = async {
             let mut connection = self.connection(&self.pool, deadline).await?;
-            Ok(schema::apply(&mut connection).await?)
+            Ok(schema::apply(&mut connection.client).await?)
         };
         let applied = timeout_at(deadline, applying).await.unwrap_or_else(|_| Err(no_answer()));
         let state = applied.map_err(|error| self.failed("migrate", &error))?;
         self.schema.send_replace(state.clone());
-        if let SchemaState::Foreign(why) = state {
-            return Err(self.failed("migrate", &AttemptError::NoAnswer(why)));
-        }
         self.answered();
+        if let SchemaState::Foreign(why) = state {
+            self.log("migrate", &why, "this database can't be used");
+            return Err(DatabaseError::Refused);
+        }
         Ok(())
     }
 
     /// How busy the pool is. Sends no statement.
     pub fn load(&self) -> Load {
         let Status { size, available, max_size, waiting } = self.pool.status();
-        let is_available = self.available.load(Ordering::Relaxed);
-        Load { connections: size, idle: available, max: max_size, waiting, available: is_available }
+        Load { connections: size, idle: available, max: max_size, waiting, available: self.is_available() }
     }
 
     /// Closes every connection, those in use after their statement.

@@ -33,7 +33,7 @@ pub(super) enum Failure {
     Outage,
     /// Tables or columns are missing: they were dropped, or another database has taken the place.
     MissingSchema,
-    /// This attempt failed, as by a lock or a conflict. The next one may not.
+    /// This attempt failed, as by a lock, a conflict or a full disk. The next one may not.
     Retry,
     Refused,
 }
@@ -53,10 +53,11 @@ impl AttemptError {
 fn of_code(code: &str) -> Failure {
     match code {
         "42P01" | "42703" => Failure::MissingSchema,
-        "57014" | "55P03" | "40001" | "40P01" => Failure::Retry,
+        // A full disk, or no connection left, is not over with another connection.
+        "57014" | "55P03" | "40001" | "40P01" | "53100" | "53200" | "53300" | "53400" => Failure::Retry,
         // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
         "0A000" | "25006" | "3D000" => Failure::Outage,
-        _ if ["08", "28", "53", "57", "58"].contains(&&code[..2]) => Failure::Outage,
+        _ if ["08", "28", "57", "58"].contains(&&code[..2]) => Failure::Outage,
         _ => Failure::Refused,
     }
 }

@@ -31,8 +31,8 @@ const FACTS: &str = "SELECT to_json(facts)::text FROM (SELECT
     current_user::text AS role,
     (SELECT version FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl) AS tls_version,
     (SELECT relname::text FROM pg_class WHERE relname = $1 AND relkind IN ('r', 'p') LIMIT 1) AS postiz_table,
-    ARRAY(SELECT 'CREATE on schema ' || quote_ident(current_schema())
-        WHERE $3 AND NOT has_schema_privilege(current_schema(), 'CREATE')
+    ARRAY(SELECT 'CREATE on schema ' || coalesce(quote_ident(current_schema()), 'public')
+        WHERE $3 AND coalesce(NOT has_schema_privilege(current_schema(), 'CREATE'), true)
         UNION ALL
         SELECT privilege || ' on ' || relname
         FROM pg_class, unnest(ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE']) AS privilege
@@ -89,7 +89,7 @@ pub async fn inspect(database: &DatabaseUrl) -> Result<Inspection, InspectError>
 }
 
 async fn look(connector: &Connector) -> Result<Inspection, AttemptError> {
-    let client = connector.open().await?;
+    let client = connector.open().await?.client;
     let found = schema::look(&client).await?;
     let missing = found.clone().unwrap_or_default();
     let tables = (&schema::tables() as _, Type::TEXT_ARRAY);

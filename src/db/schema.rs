@@ -14,8 +14,8 @@ const SCHEMA: &str = include_str!("../../migrations/0001.sql");
 
 /// The contract's name. All other names begin with `postiz_auth_`.
 const GRANTS: &str = "device_requests";
-/// A column of the Node server's table of that name.
-const NODE_SERVERS: &str = "device_code";
+/// Columns of the Node server's table of that name.
+const NODE_SERVERS: [&str; 3] = ["device_code", "access_token", "organization_id"];
 /// A table of Postiz, whose start drops tables that it does not know.
 pub(super) const POSTIZS: &str = "OAuthApp";
 
@@ -27,8 +27,11 @@ const CATALOGUE: &str = "SELECT relname::text, ARRAY(SELECT attname::text FROM p
 
 /// The lock ends with the transaction, so it works through a pooler. Its key is `postiz` in ASCII, so it does not collide with
 /// another program's. All statements of all replicas wait behind one that waits for a table, which a backup may hold for long.
+///
+/// A table of the same name in a later schema of the search path is another program's.
 const LOCK: &str = "SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout = '30s';
     SELECT pg_advisory_xact_lock(123623980689786);
+    SELECT set_config('search_path', quote_ident(current_schema()), true);
     SET LOCAL lock_timeout = '500ms'";
 
 /// What is known of the tables.
@@ -81,7 +84,7 @@ fn judge(relations: &HashMap<String, Vec<String>>) -> Found {
     let mut missing = Vec::new();
     for Object { name, columns, .. } in objects() {
         match relations.get(name) {
-            Some(found) if !found.iter().any(|column| column == NODE_SERVERS) => {
+            Some(found) if !NODE_SERVERS.iter().all(|column| found.iter().any(|found| found == column)) => {
                 if let Some(lacked) = columns.into_iter().find(|column| !found.iter().any(|found| found == column)) {
                     return Err(format!(
                         "the table {name} in the database is another program's: it has no column {lacked}"

@@ -157,7 +157,7 @@ impl DeviceFlow {
             (self.try_token(grant, credentials.access_token.clone()), self.deliveries.subscribe());
         let Ok(token) = lease.sealing_key.seal(&grant, &credentials) else {
             error!(grant = grant.reference(), "the token can't be sealed: the grant's key is broken");
-            return CallbackOutcome::TryAgain(grant, Reason::Unreadable);
+            return self.exchange_failed(lease, Reason::Unreadable).await;
         };
         drop(credentials);
         match self.store_token(lease, &token, FIRST_STORE_TIMEOUT).await {
@@ -171,7 +171,11 @@ impl DeviceFlow {
             Err(_) => {
                 warn!(grant = grant.reference(), "a granted token can't be stored yet, retrying");
                 let (flow, lease) = (Arc::clone(self), lease.clone());
-                drop(self.background(async move { flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await }));
+                drop(self.background(async move {
+                    if let Err(error) = flow.store_token(&lease, &token, STORE_RETRY_LIMIT).await {
+                        error!(grant = lease.grant.reference(), %error, "a granted token is lost: it could not be stored");
+                    }
+                }));
                 CallbackOutcome::InProgress(grant)
             }
         }

@@ -104,11 +104,12 @@ impl DeviceFlow {
             if !view.began_here {
                 return Err(CodeRefused::Problem(CodeProblem::Unknown, None));
             }
+            let to_postiz = flow.begin(code, &viewer).await?;
             warn!(
                 grant = view.id.reference(),
                 "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
             );
-            flow.begin(code, &viewer).await
+            Ok(to_postiz)
         };
         self.task(work).await
     }

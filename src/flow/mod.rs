@@ -140,13 +140,17 @@ impl DeviceFlow {
         Ok(revoked)
     }
 
-    /// Runs work in a task, to its end.
-    async fn task<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+    /// Runs work in a task, to its end. No `async fn`: its future, which a held poll keeps, would have room for the work.
+    fn task<T, E>(
+        &self,
+        work: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, E>>
     where
         T: Send + 'static,
         E: From<Trouble> + Send + 'static,
     {
-        self.background(work).await.unwrap_or_else(|_| Err(Trouble::Failed.into()))
+        let task = self.background(work);
+        async move { task.await.unwrap_or_else(|_| Err(Trouble::Failed.into())) }
     }
 
     /// Runs a statement in its client's line.

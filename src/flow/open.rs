@@ -37,7 +37,7 @@ impl DeviceFlow {
         intervals: Intervals,
     ) -> Result<Opened, Trouble> {
         self.limits.opening(requester)?;
-        let polls_are_held = !self.long_poll.is_zero() && self.limits.held_poll(requester).is_ok();
+        let polls_are_held = !self.long_poll.is_zero() && self.limits.can_hold(requester);
         let interval = if polls_are_held { intervals.held } else { intervals.otherwise };
         let new = NewGrant { requester, client_id, interval };
         let flow = Arc::clone(self);

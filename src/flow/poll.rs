@@ -58,7 +58,7 @@ impl DeviceFlow {
     pub async fn poll(self: &Arc<Self>, code: DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
         let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
-        let place = if hold.is_zero() { None } else { self.limits.held_poll(options.client).ok() };
+        let place = if hold.is_zero() { None } else { self.limits.held_poll(options.client) };
         // Entered before the look-up: a decision between the two would be lost.
         let mut poll = self.waiting.enter(code.grant_id(), place);
         let no_room = !hold.is_zero() && !poll.is_held();
@@ -88,6 +88,8 @@ impl DeviceFlow {
         loop {
             let found = match known.take() {
                 Some(expires_at) => Ok((Standing::Pending, Some(expires_at))),
+                // The feed notices when the database is back, and brings what was decided meanwhile.
+                None if poll.is_held() && !self.store.database().is_available() => Err(Trouble::Unavailable),
                 None => self.look_up(poll, options).await,
             };
             let expires_at = match found {

@@ -26,6 +26,9 @@ use crate::postiz::Endpoints;
 /// Longer than any grant lives.
 const MAX_AGE_SECONDS: u32 = 2 * 60 * 60;
 
+/// Characters of a header in the log.
+const LONGEST_SHOWN: usize = 100;
+
 /// A person at a browser, with what every page for them needs.
 #[derive(Debug)]
 pub struct Visitor {
@@ -127,16 +130,24 @@ impl Visitor {
 
     /// Says what came and what was expected: a proxy that changes headers, or a page under another name, stops every login.
     pub fn log_refused_form(&self, request: &HttpRequest) {
-        let shown = |name: &str| request.headers().get(name).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
-        let (origin, site) = (shown(ORIGIN.as_str()), shown("sec-fetch-site"));
-        let text = format!("{origin:?} {site:?}");
+        let shown = |name: &str| {
+            let value = request.headers().get(name).map(HeaderValue::as_bytes).map(String::from_utf8_lossy);
+            value.map(|value| value.chars().take(LONGEST_SHOWN).collect::<String>())
+        };
+        let (origin, sec_fetch_site) = (shown(ORIGIN.as_str()), shown("sec-fetch-site"));
+        // A client can send any other origin, and so as many as it likes.
+        let kind = match origin.as_deref() {
+            None => "none",
+            Some("null") => "null",
+            Some(_) => "other",
+        };
         let mut refused = self.deps.refused_forms.lock().unwrap_or_else(PoisonError::into_inner);
-        if refused.is_due(&text, Instant::now()) {
-            let (origin, site) = (origin.as_deref(), site.as_deref());
+        if let Some(repeats) = refused.due(kind, Instant::now()) {
             warn!(
                 origin,
-                sec_fetch_site = site,
+                sec_fetch_site,
                 expected = self.server_url().origin(),
+                repeats,
                 "a form was refused because another site may have sent it: if people open this server under another name, \
                  SERVER_URL is wrong; if the origin is null, a proxy adds Referrer-Policy: no-referrer"
             );

@@ -5,7 +5,7 @@ mod throttle;
 use std::error::Error;
 use std::io::IsTerminal as _;
 
-use tracing::Subscriber;
+use tracing::{Subscriber, warn};
 use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
@@ -37,7 +37,9 @@ const QUIET: [(&str, LevelFilter); 13] = [
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(config: &Config) {
-    let filter = filter(&config.log_filter);
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&config.log_filter);
+    let is_readable = wanted.is_ok();
+    let filter = filter(wanted.unwrap_or_else(|_| EnvFilter::new("info")));
     // Standard output belongs to what a command prints.
     let logger = fmt::layer().with_writer(std::io::stderr);
     let logger = match config.log_format {
@@ -47,15 +49,18 @@ pub fn init(config: &Config) {
     };
     // Tests start several servers in one process; the first one has set it up.
     drop(registry().with(logger).try_init());
+    if !is_readable {
+        // Without its text, which may be a secret in the wrong variable.
+        warn!("RUST_LOG can't be read: the level is info");
+    }
 }
 
 /// Two filters that must both let a line pass, because in one `EnvFilter` a more specific directive of the operator's
 /// would win over ours.
-fn filter<S>(directives: &str) -> impl Filter<S> + use<S>
+fn filter<S>(wanted: EnvFilter) -> impl Filter<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse_lossy(directives);
     wanted.and(Targets::new().with_default(LevelFilter::TRACE).with_targets(QUIET))
 }
 
@@ -94,7 +99,7 @@ mod tests {
         }
         let lines = Lines::default();
         let writer = lines.clone();
-        let logger = fmt::layer().with_writer(move || writer.clone()).with_filter(filter(directives));
+        let logger = fmt::layer().with_writer(move || writer.clone()).with_filter(filter(EnvFilter::new(directives)));
         tracing::subscriber::with_default(registry().with(logger), || {
             let _ours = info_span!("request").entered();
             let _theirs = debug_span!(target: "tokio_postgres", "span").entered();

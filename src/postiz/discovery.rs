@@ -6,7 +6,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::time::sleep;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::outbound::{NoAnswer, ask};
 use crate::postiz::Postiz;
@@ -31,16 +31,20 @@ impl Postiz {
         if self.configured().is_some() {
             return;
         }
-        let mut delay = RETRY_DELAY;
+        let (mut delay, mut is_failing) = (RETRY_DELAY, false);
         loop {
             let pause = match self.discover().await {
                 Ok(endpoints) => {
+                    is_failing = false;
                     self.found(endpoints);
                     REFRESH
                 }
                 // Endpoints that worked are kept: Postiz may be on its way back to another version.
                 Err(error) if self.endpoints().is_some() => {
-                    debug!(%error, "Postiz's OAuth metadata can't be read again");
+                    if !is_failing {
+                        warn!(%error, "Postiz's OAuth metadata can't be read again: what is known of it is kept");
+                    }
+                    is_failing = true;
                     REFRESH_AFTER_FAILURE
                 }
                 Err(DiscoveryError::Unusable(reason)) => {

@@ -60,6 +60,8 @@ macro_rules! enter {
                          WHEN status = 'denied' THEN 'denied'
                          WHEN status IN ('approved', 'delivered') THEN 'used'
                          WHEN status = 'revoked' OR expires_at <= now() THEN 'expired'
+                         -- Another step came between.
+                         WHEN id IS NOT NULL THEN 'used'
                          ELSE 'unknown' END AS outcome
              FROM usage LEFT JOIN found ON true"
         )
