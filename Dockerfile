@@ -1,7 +1,7 @@
 # One static binary on distroless: no shell, no package manager, no root, nothing written.
 #   docker build -t postiz-auth-server .
 # Plain layers, no BuildKit-only syntax: buildah, podman and kaniko build it as well.
-# Base images are named by tag; docs/deployment.md says how to pin them by digest.
+# Base images are named by tag; docs/deployment/docker.md says how to pin them by digest.
 
 # The same as in rust-toolchain.toml, which stays outside: it would fetch clippy and rustfmt.
 ARG RUST_VERSION=1.95.0

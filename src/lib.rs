@@ -6,7 +6,7 @@
 //! [`store`], which reaches it through [`db`]. Replicas share nothing else. [`app`] starts the parts, [`commands`] is the
 //! command line.
 //!
-//! Imports go only downwards: `commands → app → check, exporter → http → flow → store, postiz, limits → db → log, outbound →
+//! Imports go only downwards: `commands → app → check, exporter → http → flow → store, postiz, limits → db → outbound → log →
 //! grant, config, metrics → secret`.
 
 pub mod app;

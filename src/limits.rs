@@ -64,7 +64,7 @@ pub struct Limits {
     callbacks: PerMinute,
     unknown_polls: PerMinute,
     /// At work, in line or open.
-    places: Permits,
+    permits: Permits,
     at_work: Permits,
     statements_at_work: usize,
     held_polls: Arc<Semaphore>,
@@ -90,7 +90,7 @@ impl Limits {
             confirmations_of_login: RateLimiter::dashmap(per_minute(confirmations_of_login)),
             callbacks: PerMinute::new(CALLBACKS),
             unknown_polls: PerMinute::new(UNKNOWN_POLLS),
-            places: Permits::default(),
+            permits: Permits::default(),
             at_work: Permits::default(),
             // One network leaves half of the connections to others.
             statements_at_work: (config.database_pool_size / 2).max(1),
@@ -122,25 +122,25 @@ impl Limits {
         self.noted(Limit::UnknownPolls, self.unknown_polls.count(client))
     }
 
-    /// Waits in the client's line for a statement. The place must not be kept across a wait for anything else.
-    pub async fn statement(&self, client: Option<IpAddr>) -> Result<Place, RateLimited> {
+    /// Waits in the client's line for a statement. The permit must not be kept across a wait for anything else.
+    pub async fn statement(&self, client: Option<IpAddr>) -> Result<Permit, RateLimited> {
         self.in_line(Limit::Statements, client, STATEMENTS, self.statements_at_work).await
     }
 
     /// Waits in the client's line for requests to Postiz.
-    pub async fn postiz_request(&self, client: Option<IpAddr>) -> Result<Place, RateLimited> {
+    pub async fn postiz_request(&self, client: Option<IpAddr>) -> Result<Permit, RateLimited> {
         self.in_line(Limit::PostizRequests, client, POSTIZ_REQUESTS, POSTIZ_REQUESTS_AT_WORK).await
     }
 
     /// For a connection of a direct peer, of the `total` that the server takes.
-    pub fn connection(&self, peer: IpAddr, total: usize) -> Result<Place, RateLimited> {
-        self.place(Limit::Connections, Origin::of(Some(peer)), total.div_ceil(8))
+    pub fn connection(&self, peer: IpAddr, total: usize) -> Result<Permit, RateLimited> {
+        self.permit(Limit::Connections, Origin::of(Some(peer)), total.div_ceil(8))
     }
 
     /// For a poll that waits for its grant's decision.
-    pub fn held_poll(&self, client: Option<IpAddr>) -> Option<Place> {
-        let place = self.free_hold(client);
-        place.map_err(|limit| self.met(limit)).ok()
+    pub fn held_poll(&self, client: Option<IpAddr>) -> Option<Permit> {
+        let permit = self.free_hold(client);
+        permit.map_err(|limit| self.met(limit)).ok()
     }
 
     /// Whether this client's next poll would be held.
@@ -148,11 +148,11 @@ impl Limits {
         self.free_hold(client).is_ok()
     }
 
-    fn free_hold(&self, client: Option<IpAddr>) -> Result<Place, Limit> {
+    fn free_hold(&self, client: Option<IpAddr>) -> Result<Permit, Limit> {
         let limit = Limit::NetworkHeldPolls;
-        let mut place = self.free(limit, Origin::of(client), self.max_held_polls.div_ceil(8)).ok_or(limit)?;
-        place.0.push(Arc::clone(&self.held_polls).try_acquire_owned().map_err(|_| Limit::HeldPolls)?);
-        Ok(place)
+        let mut permit = self.free(limit, Origin::of(client), self.max_held_polls.div_ceil(8)).ok_or(limit)?;
+        permit.0.push(Arc::clone(&self.held_polls).try_acquire_owned().map_err(|_| Limit::HeldPolls)?);
+        Ok(permit)
     }
 
     /// Polls held now, and how many may be.
@@ -184,7 +184,7 @@ impl Limits {
             limit.networks.retain_recent();
         }
         self.confirmations_of_login.retain_recent();
-        self.places.prune();
+        self.permits.prune();
         self.at_work.prune();
     }
 
@@ -196,23 +196,23 @@ impl Limits {
         client: Option<IpAddr>,
         most: usize,
         at_work: usize,
-    ) -> Result<Place, RateLimited> {
+    ) -> Result<Permit, RateLimited> {
         let origin = Origin::of(client);
-        let mut place = self.place(limit, origin, most)?;
+        let mut permit = self.permit(limit, origin, most)?;
         // The semaphore is never closed.
-        place.0.extend(self.at_work.of(limit, origin.network, at_work).acquire_owned().await);
-        Ok(place)
+        permit.0.extend(self.at_work.of(limit, origin.network, at_work).acquire_owned().await);
+        Ok(permit)
     }
 
-    fn place(&self, limit: Limit, origin: Origin, most: usize) -> Result<Place, RateLimited> {
-        let place = self.free(limit, origin, most);
-        self.noted(limit, place.ok_or(RateLimited { retry_after: LINE_RETRY }))
+    fn permit(&self, limit: Limit, origin: Origin, most: usize) -> Result<Permit, RateLimited> {
+        let permit = self.free(limit, origin, most);
+        self.noted(limit, permit.ok_or(RateLimited { retry_after: LINE_RETRY }))
     }
 
-    fn free(&self, limit: Limit, Origin { client, network }: Origin, most: usize) -> Option<Place> {
+    fn free(&self, limit: Limit, Origin { client, network }: Origin, most: usize) -> Option<Permit> {
         let both = client.map(|client| (client, most)).into_iter().chain([(network, 2 * most)]);
-        let permits = both.map(|(net, most)| self.places.of(limit, net, most).try_acquire_owned().ok());
-        permits.collect::<Option<_>>().map(Place)
+        let permits = both.map(|(net, most)| self.permits.of(limit, net, most).try_acquire_owned().ok());
+        permits.collect::<Option<_>>().map(Permit)
     }
 
     fn noted<T>(&self, limit: Limit, answer: Result<T, RateLimited>) -> Result<T, RateLimited> {
@@ -269,7 +269,7 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 
 /// Given back when it is dropped.
 #[derive(Debug, Default)]
-pub struct Place(Vec<OwnedSemaphorePermit>);
+pub struct Permit(Vec<OwnedSemaphorePermit>);
 
 /// For each limit, the permits of each client or network that has some.
 #[derive(Debug, Default)]
@@ -350,7 +350,7 @@ mod tests {
 
     fn is_empty(limits: &Limits) -> bool {
         limits.prune();
-        limits.places.0.lock().unwrap().is_empty() && limits.at_work.0.lock().unwrap().is_empty()
+        limits.permits.0.lock().unwrap().is_empty() && limits.at_work.0.lock().unwrap().is_empty()
     }
 
     #[tokio::test]
@@ -371,12 +371,12 @@ mod tests {
         let limits = limits();
         let most = 2;
         let enter = |text| limits.in_line(Limit::Statements, address(text), most, 9).now_or_never().unwrap();
-        let places = [enter("192.0.2.1").unwrap(), enter("192.0.2.1").unwrap()];
+        let permits = [enter("192.0.2.1").unwrap(), enter("192.0.2.1").unwrap()];
         assert!(enter("192.0.2.1").is_err());
         let neighbours = [enter("192.0.2.2").unwrap(), enter("192.0.2.3").unwrap()];
         assert!(enter("192.0.2.4").is_err());
         assert!(enter("198.51.100.1").is_ok());
-        drop((places, neighbours));
+        drop((permits, neighbours));
         assert!(is_empty(&limits));
     }
 
@@ -384,11 +384,11 @@ mod tests {
     async fn a_caller_that_stops_waiting_leaves_the_line() {
         let limits = limits();
         let enter = |text| limits.in_line(Limit::Statements, address(text), 9, 1);
-        let place = enter("").await.unwrap();
+        let permit = enter("").await.unwrap();
         let mut waiting = Box::pin(enter(""));
         assert!((&mut waiting).now_or_never().is_none());
         drop(waiting);
-        drop(place);
+        drop(permit);
         assert!(is_empty(&limits));
     }
 
@@ -407,13 +407,13 @@ mod tests {
         let vars = [("DATABASE_URL", "postgres://u@h/d"), ("MAX_HELD_POLLS", "16")];
         let limits = Limits::new(&Config::from_vars(vars.map(|(name, value)| (name.into(), value.into()))).unwrap());
         let hold = |text: &str| limits.held_poll(address(text));
-        let mut places: Vec<_> = (0..2).map(|_| hold("192.0.2.1").unwrap()).collect();
+        let mut permits: Vec<_> = (0..2).map(|_| hold("192.0.2.1").unwrap()).collect();
         assert!(hold("192.0.2.1").is_none(), "an eighth for a client");
-        places.extend((2..4).map(|n| hold(&format!("192.0.2.{n}")).unwrap()));
+        permits.extend((2..4).map(|n| hold(&format!("192.0.2.{n}")).unwrap()));
         assert!(hold("192.0.2.9").is_none(), "a quarter for a network");
-        places.extend((0..12).map(|n| hold(&format!("198.51.{n}.1")).unwrap()));
+        permits.extend((0..12).map(|n| hold(&format!("198.51.{n}.1")).unwrap()));
         assert!(hold("203.0.113.1").is_none() && limits.held_polls() == (16, 16));
-        drop(places);
+        drop(permits);
         assert!(hold("203.0.113.1").is_some() && limits.held_polls() == (0, 16) && is_empty(&limits));
     }
 }

@@ -227,9 +227,9 @@ mod tests {
             std::future::pending::<()>().await;
         });
         let client = builder().unwrap().resolve_to_addrs("postiz.invalid", &addresses).build().unwrap();
-        let begun = Instant::now();
+        let start = Instant::now();
         let answer = ask(client.get("http://postiz.invalid/")).await.unwrap();
         assert_eq!(answer.status, 204);
-        assert!(begun.elapsed() < CONNECT_TIMEOUT, "{:?}", begun.elapsed());
+        assert!(start.elapsed() < CONNECT_TIMEOUT, "{:?}", start.elapsed());
     }
 }

@@ -83,8 +83,8 @@ mod tests {
     #[test]
     fn each_code_has_its_meaning() {
         for (codes, meaning) in [
-            ("57P01 57P03 53300 08006 58000 3D000 28P01 0A000 25006", Failure::Outage),
-            ("57014 55P03 40001 40P01", Failure::Retry),
+            ("57P01 57P03 08006 58000 3D000 28P01 0A000 25006", Failure::Outage),
+            ("57014 55P03 40001 40P01 53100 53300", Failure::Retry),
             ("42P01 42703", Failure::MissingSchema),
             ("42501 23505 22P02", Failure::Refused),
         ] {

@@ -170,14 +170,15 @@ mod tests {
             (&[(GRANTS, Some(&newer[..]))], Ok(&[])),
             (&[(codes, None)], Ok(&[codes])),
             (&[(index, None)], Ok(&[index])),
-            (&[(GRANTS, Some(&["device_code", "user_code", "status"]))], Ok(&[GRANTS])),
+            (&[(GRANTS, Some(&["device_code", "access_token", "organization_id"]))], Ok(&[GRANTS])),
             (&[(GRANTS, Some(&["id", "serial_number"]))], Err(GRANTS)),
+            (&[(GRANTS, Some(&["device_code", "user_code"]))], Err(GRANTS)),
             (&[(GRANTS, Some(&[]))], Err(GRANTS)),
             (&[(codes, Some(&["client", "sealing_key"]))], Err(codes)),
             // Postiz's own database gets no table, and one that has them already is used on.
             (&[(POSTIZS, Some(&["id"]))], Ok(&[])),
             (&[(POSTIZS, Some(&["id"])), (GRANTS, None)], Err(POSTIZS)),
-            (&[(POSTIZS, Some(&["id"])), (GRANTS, Some(&["device_code"]))], Err(POSTIZS)),
+            (&[(POSTIZS, Some(&["id"])), (GRANTS, Some(&NODE_SERVERS))], Err(POSTIZS)),
         ] {
             match (judge(&with(changed)), expected) {
                 (Ok(missing), Ok(expected)) => assert_eq!(missing, expected, "{changed:?}"),

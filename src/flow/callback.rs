@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 use crate::db::DatabaseError;
 use crate::flow::{DeviceFlow, Origin, Trouble, Viewer};
 use crate::grant::{BrowserKey, Decision, Done, GrantId, SealedToken, State, UserCode};
-use crate::limits::Place;
+use crate::limits::Permit;
 use crate::postiz::Reason;
 use crate::secret::Digest;
 use crate::store::{Claim, Lease, LeaseHolder};
@@ -123,10 +123,10 @@ impl DeviceFlow {
         let (grant, deadline) = (state.grant, Instant::now() + CLAIM_WAIT);
         loop {
             // In line for Postiz before the claim: a lease does not wait.
-            let place = self.limits.postiz_request(client).await?;
+            let permit = self.limits.postiz_request(client).await?;
             match self.in_line(client, self.store.claim(state, browser, &digest, &holder)).await? {
-                Claim::Claimed(lease) => return Ok(self.exchange(&lease, browser, code, place).await),
-                Claim::InProgress if Instant::now() + CLAIM_RETRY < deadline => drop(place),
+                Claim::Claimed(lease) => return Ok(self.exchange(&lease, browser, code, permit).await),
+                Claim::InProgress if Instant::now() + CLAIM_RETRY < deadline => drop(permit),
                 Claim::InProgress => return Ok(CallbackOutcome::InProgress(grant)),
                 Claim::CodeSpent(user_code) => {
                     return Ok(CallbackOutcome::ApproveAgain { grant, user_code, reason: Reason::CodeRefused });
@@ -142,13 +142,13 @@ impl DeviceFlow {
         lease: &Lease,
         browser: &BrowserKey,
         code: &SecretString,
-        place: Place,
+        permit: Permit,
     ) -> CallbackOutcome {
         let grant = lease.grant;
         info!(grant = grant.reference(), "grant claimed: its code is exchanged");
         let verifier = browser.code_verifier(&lease.verifier_salt);
         let exchanged = self.postiz.exchange(lease.postiz_client.as_ref(), code, &verifier).await;
-        drop(place);
+        drop(permit);
         let credentials = match exchanged {
             Ok(credentials) => credentials,
             Err(reason) => return self.exchange_failed(lease, reason).await,

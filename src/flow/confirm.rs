@@ -137,14 +137,15 @@ impl DeviceFlow {
         self.limits.confirmation(viewer.address, code).map_err(Trouble::from)?;
         let client = if self.postiz.registers() { Some(self.own_client(code, viewer).await?) } else { None };
         let statement = self.store.begin(code, viewer.address, &browser, client.as_ref());
-        let begun = self.found(self.in_line(viewer.address, statement).await?)?;
+        let authorization = self.found(self.in_line(viewer.address, statement).await?)?;
         // With an app, the column counts for nothing: the browser is never sent to a client that the database names.
-        let client = begun.postiz_client.as_ref().filter(|_| self.postiz.registers());
-        let (verifier, state) = (browser.code_verifier(&begun.verifier_salt), browser.state(begun.grant));
+        let client = authorization.postiz_client.as_ref().filter(|_| self.postiz.registers());
+        let (verifier, state) =
+            (browser.code_verifier(&authorization.verifier_salt), browser.state(authorization.grant));
         let url = self.postiz.authorization_url(&endpoints, client, &verifier, &state).ok_or(Trouble::Failed)?;
         self.metrics.count(GrantEvent::Confirmed);
-        if begun.is_first {
-            info!(grant = begun.grant.reference(), "grant begun: the browser is sent to Postiz");
+        if authorization.is_first {
+            info!(grant = authorization.grant.reference(), "grant begun: the browser is sent to Postiz");
         }
         Ok(ToPostiz { url, browser })
     }

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use crate::flow::waiting::Poll;
 use crate::flow::{DeviceFlow, Trouble};
-use crate::grant::{ClientId, Credentials, Decision, DeviceCode, Standing};
+use crate::grant::{ClientId, Credentials, Decision, DeviceCode, PollStatus};
 use crate::limits::RateLimited;
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::{Delivered, Delivery};
@@ -26,7 +26,7 @@ pub struct PollOptions {
     /// How long the poll may be held; `LONG_POLL_SECONDS` at most. Zero answers at once.
     pub hold: Duration,
     /// Whether the client has to keep the announced interval.
-    pub paced: bool,
+    pub keeps_interval: bool,
     pub client: Option<IpAddr>,
     /// Compared with the opening's, if both are given.
     pub client_id: Option<ClientId>,
@@ -36,7 +36,7 @@ pub struct PollOptions {
 pub enum PollOutcome {
     Delivered(Credentials),
     /// There is no token to deliver. If the database is unavailable, that is *pending*, and nothing is lost.
-    NoToken(Standing),
+    NoToken(PollStatus),
     /// Pending, and there was no room to hold this poll.
     NotHeld,
     /// Unknown, and this client has polled too many unknown codes.
@@ -58,17 +58,17 @@ impl DeviceFlow {
     pub async fn poll(self: &Arc<Self>, code: DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
         let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
-        let place = if hold.is_zero() { None } else { self.limits.held_poll(options.client) };
+        let permit = if hold.is_zero() { None } else { self.limits.held_poll(options.client) };
         // Entered before the look-up: a decision between the two would be lost.
-        let mut poll = self.waiting.enter(code.grant_id(), place);
+        let mut poll = self.waiting.enter(code.grant_id(), permit);
         let no_room = !hold.is_zero() && !poll.is_held();
         let outcome = self.answer(code, &options, until, &mut poll).await;
         match outcome {
-            PollOutcome::NoToken(Standing::Pending | Standing::SlowDown) => {
+            PollOutcome::NoToken(PollStatus::Pending | PollStatus::SlowDown) => {
                 poll.terminal_returns();
                 if no_room { PollOutcome::NotHeld } else { outcome }
             }
-            PollOutcome::NoToken(Standing::Unknown) => match self.limits.unknown_poll(options.client) {
+            PollOutcome::NoToken(PollStatus::Unknown) => match self.limits.unknown_poll(options.client) {
                 Ok(()) => outcome,
                 Err(limited) => PollOutcome::RateLimited(limited),
             },
@@ -84,31 +84,31 @@ impl DeviceFlow {
         poll: &mut Poll,
     ) -> PollOutcome {
         // The database notes each poll that has to keep an interval, so that it holds across replicas.
-        let mut known = poll.known_expiry.filter(|_| !options.paced);
+        let mut known = poll.known_expiry.filter(|_| !options.keeps_interval);
         loop {
             let found = match known.take() {
-                Some(expires_at) => Ok((Standing::Pending, Some(expires_at))),
+                Some(expires_at) => Ok((PollStatus::Pending, Some(expires_at))),
                 // The feed notices when the database is back, and brings what was decided meanwhile.
                 None if poll.is_held() && !self.store.database().is_available() => Err(Trouble::Unavailable),
                 None => self.look_up(poll, options).await,
             };
             let expires_at = match found {
-                Ok((Standing::Pending, expires_at)) => expires_at,
-                Ok((Standing::Ready, _)) => return self.deliver(code, options.client, poll).await,
-                Ok((standing, _)) => return PollOutcome::NoToken(standing),
+                Ok((PollStatus::Pending, expires_at)) => expires_at,
+                Ok((PollStatus::Ready, _)) => return self.deliver(code, options.client, poll).await,
+                Ok((status, _)) => return PollOutcome::NoToken(status),
                 // Held without a look-up.
                 Err(Trouble::Unavailable) => None,
-                Err(Trouble::RateLimited(_)) => return PollOutcome::NoToken(Standing::Pending),
+                Err(Trouble::RateLimited(_)) => return PollOutcome::NoToken(PollStatus::Pending),
                 Err(Trouble::Failed) => return PollOutcome::Failed,
             };
             if !poll.is_held() {
-                return PollOutcome::NoToken(Standing::Pending);
+                return PollOutcome::NoToken(PollStatus::Pending);
             }
             match self.wait(poll, until, expires_at).await {
                 Woken::Decided(Decision::Approved) => return self.deliver(code, options.client, poll).await,
-                Woken::Decided(Decision::Denied) => return PollOutcome::NoToken(Standing::Denied),
-                Woken::Decided(Decision::Revoked) => return PollOutcome::NoToken(Standing::Expired),
-                Woken::TimeIsUp => return PollOutcome::NoToken(Standing::Pending),
+                Woken::Decided(Decision::Denied) => return PollOutcome::NoToken(PollStatus::Denied),
+                Woken::Decided(Decision::Revoked) => return PollOutcome::NoToken(PollStatus::Expired),
+                Woken::TimeIsUp => return PollOutcome::NoToken(PollStatus::Pending),
                 // Only the database says whether it has expired: an exchange may be under way.
                 Woken::MayBeExpired => {}
             }
@@ -120,18 +120,19 @@ impl DeviceFlow {
         self: &Arc<Self>,
         poll: &Poll,
         options: &PollOptions,
-    ) -> Result<(Standing, Option<Instant>), Trouble> {
+    ) -> Result<(PollStatus, Option<Instant>), Trouble> {
         let (flow, grant) = (Arc::clone(self), poll.grant);
-        let PollOptions { paced, client, client_id, .. } = options.clone();
-        let statement = async move { flow.in_line(client, flow.store.look_up(grant, paced, client_id.as_ref())).await };
-        let (standing, remaining) = self.task(statement).await?;
+        let PollOptions { keeps_interval, client, client_id, .. } = options.clone();
+        let statement =
+            async move { flow.in_line(client, flow.store.look_up(grant, keeps_interval, client_id.as_ref())).await };
+        let (status, remaining) = self.task(statement).await?;
         let expires_at = (!remaining.is_zero()).then(|| Instant::now() + remaining);
-        match (standing, expires_at) {
-            (Standing::Pending, Some(expires_at)) => poll.found_pending(expires_at),
-            (Standing::SlowDown, _) => self.limits.met(Limit::Pace),
+        match (status, expires_at) {
+            (PollStatus::Pending, Some(expires_at)) => poll.found_pending(expires_at),
+            (PollStatus::SlowDown, _) => self.limits.met(Limit::Pace),
             _ => {}
         }
-        Ok((standing, expires_at))
+        Ok((status, expires_at))
     }
 
     async fn wait(&self, poll: &mut Poll, until: Instant, expires_at: Option<Instant>) -> Woken {
@@ -152,7 +153,7 @@ impl DeviceFlow {
         match self.task(statement).await {
             Ok(Some(delivery)) => self.delivered(&code, &delivery, poll),
             // A second approval took the token back, or its minute is over. The next poll finds out which.
-            Ok(None) | Err(Trouble::Unavailable | Trouble::RateLimited(_)) => PollOutcome::NoToken(Standing::Pending),
+            Ok(None) | Err(Trouble::Unavailable | Trouble::RateLimited(_)) => PollOutcome::NoToken(PollStatus::Pending),
             Err(Trouble::Failed) => PollOutcome::Failed,
         }
     }

@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::flow::{DeviceFlow, Origin};
 use crate::grant::{Decision, GrantId};
-use crate::limits::Place;
+use crate::limits::Permit;
 
 /// How long a grant counts as pending after its look-up. If the feed missed a decision, it is found then.
 const KNOWN_FOR: Duration = Duration::from_secs(45);
@@ -78,8 +78,8 @@ pub(super) struct Poll {
     pub(super) grant: GrantId,
     /// `None` if there is no room for another grant.
     entry: Option<u64>,
-    /// The decision, and its place among the held polls, if the poll is held.
-    held: Option<(oneshot::Receiver<Decision>, Place)>,
+    /// The decision, and its permit to be held, if the poll is held.
+    held: Option<(oneshot::Receiver<Decision>, Permit)>,
     /// When the grant expires, if it is known to be pending; otherwise it has to be looked up.
     pub(super) known_expiry: Option<Instant>,
     terminal_returns: bool,
@@ -91,8 +91,8 @@ impl Waiting {
         Self { max_entries: max_held * ENTRIES_PER_POLL, grants: Mutex::new(grants), entered: Notify::new() }
     }
 
-    /// Enters a poll; do so before its look-up. With a place it is held, if there is room for its grant.
-    pub(super) fn enter(self: &Arc<Self>, grant: GrantId, place: Option<Place>) -> Poll {
+    /// Enters a poll; do so before its look-up. With a permit it is held, if there is room for its grant.
+    pub(super) fn enter(self: &Arc<Self>, grant: GrantId, permit: Option<Permit>) -> Poll {
         let now = Instant::now();
         let mut guard = self.lock();
         let grants = &mut *guard;
@@ -113,14 +113,14 @@ impl Waiting {
         poll.entry = Some(entry.number);
         poll.known_expiry =
             entry.known.filter(|(until, _)| is_current && now < *until).map(|(_, expires_at)| expires_at);
-        if let Some(place) = place {
+        if let Some(permit) = permit {
             let (sender, decision) = oneshot::channel();
             if entry.held.len() >= HELD_OF_ONE_GRANT {
                 // Its poll sees the channel closed, and answers.
                 entry.held.remove(0);
             }
             entry.held.push(sender);
-            poll.held = Some((decision, place));
+            poll.held = Some((decision, permit));
         }
         drop(guard);
         if is_first {
@@ -137,11 +137,14 @@ impl Waiting {
         }
     }
 
-    /// The feed has brought all decisions made before `moment`. Forgets terminals that have stopped.
+    /// The feed has brought all decisions made before `moment`.
     pub(super) fn feed_read(&self, moment: Instant) {
-        let mut grants = self.lock();
-        grants.feed_read_at = Some(moment);
-        grants.entries.retain(|_, entry| entry.polls > 0 || entry.kept_until > moment);
+        self.lock().feed_read_at = Some(moment);
+    }
+
+    /// Forgets terminals that have stopped.
+    pub(super) fn prune(&self, now: Instant) {
+        self.lock().entries.retain(|_, entry| entry.polls > 0 || entry.kept_until > now);
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -218,7 +221,7 @@ impl DeviceFlow {
                 (read_at, long_read_at) = (None, None);
                 self.waiting.not_empty().await;
             }
-            let begun = Instant::now();
+            let start = Instant::now();
             let is_long = long_read_at.is_none_or(|at| at.elapsed() >= LONG_OVERLAP_EVERY);
             // If the database is unavailable, the next read covers the time since the last one.
             match self.store.decided(read_at, if is_long { LONG_OVERLAP } else { OVERLAP }).await {
@@ -228,9 +231,10 @@ impl DeviceFlow {
                     }
                     read_at = Some(decided.clock);
                     if is_long {
-                        long_read_at = Some(begun);
+                        long_read_at = Some(start);
+                        self.waiting.prune(start);
                     }
-                    self.waiting.feed_read(begun);
+                    self.waiting.feed_read(start);
                 }
                 // Polls that came meanwhile were held without a look-up. A decision shortly before the failure reaches them too.
                 Err(_) => long_read_at = None,
@@ -256,7 +260,7 @@ mod tests {
     }
 
     fn held(waiting: &Arc<Waiting>, grant: GrantId) -> Poll {
-        waiting.enter(grant, Some(Place::default()))
+        waiting.enter(grant, Some(Permit::default()))
     }
 
     fn plain(waiting: &Arc<Waiting>, grant: GrantId) -> Poll {
@@ -362,10 +366,10 @@ mod tests {
     fn a_terminal_that_stops_polling_is_forgotten() {
         let waiting = waiting();
         pending_poll(&waiting, grant(), TTL);
-        waiting.feed_read(Instant::now());
+        waiting.prune(Instant::now());
         assert!(!waiting.is_empty());
         waiting.age(NEXT_POLL_WITHIN);
-        waiting.feed_read(Instant::now());
+        waiting.prune(Instant::now());
         assert!(waiting.is_empty());
         drop(held(&waiting, grant()));
         assert!(waiting.is_empty(), "its client disconnected");

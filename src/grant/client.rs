@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use crate::grant::codes::Malformed;
 
-/// In characters; the columns' checks have the same limit.
+/// Longer than any client's name, and short enough for a column.
 const MAX_LENGTH: usize = 255;
 /// A longer name would hide the rest of the page.
 const MAX_NAME: usize = 40;

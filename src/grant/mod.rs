@@ -11,4 +11,4 @@ pub mod outcome;
 pub use client::{ClientId, Origin, PostizClientId, Proximity};
 pub use codes::{DeviceCode, GrantId, UserCode};
 pub use keys::{BrowserKey, Credentials, SealedToken, SealingKey, State, VerifierSalt};
-pub use outcome::{CodeProblem, Decision, Done, INACTIVE_AFTER, Standing, Status, Step};
+pub use outcome::{CodeProblem, Decision, Done, INACTIVE_AFTER, PollStatus, Status, Step};

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-/// A terminal that has not polled for this long has probably stopped: more than twice the minute in which a poll is noted
-/// once.
-pub const INACTIVE_AFTER: Duration = Duration::from_secs(150);
+/// A terminal that has not polled for this long has probably stopped: a poll is noted once a minute, and the next look-up comes
+/// after up to 45 s and the longest hold.
+pub const INACTIVE_AFTER: Duration = Duration::from_mins(3);
 
 /// Where a grant is, as the word in its `status` column. *Expired* is not a status: it follows from the clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Display, EnumString, IntoStaticStr, VariantArray)]
@@ -116,7 +116,7 @@ pub enum CodeProblem {
 /// What a look-up tells a terminal of its grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString)]
 #[strum(serialize_all = "snake_case")]
-pub enum Standing {
+pub enum PollStatus {
     Pending,
     /// Undecided, and this poll came sooner than the announced interval after the one before.
     SlowDown,

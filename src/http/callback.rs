@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use crate::flow::{AuthorizationResponse, CallbackOutcome};
 use crate::grant::{Done, GrantId};
 use crate::http::pages::{Page, Retry};
-use crate::http::sender::Arrival;
+use crate::http::sender::Navigation;
 use crate::http::visitor::Visitor;
 
 /// Exchanges the code, exactly once, and tells the person what became of it.
@@ -21,7 +21,7 @@ pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
         return HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).finish();
     }
     // Another site's image or prefetch could otherwise use up its visitor's limit.
-    if Arrival::of(&request, visitor.server_url()) == Arrival::NotFollowed {
+    if Navigation::of(&request, visitor.server_url()) == Navigation::NotFollowed {
         return visitor.show(&Page::CrossSite);
     }
     let Some(response) = AuthorizationResponse::from_query(request.query_string()) else {

@@ -134,7 +134,7 @@ impl Dialect {
     }
 
     /// Whether the client has to keep the announced interval. The CLI has not: `slow_down` would end its login.
-    pub fn is_paced(self) -> bool {
+    pub fn must_keep_interval(self) -> bool {
         self == Self::Rfc8628
     }
 

@@ -12,15 +12,15 @@ use tracing::{Instrument as _, debug, info_span};
 
 use crate::config::BaseUrl;
 use crate::http::Deps;
-use crate::limits::{Place, RateLimited};
+use crate::limits::{Permit, RateLimited};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
 /// A year: what browsers and preload lists expect.
 const HSTS: &str = "max-age=31536000";
 
-/// A place among the connections, as attached to one; none for a proxy's.
-pub type Connection = Result<Place, RateLimited>;
+/// A connection's permit, as attached to it; none for a proxy's.
+pub type Connection = Result<Permit, RateLimited>;
 
 /// Keeps a well-formed id that a proxy has set, or makes one.
 ///

@@ -93,7 +93,7 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 
 /// How a browser came to a link with a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Arrival {
+pub enum Navigation {
     /// A program such as the terminal opened the link, somebody typed it, or it is on a page of ours. Browsers without Fetch
     /// Metadata arrive like this too.
     Direct,
@@ -103,7 +103,7 @@ pub enum Arrival {
     NotFollowed,
 }
 
-impl Arrival {
+impl Navigation {
     pub fn of(request: &HttpRequest, server_url: &BaseUrl) -> Self {
         let headers = request.headers();
         let says = |name, expected: &[&str]| {
@@ -266,47 +266,47 @@ mod tests {
         assert_eq!(found(&rule(ClientIpSource::XRealIp, &[]), "172.16.0.1", twice), "unknown");
     }
 
-    fn arrival(server_url: &str, headers: &[(&'static str, &'static str)]) -> Arrival {
+    fn navigation(server_url: &str, headers: &[(&'static str, &'static str)]) -> Navigation {
         let request = headers.iter().fold(TestRequest::default(), |request, header| request.append_header(*header));
-        Arrival::of(&request.to_http_request(), &server_url.parse().unwrap())
+        Navigation::of(&request.to_http_request(), &server_url.parse().unwrap())
     }
 
     /// As Chromium sends them.
     #[test]
     fn only_a_followed_link_is_entered_and_only_from_outside_the_web() {
-        const DIRECT: Arrival = Arrival::Direct;
+        const DIRECT: Navigation = Navigation::Direct;
         for (site, mode, dest, expected) in [
             ("none", "navigate", "document", DIRECT),
             ("same-origin", "navigate", "document", DIRECT),
-            ("cross-site", "navigate", "document", Arrival::OtherSite),
-            ("same-site", "navigate", "document", Arrival::OtherSite),
-            ("", "navigate", "document", Arrival::OtherSite),
-            ("cross-site", "no-cors", "image", Arrival::NotFollowed),
-            ("cross-site", "navigate", "iframe", Arrival::NotFollowed),
-            ("cross-site", "navigate", "embed", Arrival::NotFollowed),
-            ("cross-site", "no-cors", "empty", Arrival::NotFollowed),
-            ("same-origin", "cors", "empty", Arrival::NotFollowed),
+            ("cross-site", "navigate", "document", Navigation::OtherSite),
+            ("same-site", "navigate", "document", Navigation::OtherSite),
+            ("", "navigate", "document", Navigation::OtherSite),
+            ("cross-site", "no-cors", "image", Navigation::NotFollowed),
+            ("cross-site", "navigate", "iframe", Navigation::NotFollowed),
+            ("cross-site", "navigate", "embed", Navigation::NotFollowed),
+            ("cross-site", "no-cors", "empty", Navigation::NotFollowed),
+            ("same-origin", "cors", "empty", Navigation::NotFollowed),
         ] {
             let headers = [("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", mode), ("Sec-Fetch-Dest", dest)];
-            assert_eq!(arrival("https://auth.example.com", &headers), expected, "{headers:?}");
+            assert_eq!(navigation("https://auth.example.com", &headers), expected, "{headers:?}");
         }
-        assert_eq!(arrival("https://auth.example.com", &[]), DIRECT, "an old browser");
+        assert_eq!(navigation("https://auth.example.com", &[]), DIRECT, "an old browser");
         for purpose in ["prefetch", "prefetch;prerender"] {
             let headers = [("Sec-Fetch-Site", "none"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Purpose", purpose)];
-            assert_eq!(arrival("https://auth.example.com", &headers), Arrival::NotFollowed);
+            assert_eq!(navigation("https://auth.example.com", &headers), Navigation::NotFollowed);
         }
     }
 
     #[test]
     fn another_sites_name_is_another_site_under_plain_http() {
-        let host = |server_url, host| arrival(server_url, &[("Host", host)]);
-        assert_eq!(host("http://auth.lan:3000", "evil.example:3000"), Arrival::OtherSite);
+        let host = |server_url, host| navigation(server_url, &[("Host", host)]);
+        assert_eq!(host("http://auth.lan:3000", "evil.example:3000"), Navigation::OtherSite);
         // Its own name, addresses, and what proxies write.
         for own in ["auth.lan:3000", "AUTH.LAN", "192.168.1.5:3000", "[fd00::1]:3000", "localhost:3000", "upstream", ""]
         {
-            assert_eq!(host("http://auth.lan:3000", own), Arrival::Direct, "{own}");
+            assert_eq!(host("http://auth.lan:3000", own), Navigation::Direct, "{own}");
         }
-        assert_eq!(host("https://auth.example.com", "backend.internal.example"), Arrival::Direct);
+        assert_eq!(host("https://auth.example.com", "backend.internal.example"), Navigation::Direct);
     }
 
     #[test]

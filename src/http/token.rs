@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
 use serde::{Deserialize, Serialize};
 
 use crate::flow::{PollOptions, PollOutcome};
-use crate::grant::{Credentials, DeviceCode, Standing};
+use crate::grant::{Credentials, DeviceCode, PollStatus};
 use crate::http::Deps;
 use crate::http::dialect::{Body, Dialect, client_id, login_command};
 use crate::http::errors::ClientError;
@@ -84,7 +84,7 @@ pub async fn token(
     let grant = code.grant_id();
     let options = PollOptions {
         hold: dialect.hold(&request),
-        paced: dialect.is_paced(),
+        keeps_interval: dialect.must_keep_interval(),
         client: client_ip(&deps.config, &request),
         client_id: client_id(fields.client_id.as_deref())?,
     };
@@ -92,11 +92,11 @@ pub async fn token(
     drop((body, fields));
     match deps.flow.poll(code, options).await {
         PollOutcome::Delivered(credentials) => Ok(success(&deps, &credentials)),
-        PollOutcome::NoToken(Standing::Pending | Standing::Ready) => Err(ClientError::AuthorizationPending(grant)),
-        PollOutcome::NoToken(Standing::SlowDown) => Err(ClientError::SlowDown(grant)),
-        PollOutcome::NoToken(Standing::Denied) => Err(ClientError::AccessDenied(grant)),
-        PollOutcome::NoToken(Standing::Expired) => Err(ClientError::ExpiredToken(grant)),
-        PollOutcome::NoToken(Standing::Unknown) => Err(ClientError::InvalidGrant),
+        PollOutcome::NoToken(PollStatus::Pending | PollStatus::Ready) => Err(ClientError::AuthorizationPending(grant)),
+        PollOutcome::NoToken(PollStatus::SlowDown) => Err(ClientError::SlowDown(grant)),
+        PollOutcome::NoToken(PollStatus::Denied) => Err(ClientError::AccessDenied(grant)),
+        PollOutcome::NoToken(PollStatus::Expired) => Err(ClientError::ExpiredToken(grant)),
+        PollOutcome::NoToken(PollStatus::Unknown) => Err(ClientError::InvalidGrant),
         PollOutcome::NotHeld => Err(ClientError::NotHeld(grant)),
         PollOutcome::RateLimited(limited) => Err(ClientError::TooManyUnknown(whole_seconds(limited.retry_after))),
         PollOutcome::NotSaved => {

@@ -12,7 +12,7 @@ use crate::grant::{CodeProblem, UserCode};
 use crate::http::dialect::Body;
 use crate::http::errors::ClientError;
 use crate::http::pages::{Action, Page, Retry};
-use crate::http::sender::{Arrival, is_own_form, is_same_origin};
+use crate::http::sender::{Navigation, is_own_form, is_same_origin};
 use crate::http::visitor::Visitor;
 
 /// In the query of a page that a typed code was answered with. It counts only if a page of ours led there.
@@ -74,10 +74,10 @@ fn linked(request: &HttpRequest, visitor: &Visitor) -> Result<(UserCode, Entry),
     let is_code = |name: &str, value: &str| matches!(name, "code" | "user_code") && !value.is_empty();
     let enter = Page::EnterCode { problem: None, typed: String::new() };
     let Some((_, text)) = query().find(|(name, value)| is_code(name, value)) else { return Err(enter) };
-    match Arrival::of(request, visitor.server_url()) {
-        Arrival::Direct => {}
-        Arrival::OtherSite => return Err(enter),
-        Arrival::NotFollowed => return Err(Page::CrossSite),
+    match Navigation::of(request, visitor.server_url()) {
+        Navigation::Direct => {}
+        Navigation::OtherSite => return Err(enter),
+        Navigation::NotFollowed => return Err(Page::CrossSite),
     }
     // Nothing of the link's text gets on a page, except a code: anybody may have written it.
     let code = text.parse().map_err(|_| malformed(String::new()))?;

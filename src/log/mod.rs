@@ -6,7 +6,7 @@ use std::error::Error;
 use std::io::IsTerminal as _;
 
 use tracing::{Subscriber, warn};
-use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, Targets};
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -37,7 +37,7 @@ const QUIET: [(&str, LevelFilter); 13] = [
 
 /// Starts logging for the whole process; a second call changes nothing.
 pub fn init(config: &Config) {
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(&config.log_filter);
+    let wanted = wanted(&config.log_filter);
     let is_readable = wanted.is_ok();
     let filter = filter(wanted.unwrap_or_else(|_| EnvFilter::new("info")));
     // Standard output belongs to what a command prints.
@@ -53,6 +53,10 @@ pub fn init(config: &Config) {
         // Without its text, which may be a secret in the wrong variable.
         warn!("RUST_LOG can't be read: the level is info");
     }
+}
+
+fn wanted(directives: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(directives)
 }
 
 /// Two filters that must both let a line pass, because in one `EnvFilter` a more specific directive of the operator's
@@ -99,7 +103,7 @@ mod tests {
         }
         let lines = Lines::default();
         let writer = lines.clone();
-        let logger = fmt::layer().with_writer(move || writer.clone()).with_filter(filter(EnvFilter::new(directives)));
+        let logger = fmt::layer().with_writer(move || writer.clone()).with_filter(filter(wanted(directives).unwrap()));
         tracing::subscriber::with_default(registry().with(logger), || {
             let _ours = info_span!("request").entered();
             let _theirs = debug_span!(target: "tokio_postgres", "span").entered();

@@ -9,7 +9,6 @@ mod failure;
 mod inspect;
 mod metadata;
 mod registration;
-mod token_response;
 mod transport;
 
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
@@ -26,7 +25,7 @@ use crate::config::{BaseUrl, Config, PostizApp};
 use crate::grant::{PostizClientId, State};
 use crate::metrics::UpstreamMetrics;
 use crate::secret::Secret;
-use token_response::PostizToken;
+use exchange::PostizToken;
 use transport::Transport;
 
 pub use failure::{Failure, Reason};

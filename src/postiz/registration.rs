@@ -45,10 +45,10 @@ pub fn client_name(code: UserCode, opened: &str, requester: Option<IpAddr>, name
 impl Postiz {
     /// Registers a client with this name; takes at most 4 s.
     pub async fn register(&self, name: &str) -> Result<PostizClientId, Reason> {
-        let begun = Instant::now();
+        let start = Instant::now();
         let answer = self.try_register(name).await;
         let outcome = answer.as_ref().map_or_else(|failure| failure.reason.into(), |_| REGISTERED);
-        self.registrations.ended(outcome, begun.elapsed());
+        self.registrations.ended(outcome, start.elapsed());
         answer.map_err(|Failure { reason, cause }| {
             if reason == Reason::RegistrationRefused {
                 error!(error = cause, fix = self.fix(), "Postiz refused to register a client");

@@ -14,8 +14,7 @@ use crate::grant::{
     BrowserKey, Done, GrantId, INACTIVE_AFTER, PostizClientId, SealedToken, SealingKey, State, UserCode, VerifierSalt,
 };
 use crate::secret::Digest;
-use crate::store::codec::word;
-use crate::store::{PAGE_TIMEOUT, Store};
+use crate::store::{PAGE_TIMEOUT, Store, word};
 
 /// Longer than an exchange with all its attempts.
 const LEASE: Duration = Duration::from_secs(15);

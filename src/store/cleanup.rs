@@ -5,8 +5,7 @@ use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, RowExt as _, Statement};
 use crate::grant::GrantId;
-use crate::store::codec::word;
-use crate::store::{PAGE_TIMEOUT, Store};
+use crate::store::{PAGE_TIMEOUT, Store, word};
 
 /// Only for the two statements below.
 macro_rules! delete_grants {

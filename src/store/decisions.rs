@@ -6,8 +6,7 @@ use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
 use crate::grant::{Decision, GrantId};
-use crate::store::codec::word;
-use crate::store::{POLL_TIMEOUT, Store};
+use crate::store::{POLL_TIMEOUT, Store, word};
 
 /// One row even if nothing was decided, for the clock. It may have been set back since the last read.
 const DECIDED: Statement = Statement {

@@ -17,8 +17,7 @@ use crate::db::{DatabaseError, Parameter, RowExt as _, Seconds, Statement};
 use crate::grant::{
     BrowserKey, ClientId, CodeProblem, GrantId, INACTIVE_AFTER, Origin, PostizClientId, UserCode, VerifierSalt,
 };
-use crate::store::codec::word;
-use crate::store::{PAGE_TIMEOUT, Store};
+use crate::store::{PAGE_TIMEOUT, Store, word};
 
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);
@@ -150,7 +149,7 @@ pub struct GrantView {
 
 /// The authorization of a grant, begun in a browser.
 #[derive(Debug, Clone)]
-pub struct Begun {
+pub struct Authorization {
     pub grant: GrantId,
     pub verifier_salt: VerifierSalt,
     /// The grant's client at Postiz; `None` for the app of the configuration.
@@ -187,16 +186,16 @@ impl Store {
         address: Option<IpAddr>,
         browser: &BrowserKey,
         registered: Option<&PostizClientId>,
-    ) -> Result<Entered<Begun>, DatabaseError> {
-        let begun = |row: &Row| {
-            Ok(Begun {
+    ) -> Result<Entered<Authorization>, DatabaseError> {
+        let authorization = |row: &Row| {
+            Ok(Authorization {
                 grant: row.field("id")?,
                 verifier_salt: row.field("verifier_salt")?,
                 postiz_client: row.field("postiz_client_id")?,
                 is_first: row.field("is_first")?,
             })
         };
-        self.enter(BEGIN, code, address, Some(browser), &[(&registered, Type::TEXT)], begun).await
+        self.enter(BEGIN, code, address, Some(browser), &[(&registered, Type::TEXT)], authorization).await
     }
 
     pub async fn deny(&self, code: UserCode, address: Option<IpAddr>) -> Result<Entered<GrantId>, DatabaseError> {

@@ -6,9 +6,8 @@ use strum::EnumString;
 use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, Parameter, RowExt as _, Seconds, Statement};
-use crate::grant::{ClientId, Done, GrantId, INACTIVE_AFTER, SealedToken, Standing};
-use crate::store::codec::word;
-use crate::store::{POLL_TIMEOUT, Store};
+use crate::grant::{ClientId, Done, GrantId, INACTIVE_AFTER, PollStatus, SealedToken};
+use crate::store::{POLL_TIMEOUT, Store, word};
 
 /// Notes the poll, tells whether it came too early, and classifies.
 ///
@@ -95,17 +94,18 @@ pub enum Delivered {
 }
 
 impl Store {
-    /// Also returns the time until the grant expires: zero while an exchange begun in time is under way. `paced` says whether the
+    /// Also returns the time until the grant expires: zero while an exchange begun in time is under way. `keeps_interval` says whether the
     /// client has to keep the announced interval. `client_id` has to be the opening's, if both give one.
     pub async fn look_up(
         &self,
         id: GrantId,
-        paced: bool,
+        keeps_interval: bool,
         client_id: Option<&ClientId>,
-    ) -> Result<(Standing, Duration), DatabaseError> {
-        let parameters: [Parameter<'_>; 3] = [(&id, Type::BYTEA), (&paced, Type::BOOL), (&client_id, Type::TEXT)];
+    ) -> Result<(PollStatus, Duration), DatabaseError> {
+        let parameters: [Parameter<'_>; 3] =
+            [(&id, Type::BYTEA), (&keeps_interval, Type::BOOL), (&client_id, Type::TEXT)];
         let rows = self.database.rows(LOOK_UP, &parameters, POLL_TIMEOUT).await?;
-        let Some(row) = rows.first() else { return Ok((Standing::Unknown, Duration::ZERO)) };
+        let Some(row) = rows.first() else { return Ok((PollStatus::Unknown, Duration::ZERO)) };
         Ok((word(row, "outcome")?, row.field::<Seconds>("remaining")?.0))
     }
 

@@ -194,7 +194,7 @@ async fn six_replicas_may_start_at_once_through_a_pooler() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_delays_the_schema_and_not_the_others() {
     let database = Database::new().await;
-    database.run("CREATE TABLE device_requests (device_code text)").await;
+    database.run("CREATE TABLE device_requests (device_code text, access_token text, organization_id text)").await;
     let mut backup = connect(&database.url()).await;
     let dump = backup.transaction().await.unwrap();
     dump.simple_query("LOCK TABLE device_requests IN ACCESS SHARE MODE").await.unwrap();

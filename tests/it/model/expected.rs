@@ -1,6 +1,6 @@
 //! What a grant's row is expected to hold, and what each act on it is expected to find.
 
-use postiz_auth_server::grant::{Done, Standing, Status};
+use postiz_auth_server::grant::{Done, PollStatus, Status};
 
 /// Codes of one login that are exchanged.
 const MAX_CODES: usize = 5;
@@ -113,7 +113,7 @@ impl Expected {
             Act::Revoke => self.status == Status::Approved && self.age < Age::Due,
             Act::Abandon { code } => matches!(self.status, Status::Authorizing | Status::Approved) && !seen(code),
             Act::Approve { code } => self.status == Status::Authorizing && current(code),
-            Act::Deliver => self.standing() == Standing::Ready,
+            Act::Deliver => self.status() == PollStatus::Ready,
         }
     }
 
@@ -138,15 +138,15 @@ impl Expected {
         Found::Over(done)
     }
 
-    pub fn standing(&self) -> Standing {
+    pub fn status(&self) -> PollStatus {
         match self.status {
-            _ if self.age == Age::Gone => Standing::Unknown,
-            Status::Denied => Standing::Denied,
-            Status::Revoked => Standing::Expired,
-            Status::Approved | Status::Delivered if self.age == Age::Due => Standing::Expired,
-            Status::Approved | Status::Delivered => Standing::Ready,
-            Status::Pending | Status::Authorizing if self.age > Age::Young && !self.is_leased() => Standing::Expired,
-            Status::Pending | Status::Authorizing => Standing::Pending,
+            _ if self.age == Age::Gone => PollStatus::Unknown,
+            Status::Denied => PollStatus::Denied,
+            Status::Revoked => PollStatus::Expired,
+            Status::Approved | Status::Delivered if self.age == Age::Due => PollStatus::Expired,
+            Status::Approved | Status::Delivered => PollStatus::Ready,
+            Status::Pending | Status::Authorizing if self.age > Age::Young && !self.is_leased() => PollStatus::Expired,
+            Status::Pending | Status::Authorizing => PollStatus::Pending,
         }
     }
 }

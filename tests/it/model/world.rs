@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use data_encoding::HEXLOWER;
 use futures_util::future::join_all;
-use postiz_auth_server::grant::{BrowserKey, DeviceCode, Done, SealedToken, Standing, State, Status, UserCode};
+use postiz_auth_server::grant::{BrowserKey, DeviceCode, Done, PollStatus, SealedToken, State, Status, UserCode};
 use postiz_auth_server::secret::{Digest, Secret};
 use postiz_auth_server::store::{Claim, Delivered, Entered, Lease, LeaseHolder, Store, Which};
 use secrecy::ExposeSecret as _;
@@ -288,9 +288,9 @@ impl<'a> World<'a> {
         let Login { device_code, expected, tokens, .. } = &mut self.logins[login];
         let (id, stores) = (device_code.grant_id(), &self.ground.stores);
         for found in join_all((0..times).map(|at| stores[at % 2].look_up(id, false, None))).await {
-            assert_eq!(found.unwrap().0, expected.standing());
+            assert_eq!(found.unwrap().0, expected.status());
         }
-        let is_ready = expected.standing() == Standing::Ready;
+        let is_ready = expected.status() == PollStatus::Ready;
         let mut has_token = false;
         for delivery in join_all((0..times).map(|at| stores[at % 2].deliver(id))).await {
             let delivery = delivery.unwrap();
