@@ -39,7 +39,7 @@ pub(super) const ALL: &[Variable] = &[
     Variable { name: "LONG_POLL_SECONDS", secret: false, default: Some("20") },
     Variable { name: "MAX_HELD_POLLS", secret: false, default: Some("6000") },
     Variable { name: "DEVICE_CODE_TTL", secret: false, default: Some("900") },
-    Variable { name: "DATABASE_POOL_SIZE", secret: false, default: Some("10") },
+    Variable { name: "DATABASE_POOL_SIZE", secret: false, default: Some("8") },
     Variable { name: "DRAIN_SECONDS", secret: false, default: Some("0") },
     Variable { name: "LOG_FORMAT", secret: false, default: None },
     Variable { name: "RUST_LOG", secret: false, default: Some("info") },

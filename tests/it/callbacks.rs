@@ -197,3 +197,15 @@ async fn a_denial_that_overtakes_an_exchange_says_that_a_token_stays_valid() {
     assert_eq!(line["level"], "WARN", "{line}");
     login.assert_refused("access_denied").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rotated_client_secret_ends_no_login_under_way() {
+    let mut stage = Stage::new().await;
+    let (login, browser, consent) = stage.at_consent().await;
+    stage.postiz.set_client_secret("pcs_rotated");
+    stage.variables().insert("POSTIZ_OAUTH_CLIENT_SECRET", "pcs_rotated".to_owned());
+    stage.replicas.clear();
+    stage.start_replica().await;
+    browser.approve(&consent).await;
+    stage.assert_signed_in(&login).await;
+}

@@ -31,6 +31,27 @@ async fn the_node_servers_table_is_taken_over() {
     assert!(!stage.database.dump().contains("pos_plain"));
 }
 
+/// Also with a plan that was made while the table was empty.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_reads_no_more_rows_while_many_others_wait() {
+    let stage = Stage::new().await;
+    stage.assert_works().await;
+    stage
+        .database
+        .run(
+            "INSERT INTO device_requests (id, user_code, sealing_key, verifier_salt, interval_seconds, expires_at)
+             SELECT sha256(n::text::bytea), lpad(n::text, 8, '0'), sha256('key'), sha256('salt'), 1,
+                    now() + interval '1 hour'
+             FROM generate_series(1, 20000) AS n",
+        )
+        .await;
+    stage.assert_works().await;
+    let (read, delivered) = ("pg_stat_user_tables WHERE relname = 'device_requests' AND", "n_tup_upd >= 8");
+    eventually("statistics", async || stage.database.count(&format!("{read} {delivered}")).await == 1).await;
+    let few = "seq_tup_read + idx_tup_fetch < 2000";
+    assert_eq!(stage.database.count(&format!("{read} {few}")).await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn started_before_its_database_it_serves_as_soon_as_there_is_one() {
     let postgres = own_cluster().await;

@@ -49,6 +49,17 @@ async fn a_browser_that_keeps_no_cookie_is_told_so_and_a_foreign_cookie_spoils_n
     }
 }
 
+/// With https, and a proxy that passes no address on.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_clients_address_nobody_is_near() {
+    let stage = Stage::with(1, &[HTTPS]).await;
+    let login = stage.cli().open().await;
+    assert_eq!(stage.database.count("device_requests WHERE requester IS NULL").await, 1);
+    let page = Browser::new().visit(&stage.url(&format!("/device/verify?code={}", login.user_code))).await;
+    assert!(page.text.contains(r#"class="code-field""#), "the code is typed: {}", page.text);
+    assert!(!page.text.contains("127.0.0.1") && !page.says(&login.user_code), "{}", page.text);
+}
+
 /// A name that the terminal's client chose is shown as such, and at Postiz; anything else is shown as no name.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_has_a_name_of_its_own_if_it_is_harmless() {

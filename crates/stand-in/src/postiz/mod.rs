@@ -74,6 +74,11 @@ impl StandIn {
         client_id.clone_into(&mut self.state.lock().app.client_id);
     }
 
+    /// A rotated secret.
+    pub fn set_client_secret(&self, client_secret: &str) {
+        client_secret.clone_into(&mut self.state.lock().app.client_secret);
+    }
+
     pub fn set_redirect_uri(&self, redirect_uri: &str) {
         redirect_uri.clone_into(&mut self.state.lock().app.redirect_uri);
     }
