@@ -20,7 +20,7 @@ use tracing::info;
 
 use crate::flow::DeviceFlow;
 
-/// Of every name.
+/// Every metric's name begins with it.
 const PREFIX: &str = "postiz_auth";
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

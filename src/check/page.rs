@@ -11,7 +11,7 @@ use crate::outbound::{self, Answer};
 
 const ANSWERS: &str = "server_url.answers";
 const FIX: &str = "Let the proxy pass the server's headers on unchanged, and cache only the paths below /assets/.";
-/// Of each visit.
+/// For each visit.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Visits the page twice, as browsers without a cookie.

@@ -16,7 +16,7 @@ const PUBLIC_API: &str = "postiz.public_api";
 
 /// The name of the client that is registered to see whether Postiz allows it.
 const PROBE_NAME: &str = "postiz-auth-server check (never used)";
-/// Of each question; two follow each other.
+/// For each question; two follow each other.
 const TIMEOUT: Duration = Duration::from_secs(6);
 const LOOK: &str =
     "Look at Postiz's log, and at DNS, firewalls and proxies in between, which have to pass all paths of the API on.";

@@ -14,8 +14,8 @@ pub(super) const HELP: &str = "\
 Reads the same variables as the server, and prints no secret. Opens a login
 through SERVER_URL and deletes it. Without an app, registers a client at Postiz
 that nobody uses.
-Exit codes: 0 nothing failed (warnings and skipped checks do not count), 1 something
-failed, 78 a variable can't be used.";
+Exit codes: 0 nothing failed (warnings and skipped checks do not count),
+1 something failed, 78 a variable can't be used.";
 
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(4);
 

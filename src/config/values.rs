@@ -43,7 +43,7 @@ pub(super) fn seconds(range: RangeInclusive<u64>) -> impl FnOnce(&str) -> Result
     |text| number(range)(text).map(Duration::from_secs)
 }
 
-/// In any case.
+/// Upper and lower case are the same.
 pub(super) fn one_of<T: FromStr + VariantNames>(text: &str) -> Result<T, String> {
     text.parse().map_err(|_| format!("is not one of {}", T::VARIANTS.join(", ")))
 }

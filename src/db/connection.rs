@@ -161,7 +161,7 @@ impl Connector {
         self.database.config.get_connect_timeout().copied().unwrap_or_default()
     }
 
-    /// With whether it accepts writes.
+    /// Opens one, and asks whether it accepts writes.
     async fn begin(&self, address: &Config) -> Result<(Connection, bool), AttemptError> {
         let (client, connection) = address.connect(self.tls.clone()).await?;
         // What breaks a connection is reported by the statement on it. On one that hangs, the task would wait for the last

@@ -31,7 +31,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longer than the timeouts of the migration's own statements.
 const MIGRATION_TIMEOUT: Duration = Duration::from_secs(40);
-/// While the database is away, locked by a backup, or another program's.
+/// While the database is unavailable, locked by a backup, or another program's.
 const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 /// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
 const RETRY_DELAY: Duration = Duration::from_millis(50);

@@ -1,6 +1,6 @@
 //! The periodic work of each replica: deletes finished rows, and frees the memory of limits.
 //!
-//! An idle replica sends nothing, so that a database that sleeps when nobody asks can sleep. Rows of a replica that died are
+//! An idle replica sends nothing, so that a database that is suspended when idle can be suspended. Rows of a replica that died are
 //! deleted by any other that is not idle.
 
 use std::time::Duration;

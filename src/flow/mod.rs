@@ -163,7 +163,7 @@ impl DeviceFlow {
         Ok(statement.await?)
     }
 
-    /// The same for work that no client waits for.
+    /// Starts work in a task, which nothing but the end of the process stops.
     fn background<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
         self.runtime.spawn(self.unfinished.track_future(work).in_current_span())
     }

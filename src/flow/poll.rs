@@ -16,8 +16,8 @@ use crate::limits::RateLimited;
 use crate::metrics::{GrantEvent, Limit};
 use crate::store::{Delivered, Delivery};
 
-/// Of the time for which a poll may be held. Terminals that began to poll together, as after a restart, come apart: held for
-/// the same time, they would all come back together.
+/// The shortest hold, as a part of the longest. Held for the same time, terminals that began to poll together, as after a restart,
+/// would go on to poll together.
 const SHORTEST_HOLD: f64 = 0.8;
 
 /// What the client asked for, and where it is.

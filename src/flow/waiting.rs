@@ -11,7 +11,7 @@
 //!
 //! The feed is one statement every 50 ms, and none while no terminal waits: its cost does not grow with the number of held
 //! polls. A transaction may commit later than the time that it wrote, so each read looks back further than to the one before. It
-//! may commit later than any timeout, so a few reads look back a minute. What is read again wakes nobody.
+//! may commit later than any timeout, so a few reads look back a minute. A decision that is read again changes nothing.
 //!
 //! A replica that dies loses all of this, and its terminals poll another one.
 

@@ -60,10 +60,10 @@ impl FromStr for PostizClientId {
     }
 }
 
-/// Who a request is counted for: a client, and what one owner may control around it.
+/// A client that a request is counted for, and the network around it that one owner may control.
 ///
 /// A household or a server has one IPv4 address or a /64. Providers hand out a /48 to any customer, and an organisation has a
-/// /24. An unknown address is a network without a client: all who have none share it.
+/// /24. An unknown address is a network without a client: all clients without an address share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin {
     /// The IPv4 address itself, or the IPv6 /64.

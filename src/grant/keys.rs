@@ -109,7 +109,7 @@ impl State {
 pub struct Credentials {
     #[serde(serialize_with = "revealed")]
     pub access_token: SecretString,
-    /// `bearer` unless Postiz says otherwise.
+    /// Always `bearer`, whatever Postiz calls it.
     pub token_type: String,
     /// The organization that the person chose at Postiz.
     #[serde(skip_serializing_if = "Option::is_none")]

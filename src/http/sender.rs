@@ -1,4 +1,4 @@
-//! Who sent a request, as far as its headers can be trusted: the client's address, and the page that it came from, by the headers
+//! The sender of a request, as far as its headers can be trusted: the client's address, and the page that it came from, by the headers
 //! that only a browser can set (Fetch Metadata, `Origin`).
 
 use std::net::{IpAddr, SocketAddr};

@@ -119,7 +119,7 @@ async fn view(visitor: Visitor, code: UserCode, entry: Entry, retry: Retry) -> H
 
 fn to_postiz(visitor: Visitor, code: UserCode, outcome: Result<ToPostiz, CodeRefused>, retry: Retry) -> HttpResponse {
     match outcome {
-        // The key lives on.
+        // The browser keeps its key for longer.
         Ok(to) => visitor.with_key(to.browser).redirect(to.url.as_str()),
         Err(refused) => show_refused(visitor, code, &refused, retry),
     }

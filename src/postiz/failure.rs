@@ -52,7 +52,7 @@ pub struct Failure {
 impl Failure {
     /// Of a refusal. Its description is left out if it repeats a secret that was sent.
     pub(super) fn refused(reason: Reason, refusal: &BasicErrorResponse, sent: &[&str]) -> Self {
-        /// Enough for a sentence.
+        /// The longest description that is shown: a sentence.
         const SHOWN_CHARS: usize = 200;
         let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(SHOWN_CHARS).collect::<String>();
         let description = refusal.error_description().filter(|text| !sent.iter().any(|secret| text.contains(secret)));

@@ -31,7 +31,7 @@ const DELETE_EXPIRED: Statement = Statement {
     ),
 };
 
-/// What is over before it expires.
+/// Rows that are finished before they expire.
 const DELETE_FINISHED: Statement = Statement {
     name: "delete_finished",
     sql: delete_grants!(

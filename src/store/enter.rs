@@ -165,7 +165,7 @@ enum Outcome {
     RateLimited,
 }
 
-/// Whom wrong codes are counted for: the client and its network. Nobody, if there is no limit.
+/// The client that wrong codes are counted for, and its network; neither if there is no limit.
 type Guesser = (Option<String>, Option<String>);
 
 impl Store {
