@@ -77,7 +77,7 @@ pub enum Done {
     SignedIn,
     /// Approved, and the terminal still polls.
     Waiting,
-    /// Approved, and the terminal has not polled for [`INACTIVE_AFTER`](crate::grant::INACTIVE_AFTER).
+    /// Approved, and the terminal has not polled for [`INACTIVE_AFTER`].
     Inactive,
     /// Approved, and Postiz refuses the token in a trial.
     TokenRefused,
