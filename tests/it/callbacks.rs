@@ -205,7 +205,8 @@ async fn a_rotated_client_secret_ends_no_login_under_way() {
     stage.postiz.set_client_secret("pcs_rotated");
     stage.variables().insert("POSTIZ_OAUTH_CLIENT_SECRET", "pcs_rotated".to_owned());
     stage.replicas.clear();
-    stage.start_replica().await;
+    let rotated = stage.start_replica().await.port();
+    stage.balancer.only(rotated);
     browser.approve(&consent).await;
     stage.assert_signed_in(&login).await;
 }
