@@ -1,7 +1,7 @@
 //! Starts and stops the whole server: [`App::start`] and [`Running::stop`], for `serve`, the demo and tests.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
-use crate::http::middleware::{self, Connection};
+use crate::http::middleware;
 use crate::http::sender::may_be_proxy;
 use crate::http::{Deps, routes};
 use crate::outbound::{self, SetupError};
@@ -127,9 +127,13 @@ fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<ServerHandle> {
         .max_connections(total.div_ceil(workers))
         .workers(workers)
         .on_connect(move |connection, data| {
-            let peer = connection.downcast_ref::<TcpStream>().and_then(|stream| stream.peer_addr().ok());
-            if let Some(peer) = peer.map(|peer| peer.ip()).filter(|peer| !may_be_proxy(&peers.config, *peer)) {
-                data.insert::<Connection>(peers.flow.limits().connection(peer, total));
+            let Some(stream) = connection.downcast_ref::<TcpStream>() else { return };
+            let peer = stream.peer_addr().ok().map(|peer| peer.ip());
+            let Some(peer) = peer.filter(|peer| !may_be_proxy(&peers.config, *peer)) else { return };
+            match peers.flow.limits().connection(peer, total) {
+                Ok(permit) => drop(data.insert(permit)),
+                // After an answer would be too late: without a whole request there is none.
+                Err(_) => drop(SockRef::from(stream).shutdown(Shutdown::Both)),
             }
         })
         .shutdown_timeout(GRACE.as_secs())

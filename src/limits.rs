@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | openings | `RATE_LIMIT_CODES` (60) | 4 times as many | a minute |
 //! | confirmations | 5 times the openings, 12 of one login | 4 times as many | a minute |
+//! | codes viewed or denied | 5 times the openings | 4 times as many | a minute |
 //! | callbacks | 120 | 480 | a minute |
 //! | polls with unknown codes | 120 | 480 | a minute |
 //! | wrong user codes (counted in the database) | `RATE_LIMIT_GUESSES` (10) | 4 times as many | 15 minutes |
@@ -61,6 +62,7 @@ pub struct Limits {
     openings: PerMinute,
     confirmations: PerMinute,
     confirmations_of_login: DefaultKeyedRateLimiter<UserCode>,
+    views: PerMinute,
     callbacks: PerMinute,
     unknown_polls: PerMinute,
     /// At work, in line or open.
@@ -88,6 +90,7 @@ impl Limits {
             openings: PerMinute::new(openings),
             confirmations: PerMinute::new(openings.saturating_mul(CONFIRMATIONS_PER_OPENING)),
             confirmations_of_login: RateLimiter::dashmap(per_minute(confirmations_of_login)),
+            views: PerMinute::new(openings.saturating_mul(CONFIRMATIONS_PER_OPENING)),
             callbacks: PerMinute::new(CALLBACKS),
             unknown_polls: PerMinute::new(UNKNOWN_POLLS),
             permits: Permits::default(),
@@ -111,6 +114,11 @@ impl Limits {
         let is_counted = self.confirmations_of_login.len() < MAX_COUNTED;
         let of_login = if is_counted { check(&self.confirmations_of_login, &code) } else { Ok(()) };
         self.noted(Limit::Confirmations, of_login.and_then(|()| self.confirmations.count(client)))
+    }
+
+    /// For a code that is looked up, right or wrong: a wrong one is written down.
+    pub fn view(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
+        self.noted(Limit::Views, self.views.count(client))
     }
 
     pub fn callback(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
@@ -179,7 +187,7 @@ impl Limits {
 
     /// Frees the memory of clients that are under their limits again; to be called every few seconds.
     pub fn prune(&self) {
-        for limit in [&self.openings, &self.confirmations, &self.callbacks, &self.unknown_polls] {
+        for limit in [&self.openings, &self.confirmations, &self.views, &self.callbacks, &self.unknown_polls] {
             limit.clients.retain_recent();
             limit.networks.retain_recent();
         }

@@ -50,6 +50,8 @@ pub enum Limit {
     Guesses,
     /// Confirmations of one login, and of one client.
     Confirmations,
+    /// User codes that are viewed or denied.
+    Views,
     /// Callbacks.
     Callbacks,
     /// Polls with unknown device codes.
@@ -64,7 +66,7 @@ pub enum Limit {
     Statements,
     /// Requests to Postiz at work or in line.
     PostizRequests,
-    /// Connections of one direct peer: one is closed after its answer.
+    /// Connections of one direct peer: one was closed.
     Connections,
 }
 

@@ -166,7 +166,8 @@ impl Answer {
         const TELLING: [&str; 3] = ["cf-mitigated", "location", "www-authenticate"];
         let found = TELLING.into_iter().find_map(|name| Some((name, self.header(name)?)));
         // A query may repeat ours.
-        let shown = |(name, value): (_, &str)| format!(" ({name}: {})", value.split('?').next().unwrap_or_default());
+        let shown =
+            |(name, value): (_, &str)| format!(" ({name}: {:.200})", value.split('?').next().unwrap_or_default());
         NoAnswer::Odd { status: self.status, header: found.map(shown).unwrap_or_default() }
     }
 }
@@ -188,6 +189,7 @@ mod tests {
             (&[("location", "/auth?code=secret")], "status 403 (location: /auth)"),
             (&[("www-authenticate", "Basic realm=x")], "status 403 (www-authenticate: Basic realm=x)"),
             (&[("location", "x"), ("cf-mitigated", "challenge")], "status 403 (cf-mitigated: challenge)"),
+            (&[("location", &*"x".repeat(60_000))], &*format!("status 403 (location: {})", "x".repeat(200))),
         ] {
             let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
             let answer = Answer { status: StatusCode::FORBIDDEN, headers: headers.collect(), body: Vec::new() };

@@ -215,11 +215,12 @@ impl DeviceFlow {
         let done = self.store.approve(lease, token, limit).await?;
         if done == Done::Waiting {
             self.decided(lease.grant, Decision::Approved, Origin::Postiz);
-        } else if done == Done::Denied {
+        } else {
             warn!(
                 grant = lease.grant.reference(),
-                "the grant was denied during its exchange: nobody has the token, but it stays valid at Postiz until the \
-                 person ends it under Approved Apps"
+                outcome = <&str>::from(done),
+                "the grant ended during its exchange: nobody has the token, but it stays valid at Postiz until the person ends \
+                 it under Approved Apps, or approves again"
             );
         }
         Ok(done)

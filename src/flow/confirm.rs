@@ -1,10 +1,10 @@
 //! A person compares or types the user code (RFC 8628 §3.3), and goes on to Postiz or declines.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 use url::Url;
 
@@ -105,10 +105,13 @@ impl DeviceFlow {
                 return Err(CodeRefused::Problem(CodeProblem::Unknown, None));
             }
             let to_postiz = flow.begin(code, &viewer).await?;
-            warn!(
-                grant = view.id.reference(),
-                "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
-            );
+            if let Some(repeats) = flow.resumed.lock().unwrap_or_else(PoisonError::into_inner).due("", Instant::now()) {
+                warn!(
+                    grant = view.id.reference(),
+                    repeats,
+                    "a browser did not follow the form to Postiz: POSTIZ_FRONTEND_URL may not be Postiz's own address"
+                );
+            }
             Ok(to_postiz)
         };
         self.task(work).await
@@ -118,6 +121,7 @@ impl DeviceFlow {
     pub async fn deny(self: &Arc<Self>, code: UserCode, viewer: Viewer) -> Result<GrantId, CodeRefused> {
         let flow = Arc::clone(self);
         let work = async move {
+            flow.limits.view(viewer.address).map_err(Trouble::from)?;
             let denied = flow.in_line(viewer.address, flow.store.deny(code, viewer.address)).await?;
             let grant = flow.found(denied)?;
             flow.decided(grant, Decision::Denied, Origin::OurPage);
@@ -127,6 +131,7 @@ impl DeviceFlow {
     }
 
     async fn viewed(&self, code: UserCode, viewer: &Viewer) -> Result<GrantView, CodeRefused> {
+        self.limits.view(viewer.address).map_err(Trouble::from)?;
         let view = self.store.view(code, viewer.address, viewer.browser.as_ref());
         self.found(self.in_line(viewer.address, view).await?)
     }

@@ -42,6 +42,7 @@ use crate::config::Config;
 use crate::db::DatabaseError;
 use crate::grant::{Decision, GrantId};
 use crate::limits::{Limits, RateLimited};
+use crate::log::Throttle;
 use crate::metrics::{GrantEvent, GrantMetrics};
 use crate::postiz::Postiz;
 use crate::store::Store;
@@ -73,6 +74,8 @@ pub struct DeviceFlow {
     writable: Mutex<Option<(Instant, bool)>>,
     /// When a grant was opened last: the cleanup pauses while there is none.
     last_opened: watch::Sender<Instant>,
+    /// Browsers that did not follow the form to Postiz, for the log.
+    resumed: std::sync::Mutex<Throttle>,
     /// Tokens that were delivered here, for the pages of their callbacks.
     deliveries: broadcast::Sender<GrantId>,
     device_code_ttl: Duration,
@@ -121,6 +124,7 @@ impl DeviceFlow {
             draining: AtomicBool::new(false),
             writable: Mutex::default(),
             last_opened: watch::Sender::new(Instant::now()),
+            resumed: std::sync::Mutex::default(),
             deliveries: broadcast::Sender::new(DELIVERIES),
             device_code_ttl: config.device_code_ttl,
             long_poll: config.long_poll,

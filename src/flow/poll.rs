@@ -41,8 +41,6 @@ pub enum PollOutcome {
     NotHeld,
     /// Unknown, and this client has polled too many unknown codes.
     RateLimited(RateLimited),
-    /// The terminal has fetched its token many times: it can't save it.
-    NotSaved,
     /// The device code does not open the sealed token (the row was altered), or a bug.
     Failed,
 }
@@ -164,9 +162,9 @@ impl DeviceFlow {
             Delivered::First | Delivered::Again => {}
             Delivered::FirstRefusal => {
                 warn!(grant, "the terminal fetches its token again and again: it can't save it, and gets an error now");
-                return PollOutcome::NotSaved;
+                return PollOutcome::NoToken(PollStatus::NotSaved);
             }
-            Delivered::Refused => return PollOutcome::NotSaved,
+            Delivered::Refused => return PollOutcome::NoToken(PollStatus::NotSaved),
         }
         match delivery.token.open(code) {
             Ok(credentials) => {

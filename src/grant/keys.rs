@@ -20,7 +20,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::grant::{DeviceCode, GrantId};
+use crate::grant::{DeviceCode, GrantId, UserCode};
 use crate::secret::{Digest, LENGTH, Secret};
 
 /// Separates our use of the keys from any other, and the format's version.
@@ -57,6 +57,19 @@ impl BrowserKey {
     pub fn owns(&self, state: &State) -> bool {
         // Digests are compared, so that the time it takes tells nothing about the right proof.
         self.state(state.grant).proof.digest() == state.proof.digest()
+    }
+
+    /// Proves, in a query, that a code was typed in this browser: the author of a link does not know the key.
+    pub fn proof_of_typing(&self, code: UserCode) -> String {
+        self.typed(code).to_base64url()
+    }
+
+    pub fn has_typed(&self, code: UserCode, proof: &str) -> bool {
+        Secret::from_base64url(proof).is_some_and(|proof| proof.digest() == self.typed(code).digest())
+    }
+
+    fn typed(&self, code: UserCode) -> Secret {
+        self.0.derive("typed", code.letters().as_bytes())
     }
 
     /// The PKCE verifier of a grant in this browser (RFC 7636 §4.1).

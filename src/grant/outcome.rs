@@ -122,6 +122,8 @@ pub enum PollStatus {
     SlowDown,
     /// The token can be delivered.
     Ready,
+    /// The terminal has fetched its token many times: it can't save it.
+    NotSaved,
     Denied,
     /// Expired or revoked.
     Expired,

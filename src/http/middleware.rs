@@ -12,20 +12,16 @@ use tracing::{Instrument as _, debug, info_span};
 
 use crate::config::BaseUrl;
 use crate::http::Deps;
-use crate::limits::{Permit, RateLimited};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
 /// A year: what browsers and preload lists expect.
 const HSTS: &str = "max-age=31536000";
 
-/// A connection's permit, as attached to it; none for a proxy's.
-pub type Connection = Result<Permit, RateLimited>;
-
 /// Keeps a well-formed id that a proxy has set, or makes one.
 ///
-/// Closes the connection after its answer if its peer has too many, or if the server stops: a balancer sends its next request
-/// elsewhere instead of on a connection that is about to close. One that sends nothing ends with the timeout for a head.
+/// Closes the connection after its answer if the server stops: a balancer sends its next request elsewhere instead of on a
+/// connection that is about to close.
 pub async fn each_request(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -34,13 +30,12 @@ pub async fn each_request(
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     let span = info_span!("request", request_id = id, method = %request.method(), route);
     let deps = request.app_data::<Data<Deps>>().cloned();
-    let is_over = request.conn_data::<Connection>().is_some_and(Result::is_err);
     let mut response = next.call(request).instrument(span.clone()).await?;
     span.in_scope(|| debug!(status = response.status().as_u16(), "request answered"));
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    if is_over || deps.is_some_and(|deps| deps.flow.stopping().is_cancelled()) {
+    if deps.is_some_and(|deps| deps.flow.stopping().is_cancelled()) {
         response.response_mut().head_mut().set_connection_type(ConnectionType::Close);
     }
     Ok(response)

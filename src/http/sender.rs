@@ -155,11 +155,6 @@ pub fn is_own_form(request: &HttpRequest, server_url: &BaseUrl) -> bool {
     claims.peek().is_some() && claims.all(|is_own| is_own)
 }
 
-/// Whether a page of ours leads here by a redirect or a link, as far as the browser says so.
-pub fn is_same_origin(request: &HttpRequest) -> bool {
-    request.headers().get("Sec-Fetch-Site").is_some_and(|site| site == "same-origin")
-}
-
 /// Refuses requests that a web page sent: a page has no business with device codes, and would act from its visitor's
 /// network. No program sends these headers.
 pub fn refuse_pages(request: &HttpRequest) -> Result<(), ClientError> {

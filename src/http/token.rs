@@ -99,7 +99,7 @@ pub async fn token(
         PollOutcome::NoToken(PollStatus::Unknown) => Err(ClientError::InvalidGrant),
         PollOutcome::NotHeld => Err(ClientError::NotHeld(grant)),
         PollOutcome::RateLimited(limited) => Err(ClientError::TooManyUnknown(whole_seconds(limited.retry_after))),
-        PollOutcome::NotSaved => {
+        PollOutcome::NoToken(PollStatus::NotSaved) => {
             Err(ClientError::NotSaved(grant, dialect.not_saved(&login_command(&deps.config.server_url))))
         }
         PollOutcome::Failed => Err(ClientError::ServerError(grant)),

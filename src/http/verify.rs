@@ -12,10 +12,10 @@ use crate::grant::{CodeProblem, UserCode};
 use crate::http::dialect::Body;
 use crate::http::errors::ClientError;
 use crate::http::pages::{Action, Page, Retry};
-use crate::http::sender::{Navigation, is_own_form, is_same_origin};
+use crate::http::sender::{Navigation, is_own_form};
 use crate::http::visitor::Visitor;
 
-/// In the query of a page that a typed code was answered with. It counts only if a page of ours led there.
+/// In the query of the page that a typed code is answered with: the proof that it was typed in this browser.
 const TYPED: &str = "typed";
 
 /// Asks for the code, or shows the login that has it.
@@ -36,12 +36,14 @@ pub async fn decide(request: HttpRequest, visitor: Visitor, body: Result<Body, C
     };
     let (viewer, retry) = (visitor.viewer().clone(), Retry::Submit(code, action));
     match action {
-        // A page at an address of its own: a step back to it sends no form again.
-        Action::View if is_same_origin(&request) => {
-            let base_path = visitor.server_url().base_path();
-            visitor.redirect(&format!("{base_path}/device/verify?code={code}&{TYPED}=1"))
-        }
-        Action::View => view(visitor, code, Entry::Typed, retry).await,
+        Action::View => match &viewer.browser {
+            // A page at an address of its own: a step back to it sends no form again.
+            Some(browser) => {
+                let (base_path, typed) = (visitor.server_url().base_path(), browser.proof_of_typing(code));
+                visitor.redirect(&format!("{base_path}/device/verify?code={code}&{TYPED}={typed}"))
+            }
+            None => view(visitor, code, Entry::Typed, retry).await,
+        },
         Action::Continue => {
             let outcome = visitor.flow().confirm(code, viewer).await;
             to_postiz(visitor, code, outcome, retry)
@@ -80,8 +82,10 @@ fn linked(request: &HttpRequest, visitor: &Visitor) -> Result<(UserCode, Entry),
         Navigation::NotFollowed => return Err(Page::CrossSite),
     }
     // Nothing of the link's text gets on a page, except a code: anybody may have written it.
-    let code = text.parse().map_err(|_| malformed(String::new()))?;
-    let was_typed = is_same_origin(request) && query().any(|(name, _)| name == TYPED);
+    let code: UserCode = text.parse().map_err(|_| malformed(String::new()))?;
+    let is_proof =
+        |proof: &str| visitor.viewer().browser.as_ref().is_some_and(|browser| browser.has_typed(code, proof));
+    let was_typed = query().any(|(name, value)| name == TYPED && is_proof(&value));
     Ok((code, if was_typed { Entry::Typed } else { Entry::Link }))
 }
 

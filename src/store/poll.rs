@@ -13,22 +13,24 @@ use crate::store::{POLL_TIMEOUT, Store, word};
 ///
 /// A poll is early if it comes less than the announced interval, minus a second for fast clocks, after the last one that was
 /// not. Within the first second it is not: some clients send each poll twice, with the client's name in two places. `$2` says
-/// whether the client has to keep the interval; the polls of others are noted once a minute. A decided or expired grant is
-/// never early.
+/// whether the client has to keep the interval; the polls of others are noted once a minute. However short the interval, a grant
+/// is written once a second at most. A decided or expired grant is never early.
 ///
+/// A terminal that was refused its token is refused again without a write.
 /// An exchange that was begun before the expiry counts as time left. A standby can't run this, so it can't answer it either.
 const LOOK_UP: Statement = Statement {
     name: "look_up",
     sql: "WITH noted AS (
               UPDATE device_requests SET polled_at = now()
               WHERE id = $1 AND status IN ('pending', 'authorizing') AND coalesce(client_id = $3, true)
-                AND CASE WHEN $2 THEN coalesce(polled_at <= now() - (interval_seconds - 1) * interval '1 second', true)
+                AND CASE WHEN $2 THEN coalesce(polled_at <= now() - greatest(interval_seconds - 1, 1) * interval '1 second', true)
                          ELSE coalesce(polled_at, opened_at) <= now() - interval '60 seconds' END
           )
           SELECT CASE
                      WHEN status = 'denied' THEN 'denied'
                      WHEN status = 'approved' AND greatest(expires_at, settled_at) > now() - interval '60 seconds' THEN 'ready'
-                     WHEN status = 'delivered' AND delivered_at > now() - interval '60 seconds' THEN 'ready'
+                     WHEN status = 'delivered' AND delivered_at > now() - interval '60 seconds'
+                         THEN CASE WHEN deliveries > $4 THEN 'not_saved' ELSE 'ready' END
                      WHEN status NOT IN ('pending', 'authorizing') THEN 'expired'
                      WHEN expires_at <= now() AND coalesce(leased_until <= now(), true) THEN 'expired'
                      WHEN $2 AND polled_at <= now() - interval '1 second'
@@ -102,8 +104,12 @@ impl Store {
         keeps_interval: bool,
         client_id: Option<&ClientId>,
     ) -> Result<(PollStatus, Duration), DatabaseError> {
-        let parameters: [Parameter<'_>; 3] =
-            [(&id, Type::BYTEA), (&keeps_interval, Type::BOOL), (&client_id, Type::TEXT)];
+        let parameters: [Parameter<'_>; 4] = [
+            (&id, Type::BYTEA),
+            (&keeps_interval, Type::BOOL),
+            (&client_id, Type::TEXT),
+            (&MAX_DELIVERIES, Type::INT2),
+        ];
         let rows = self.database.rows(LOOK_UP, &parameters, POLL_TIMEOUT).await?;
         let Some(row) = rows.first() else { return Ok((PollStatus::Unknown, Duration::ZERO)) };
         Ok((word(row, "outcome")?, row.field::<Seconds>("remaining")?.0))

@@ -1,5 +1,8 @@
 //! The interface for programs: dialects, errors, metadata.
 
+use std::collections::HashSet;
+use std::time::Instant;
+
 use serde_json::Value;
 
 use crate::support::{Browser, FORM, HTML, JSON, Poll, Stage, assert_error, get, send};
@@ -75,6 +78,20 @@ async fn the_interval_of_the_opening_paces_a_form_and_the_cli_never_gets_slow_do
         login.assert_pending().await;
         stage.database.run("UPDATE device_requests SET polled_at = polled_at - interval '1 second'").await;
     }
+}
+
+/// The CLI's interval is a second, and another program may send forms for its login as fast as it can.
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_in_quick_succession_are_noted_once_a_second() {
+    let stage = Stage::new().await;
+    let (login, begin) = (stage.cli().open().await, Instant::now());
+    let mut noted = HashSet::new();
+    for _ in 0..40 {
+        login.assert_pending().await;
+        let rows = stage.database.rows("SELECT polled_at::text FROM device_requests").await;
+        noted.insert(rows[0].get::<_, String>(0));
+    }
+    assert!(noted.len() as u64 <= begin.elapsed().as_secs() + 2, "{noted:?}");
 }
 
 /// A page would open logins in its visitor's name. Node's `fetch`, which the CLI uses, sends `Sec-Fetch-Mode` alone.

@@ -99,6 +99,26 @@ async fn guesses_sent_all_at_once_are_no_more_guesses() {
     assert_eq!((with(400), with(429)), (10, 90), "{answered:?}");
 }
 
+/// Each wrong code is written down.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_network_enters_a_bounded_number_of_codes_in_a_minute() {
+    let stage = Stage::with(1, &[("RATE_LIMIT_CODES", "2")]).await;
+    let enter = async |n: usize| {
+        let browser = Browser::at(&format!("2001:db8:1:{n:x}::1"));
+        if n.is_multiple_of(2) {
+            look(&stage, &browser, &wrong(n)).await.status
+        } else {
+            browser.enter(&stage.url("/device/verify"), &wrong(n)).await.status
+        }
+    };
+    for n in 0..100 {
+        enter(n).await;
+    }
+    let counters = stage.database.count("postiz_auth_wrong_codes").await;
+    assert!(counters < 60, "4 times 10 a minute, and its network: {counters}");
+    look(&stage, &Browser::at("203.0.113.8"), &wrong(0)).await.assert_shows(400, "wrong or no longer valid");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_starts_too_many_logins_is_rate_limited_and_no_other_client_is() {
     let stage = Stage::with(1, &[("RATE_LIMIT_CODES", "3")]).await;

@@ -63,6 +63,10 @@ async fn a_terminal_that_cannot_save_its_token_gets_an_error_after_ten_deliverie
     assert_eq!(login.poll_form().await, Poll::error("invalid_grant"));
     let log = stage.log();
     assert_eq!(log.matches("the terminal fetches its token again and again").count(), 1, "{log}");
+    let version = async || -> String { stage.database.rows("SELECT xmin::text FROM device_requests").await[0].get(0) };
+    let before = version().await;
+    login.poll().await;
+    assert_eq!(version().await, before, "what is refused writes nothing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -134,6 +134,13 @@ async fn another_network_has_to_type_the_code_and_sees_where_its_login_was_start
         page.assert_shows(200, "203.0.113.7");
         assert_eq!(page.text.contains(r#"class="code-field""#), typed, "{}", page.text);
     }
+    // As a page of ours leads there that says "one moment" and reloads itself.
+    for lie in ["1".to_owned(), BrowserKey::random().to_cookie()] {
+        let link = format!("{}&typed={lie}", login.link());
+        let headers = [("X-Forwarded-For", "198.51.100.9"), ("Sec-Fetch-Site", "same-origin"), HTML];
+        let page = send("GET", &link, &headers, "").await.text().await.unwrap();
+        assert!(page.contains(r#"class="code-field""#), "{page}");
+    }
     assert_eq!(stage.database.count("device_requests WHERE status = 'pending'").await, 1);
     let page = victim.enter(&login.verification_uri, &login.user_code).await;
     page.assert_shows(200, "198.51.100.9");
@@ -163,6 +170,7 @@ async fn the_link_past_the_form_works_only_for_the_browser_that_confirmed_the_co
     second.approve(&second.visit(&link(&login.user_code)).await).await;
     stage.assert_signed_in(&login).await;
     second.visit(&link(&login.user_code)).await.assert_shows(400, "already been used");
+    assert_eq!(stage.log().matches("did not follow the form").count(), 1, "repeats are counted");
 }
 
 #[tokio::test(flavor = "multi_thread")]

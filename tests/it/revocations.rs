@@ -1,6 +1,6 @@
 //! The operator ends logins, and their terminals hear of it.
 
-use crate::support::{Browser, Database, Poll, Stage, free_port, held_on};
+use crate::support::{Browser, Database, Poll, Stage, eventually, free_port, held_on};
 
 /// Runs `revoke`, which ends with this code and says this.
 async fn revokes(stage: &Stage, which: &str, code: i32, words: &str) {
@@ -49,6 +49,7 @@ async fn all_pending_logins_are_ended_and_those_that_are_done_are_not() {
 
     revokes(&stage, "--all-pending", 0, "Logins revoked: 3.").await;
     exchange.page().await.assert_shows(400, "no longer valid");
+    eventually("a warning", async || stage.log().contains("stays valid at Postiz")).await;
     for login in [&approved, &opened, &exchanging] {
         assert_eq!(login.poll().await, Poll::error("expired_token"));
     }
