@@ -1,22 +1,14 @@
 // What Chromium says of the ways to a link with a code, and what a hostile page can do with it.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { demo as program, launch } from './gallery.mjs';
-
-const root = fileURLToPath(new URL('../..', import.meta.url));
+import { launch } from './gallery.mjs';
+import { startDemo } from './process.mjs';
 
 let demo, server, browser, hostile;
 before(async () => {
-  demo = spawn(...program, { cwd: root, env: { ...process.env, PORT: '0' }, stdio: ['ignore', 'pipe', 'inherit'] });
-  for await (const line of createInterface({ input: demo.stdout })) {
-    server = line.match(/--auth-server (\S+)/)?.[1];
-    if (server) break;
-  }
+  demo = startDemo();
+  server = await demo.heard(/--auth-server (\S+)/);
   browser = await launch();
   // The other site: its path is the page's content, or the target of a redirect.
   hostile = createServer((request, response) => {
@@ -29,8 +21,7 @@ before(async () => {
 after(async () => {
   await browser?.close();
   hostile?.close();
-  demo.kill('SIGTERM');
-  if (demo.exitCode === null && demo.signalCode === null) await once(demo, 'exit');
+  await demo.end();
 });
 
 const other = (kind, value) => `http://127.0.0.1:${hostile.address().port}/?${new URLSearchParams({ [kind]: value })}`;

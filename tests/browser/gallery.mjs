@@ -15,10 +15,8 @@ const policy =
   "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 const types = { '.html': 'text/html', '.css': 'text/css', '.js': 'text/javascript', '.svg': 'image/svg+xml' };
 
-// scripts/test has built both; by hand, cargo builds them.
-const cargo = ['run', '--quiet'];
-export const demo = process.env.DEMO ? [process.env.DEMO, []] : ['cargo', [...cargo, '--package', 'demo', '--']];
-const render = process.env.GALLERY ? [process.env.GALLERY, []] : ['cargo', [...cargo, '--example', 'gallery', '--']];
+// scripts/test has built it; by hand, cargo builds it.
+const render = process.env.GALLERY ? [process.env.GALLERY, []] : ['cargo', ['run', '--quiet', '--example', 'gallery', '--']];
 
 export const launch = () =>
   chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] });

@@ -1,51 +1,19 @@
 // Whole logins with the CLI from npm, Chromium, the server, and the stand-in Postiz on another origin.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, request } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { after, before, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { demo as program, launch } from './gallery.mjs';
+import { launch } from './gallery.mjs';
+import { run, startDemo } from './process.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const root = fileURLToPath(new URL('../..', import.meta.url));
-
-// Starts a process and collects its lines.
-function run(command, args, environment) {
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
-  const said = [];
-  const lines = createInterface({ input: child.stdout });
-  lines.on('line', (line) => said.push(line));
-  const ended = once(child, 'exit');
-  return {
-    said,
-    ended: ended.then(([code]) => code),
-    // The first group of the first line that matches, past or future.
-    async heard(pattern) {
-      for (let at = 0; ; ) {
-        for (; at < said.length; at++) {
-          const found = said[at].match(pattern);
-          if (found) return found[1];
-        }
-        const more = await Promise.race([once(lines, 'line').then(() => true), once(lines, 'close').then(() => false)]);
-        assert.ok(more || at < said.length, `never said ${pattern}:\n${said.join('\n')}`);
-      }
-    },
-    async end() {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      await ended;
-    },
-  };
-}
 
 let demo, server, browser;
 before(async () => {
-  demo = run(...program, { PORT: '0' });
+  demo = startDemo();
   server = await demo.heard(/--auth-server (\S+)/);
   browser = await launch();
 });
@@ -110,14 +78,14 @@ for (const [name, options] of [
     await page.waitForURL(/\/device\/done\/(signed-in|waiting)\?reference=[0-9a-f]{8}$/);
     assert.match(await page.textContent('h1'), /Your terminal is signed in|Approved\. Return to your terminal/);
     if (scripted) await assertAccessible(page);
-    assert.equal(await login.ended, 0, login.said.join('\n'));
+    assert.equal(await login.ended, 0, login.lines.join('\n'));
     await page.reload();
     assert.match(await page.textContent('h1'), /Your terminal is signed in|Approved\. Return to your terminal/);
 
     assert.match(JSON.parse(readFileSync(join(home, '.postiz/credentials.json'), 'utf8')).accessToken, /^pos_/);
     const status = cli('auth:status');
-    assert.equal(await status.ended, 0, status.said.join('\n'));
-    assert.match(status.said.join('\n'), /valid|Authenticated|✅/i);
+    assert.equal(await status.ended, 0, status.lines.join('\n'));
+    assert.match(status.lines.join('\n'), /valid|Authenticated|✅/i);
   });
 }
 
@@ -160,7 +128,7 @@ test('a callback in another browser ends the login', { timeout: 120_000 }, async
   assert.equal(await stranger.textContent('h1'), 'This login was stopped for your safety');
   assert.match(stranger.url(), /\/device\/done\/stopped\?reference=[0-9a-f]{8}$/);
   await stranger.context().close();
-  assert.equal(await login.ended, 1, login.said.join('\n'));
+  assert.equal(await login.ended, 1, login.lines.join('\n'));
 });
 
 // A proxy that makes `localhost` an alias of the stand-in's own address, as https://www.example.com may redirect to https://example.com.
@@ -207,5 +175,5 @@ test('a person follows the link if Postiz is at another address than the form ma
   await page.waitForURL(/127\.0\.0\.1:\d+\/oauth\/authorize\?/);
   await page.click('button[value=approve]');
   await page.waitForURL(/\/device\/done\/signed-in/);
-  assert.equal(await login.ended, 0, login.said.join('\n'));
+  assert.equal(await login.ended, 0, login.lines.join('\n'));
 });

@@ -1,12 +1,10 @@
 // Makes the README's pictures in docs/images: one login in the terminal, and two pages. scripts/pictures runs it.
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { openGallery } from './gallery.mjs';
+import { run, startDemo } from './process.mjs';
 import { terminal } from './terminal.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,7 +36,7 @@ try {
 // address, the code and the home directory differ at each run, so the pictures show fixed ones.
 async function login() {
   const home = mkdtempSync(join(tmpdir(), 'postiz-home-'));
-  const demo = run('cargo', ['run', '--quiet', '--package', 'demo', '--', '--home', home], { PORT: '0' });
+  const demo = startDemo(['--home', home]);
   try {
     const server = await demo.heard(/--auth-server (\S+)/);
     // PATH contains node, and no program that opens a browser.
@@ -59,28 +57,4 @@ async function login() {
     await demo.end();
     rmSync(home, { recursive: true });
   }
-}
-
-// Starts a process and collects its lines.
-function run(command, args, environment) {
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'inherit'] });
-  const lines = [];
-  const reader = createInterface({ input: child.stdout }).on('line', (line) => lines.push(line));
-  const ended = once(reader, 'close');
-  return {
-    lines,
-    // The first group of the first line that matches, past or future.
-    async heard(pattern) {
-      for (;;) {
-        const found = lines.map((line) => line.match(pattern)).find(Boolean);
-        if (found) return found[1];
-        const more = await Promise.race([once(reader, 'line').then(() => true), ended.then(() => false)]);
-        if (!more) throw new Error(`never printed ${pattern}:\n${lines.join('\n')}`);
-      }
-    },
-    async end() {
-      child.kill('SIGTERM');
-      await ended;
-    },
-  };
 }

@@ -35,6 +35,9 @@ struct Arguments {
     /// The address of the stand-in for Postiz; port 0 is a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     postiz_listen: SocketAddr,
+    /// The address of the demo itself, if a proxy stands before it
+    #[arg(long, value_name = "URL")]
+    server_url: Option<String>,
     /// The HOME in the printed command; by default a temporary directory, which is removed at the end
     #[arg(long, value_name = "DIRECTORY")]
     home: Option<PathBuf>,
@@ -71,7 +74,7 @@ impl Demo {
         let (postgres, database_url) = database().await?;
         let listener = server_listener()?;
         let port = listener.local_addr()?.port();
-        let server_url = format!("http://localhost:{port}");
+        let server_url = arguments.server_url.unwrap_or_else(|| format!("http://localhost:{port}"));
         let app = RegisteredApp {
             client_id: "pca_demo".to_owned(),
             client_secret: Secret::random().to_base64url(),
