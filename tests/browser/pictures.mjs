@@ -18,7 +18,7 @@ mkdirSync(images, { recursive: true });
 try {
   writeFileSync(join(images, 'terminal.svg'), terminal(`npx postiz auth:login --auth-server ${SERVER}`, await login()));
   for (const colorScheme of ['light', 'dark']) {
-    const page = await gallery.browser.newPage({ viewport: { width: 560, height: 720 }, deviceScaleFactor: 2, colorScheme });
+    const page = await gallery.browser.newPage({ viewport: { width: 560, height: 790 }, deviceScaleFactor: 2, colorScheme });
     // Playwright itself takes no WebP, which is half as large as PNG.
     const chromium = await page.context().newCDPSession(page);
     for (const [picture, name] of [['confirm', 'confirm'], ['done', 'done-signed-in']]) {
