@@ -122,8 +122,6 @@ impl State {
 pub struct Credentials {
     #[serde(serialize_with = "revealed")]
     pub access_token: SecretString,
-    /// Always `bearer`, whatever Postiz calls it.
-    pub token_type: String,
     /// The organization that the person chose at Postiz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_id: Option<String>,
@@ -259,7 +257,6 @@ mod tests {
     fn credentials() -> Credentials {
         Credentials {
             access_token: "pos_secret".into(),
-            token_type: "bearer".into(),
             organization_id: Some("org-1".into()),
             scope: Some("all".into()),
         }

@@ -55,7 +55,7 @@ fn endpoints(config: &mut ServiceConfig, base: &str) {
         .service(page(&at(&format!("{ASSETS_PATH}{{name}}"))).route(read().to(asset)));
 }
 
-/// GET, and HEAD wherever GET is.
+/// GET, and HEAD with it.
 fn read() -> Route {
     route().guard(guard::fn_guard(|request| guard::Get().check(request) || guard::Head().check(request)))
 }

@@ -145,7 +145,7 @@ fn may_be_rebound(headers: &HeaderMap, server_url: &BaseUrl) -> bool {
 /// `Origin` has to be that of `SERVER_URL` even if `Sec-Fetch-Site` says `same-origin`: after DNS rebinding, another site's
 /// name leads here, and its pages are of one origin with ours. With https a certificate prevents that. So there `same-origin` is
 /// enough beside `Origin: null`, which a proxy causes that adds `Referrer-Policy: no-referrer` to our pages.
-pub fn is_own_form(request: &HttpRequest, server_url: &BaseUrl) -> bool {
+pub fn passes_csrf_check(request: &HttpRequest, server_url: &BaseUrl) -> bool {
     let own = server_url.origin();
     let sites = || request.headers().get_all("Sec-Fetch-Site").map(HeaderValue::as_bytes);
     let null_is_own = server_url.is_https() && sites().eq([b"same-origin".as_slice()]);
@@ -308,7 +308,7 @@ mod tests {
     fn a_form_of_ours_is_told_by_its_origin() {
         let is_own = |server_url: &str, headers: &[(&'static str, &'static str)]| {
             let request = headers.iter().fold(TestRequest::default(), |request, header| request.append_header(*header));
-            is_own_form(&request.to_http_request(), &server_url.parse().unwrap())
+            passes_csrf_check(&request.to_http_request(), &server_url.parse().unwrap())
         };
         let (https, http) = ("https://auth.example.com/x", "http://auth.lan");
         let (origin, null) = (("Origin", "https://auth.example.com"), ("Origin", "null"));

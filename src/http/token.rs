@@ -45,6 +45,7 @@ struct Request {
 struct Response<'a> {
     #[serde(flatten)]
     credentials: &'a Credentials,
+    token_type: &'static str,
     api_url: &'a str,
 }
 
@@ -122,8 +123,9 @@ fn device_code(dialect: Dialect, request: &Request) -> Result<DeviceCode, Client
 }
 
 fn success(deps: &Deps, credentials: &Credentials) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .insert_header((PRAGMA, "no-cache"))
-        .json(Response { credentials, api_url: deps.config.public_api_url().as_str() })
+    HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).insert_header((PRAGMA, "no-cache")).json(Response {
+        credentials,
+        token_type: "bearer",
+        api_url: deps.config.public_api_url().as_str(),
+    })
 }

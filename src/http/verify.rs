@@ -8,11 +8,11 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 
 use crate::flow::{CodeRefused, Entry, ToPostiz};
-use crate::grant::{CodeProblem, UserCode};
+use crate::grant::{CodeProblem, Done, UserCode};
 use crate::http::dialect::Body;
 use crate::http::errors::ClientError;
 use crate::http::pages::{Action, Page, Retry};
-use crate::http::sender::{Navigation, is_own_form};
+use crate::http::sender::{Navigation, passes_csrf_check};
 use crate::http::visitor::Visitor;
 
 /// In the query of the page that a typed code is answered with: the proof that it was typed in this browser.
@@ -49,9 +49,7 @@ pub async fn decide(request: HttpRequest, visitor: Visitor, body: Result<Body, C
             to_postiz(visitor, code, outcome, retry)
         }
         Action::Deny => match visitor.flow().deny(code, viewer).await {
-            Ok(grant) => {
-                visitor.about(grant).show(&Page::EnterCode { problem: Some(CodeProblem::Denied), typed: String::new() })
-            }
+            Ok(grant) => visitor.about(grant).show(&Page::Done(Done::Denied)),
             Err(refused) => show_refused(visitor, code, &refused, retry),
         },
     }
@@ -101,7 +99,7 @@ fn submitted(
         user_code: String,
         action: String,
     }
-    if !is_own_form(request, visitor.server_url()) {
+    if !passes_csrf_check(request, visitor.server_url()) {
         visitor.log_refused_form(request);
         return Err(Page::CrossSite);
     }

@@ -120,7 +120,6 @@ impl PostizToken {
         let token = self.access_token.into_secret();
         (!token.is_empty()).then(|| Credentials {
             access_token: token.into(),
-            token_type: "bearer".to_owned(),
             organization_id: text(self.id),
             scope: text(self.scope),
         })
@@ -172,7 +171,7 @@ mod tests {
     #[test]
     fn odd_types_beside_the_token_do_no_harm() {
         let found = read(r#"{"id":7,"access_token":"pos_x","token_type":null,"scope":null,"expires_in":"1"}"#).unwrap();
-        assert_eq!((found.organization_id, found.token_type.as_str(), found.scope), (None, "bearer", None));
+        assert_eq!((found.organization_id, found.scope), (None, None));
         assert!(read(r#"{"access_token":"pos_x"}"#).is_some());
     }
 

@@ -180,7 +180,7 @@ async fn six_replicas_may_start_at_once() {
     let database = Database::new().await;
     race(&database).await;
     let isolation = replica(&database.url()).rows(ISOLATION, &[], LIMIT).await.unwrap();
-    assert_eq!(isolation[0].get::<_, &str>(0), "read committed", "whatever the database's own is");
+    assert_eq!(isolation[0].get::<_, &str>(0), "read committed", "not the database's own");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,8 +245,7 @@ impl HeldExchange {
 
 /// The token that Postiz granted, sealed to the lease's grant.
 pub fn sealed(lease: &Lease, token: &str) -> SealedToken {
-    let (access_token, token_type) = (token.to_owned().into(), "bearer".into());
-    let credentials = Credentials { access_token, token_type, organization_id: None, scope: None };
+    let credentials = Credentials { access_token: token.to_owned().into(), organization_id: None, scope: None };
     lease.sealing_key.seal(&lease.grant, &credentials).unwrap()
 }
 
