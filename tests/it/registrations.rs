@@ -132,7 +132,7 @@ async fn a_refused_registration_names_the_operators_next_step() {
     stage.postiz.verify_domains();
     let login = stage.cli().open().await;
     let page = Browser::new().confirm(&login).await;
-    assert!(page.says("refused this server") && page.says("let it register at Postiz"), "{}", page.text);
+    assert!(page.says("refused this server") && page.says("let it register with Postiz"), "{}", page.text);
     let line = stage.replicas[0].logged("Postiz refused to register a client").await;
     assert!(line["fix"].as_str().unwrap().contains("DCR_VERIFIED_DOMAINS"), "{line}");
     assert_eq!(line["level"], "ERROR");

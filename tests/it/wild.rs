@@ -71,7 +71,7 @@ async fn a_client_has_a_name_of_its_own_if_it_is_harmless() {
         let login = stage.cli().open_with(field).await;
         let browser = Browser::new();
         let page = browser.view(&login).await;
-        assert_eq!(page.says("It calls itself") && page.says(client_id), shown, "{}", page.text);
+        assert_eq!(page.says("The program calls itself") && page.says(client_id), shown, "{}", page.text);
         let consent = browser.go_on(&page).await;
         assert_eq!(consent.says(client_id), shown, "{}", consent.text);
     }

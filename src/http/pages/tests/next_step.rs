@@ -153,7 +153,7 @@ fn a_denied_code_shows_the_denied_page() {
 fn a_client_is_quoted_by_its_own_name() {
     let named = Confirmation { client_name: Some("nightly-report".to_owned()), ..sample_confirm() };
     let html = confirm(named);
-    assert!(text(&html).contains("It calls itself “nightly-report”, a name that any program can choose."));
+    assert!(text(&html).contains("The program calls itself “nightly-report”, a name that any program can choose."));
     assert_eq!(select(&html, "p > bdi")[0].text().collect::<String>(), "nightly-report");
     assert!(!text(&confirm(sample_confirm())).contains("calls itself"));
 }
