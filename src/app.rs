@@ -18,7 +18,6 @@ use tracing::{info, warn};
 use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
-use crate::http::middleware;
 use crate::http::sender::may_be_proxy;
 use crate::http::{Deps, routes};
 use crate::outbound::{self, SetupError};
@@ -113,8 +112,8 @@ fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<ServerHandle> {
     let app = move || {
         actix_web::App::new()
             .app_data(deps.clone())
-            .wrap(middleware::default_headers(&deps.config.server_url))
-            .wrap(from_fn(middleware::each_request))
+            .wrap(routes::default_headers(&deps.config.server_url))
+            .wrap(from_fn(routes::each_request))
             // The CLI requests //device/code if its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
             .configure(routes::configure(deps.config.server_url.base_path()))

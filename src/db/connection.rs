@@ -31,9 +31,8 @@ use tracing::info;
 
 use crate::config::{DatabaseUrl, SslMode, is_private_address};
 use crate::db::direct::{announced_process, cancel_request, send};
-use crate::db::error::{AttemptError, Failure};
 use crate::db::tls::{self, TlsError};
-use crate::db::{Parameters, Statement};
+use crate::db::{AttemptError, Failure, Parameters, Statement};
 
 const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(300);
 /// How long a statement that was cancelled may take to end.

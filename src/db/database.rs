@@ -19,10 +19,10 @@ use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::db::connection::{Connector, facts};
-use crate::db::error::{AttemptError, DatabaseError, Failure};
+
 use crate::db::schema::{self, SchemaState};
 use crate::db::tls::TlsError;
-use crate::db::{Parameters, Statement};
+use crate::db::{AttemptError, DatabaseError, Failure, Parameters, Statement};
 use crate::log::Throttle;
 
 /// One attempt of a statement, from the moment it has a connection.

@@ -15,7 +15,6 @@ pub mod callback;
 pub mod code;
 pub mod dialect;
 pub mod errors;
-pub mod middleware;
 pub mod pages;
 pub mod routes;
 pub mod sender;

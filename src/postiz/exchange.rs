@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 
 use crate::grant::{Credentials, PostizClientId};
 use crate::outbound::ask;
-use crate::postiz::failure::{Failure, Reason};
+use crate::postiz::transport::{Failure, Reason};
 use crate::postiz::{GRANTED, Postiz};
 use crate::secret::Secret;
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::outbound::{Answer, NoAnswer, ask};
 use crate::postiz::Postiz;
-use crate::postiz::failure::{Failure, Reason};
+use crate::postiz::transport::{Failure, Reason};
 use crate::secret::Secret;
 
 /// Postiz issues no such code, and verifies the client secret first.

@@ -5,7 +5,6 @@
 
 mod discovery;
 mod exchange;
-mod failure;
 mod inspect;
 mod metadata;
 mod registration;
@@ -28,9 +27,9 @@ use crate::secret::Secret;
 use exchange::PostizToken;
 use transport::Transport;
 
-pub use failure::{Failure, Reason};
 pub use metadata::{DiscoveryError, Endpoints};
 pub use registration::client_name;
+pub use transport::{Failure, Reason};
 
 type PostizClient = Client<
     BasicErrorResponse,

@@ -17,8 +17,8 @@ use tracing::{error, warn};
 
 use crate::grant::{PostizClientId, UserCode};
 use crate::outbound::NoAnswer;
-use crate::postiz::failure::{Failure, Reason};
 use crate::postiz::transport::oauth_error;
+use crate::postiz::transport::{Failure, Reason};
 use crate::postiz::{Postiz, REGISTERED};
 
 /// All attempts together: a person waits for a page.
