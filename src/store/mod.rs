@@ -17,9 +17,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
+use tokio_util::bytes::BytesMut;
 
 use crate::config::Config;
 use crate::db::{Database, DatabaseError, RowExt as _};
