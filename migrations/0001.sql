@@ -6,7 +6,7 @@ CREATE TABLE device_requests (
     -- SHA-256 of the device code: what a poll is looked up by.
     id               bytea       PRIMARY KEY,
     -- The eight letters that the person compares or types, without the dash.
-    user_code        text        NOT NULL UNIQUE,
+    user_code        text COLLATE "C" NOT NULL UNIQUE,
     -- The X25519 public key derived from the device code; the token is sealed to it.
     sealing_key      bytea       NOT NULL,
     -- With the browser's key it makes the PKCE verifier, which so is neither in the database nor in the browser.

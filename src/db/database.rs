@@ -97,7 +97,7 @@ impl Database {
                 }
                 Err(error) => self.failed(statement.name, &error),
             };
-            if error == DatabaseError::Refused || Instant::now() + delay >= deadline {
+            if error != DatabaseError::Unavailable || Instant::now() + delay >= deadline {
                 return Err(error);
             }
             sleep(delay).await;
@@ -125,7 +125,7 @@ impl Database {
         match error.failure() {
             Failure::Outage => self.discard_connections(),
             Failure::MissingSchema => drop(self.schema.send_replace(SchemaState::Unknown)),
-            Failure::Retry | Failure::Refused => {}
+            Failure::Retry | Failure::Refused | Failure::Duplicate => {}
         }
         Err(error)
     }
@@ -172,6 +172,7 @@ impl Database {
             }
             Failure::MissingSchema | Failure::Retry => ("a statement failed, retrying", DatabaseError::Unavailable),
             Failure::Refused => ("the database refused a statement", DatabaseError::Refused),
+            Failure::Duplicate => return DatabaseError::Duplicate,
         };
         self.log(statement, &error.to_string(), message);
         failed

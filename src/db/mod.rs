@@ -73,6 +73,9 @@ pub enum DatabaseError {
     /// PostgreSQL refused the statement, or answered with a row that this version can't read: a bug.
     #[error("the database refused a statement")]
     Refused,
+    /// The row exists already.
+    #[error("the row exists already")]
+    Duplicate,
 }
 
 /// Why one attempt, or its connection, failed.
@@ -98,6 +101,7 @@ enum Failure {
     /// This attempt failed, as by a lock, a conflict or a full disk. The next one may not.
     Retry,
     Refused,
+    Duplicate,
 }
 
 impl AttemptError {
@@ -119,6 +123,7 @@ fn of_code(code: &str) -> Failure {
         "57014" | "55P03" | "40001" | "40P01" | "53100" | "53200" | "53300" | "53400" => Failure::Retry,
         // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
         "0A000" | "25006" | "3D000" => Failure::Outage,
+        "23505" => Failure::Duplicate,
         _ if ["08", "28", "57", "58"].contains(&&code[..2]) => Failure::Outage,
         _ => Failure::Refused,
     }
@@ -148,7 +153,8 @@ mod tests {
             ("57P01 57P03 08006 58000 3D000 28P01 0A000 25006", Failure::Outage),
             ("57014 55P03 40001 40P01 53100 53300", Failure::Retry),
             ("42P01 42703", Failure::MissingSchema),
-            ("42501 23505 22P02", Failure::Refused),
+            ("23505", Failure::Duplicate),
+            ("42501 22P02", Failure::Refused),
         ] {
             for code in codes.split(' ') {
                 assert_eq!(of_code(code), meaning, "{code}");

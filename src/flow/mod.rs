@@ -239,9 +239,7 @@ impl From<RateLimited> for Trouble {
 }
 
 impl From<DatabaseError> for Trouble {
-    fn from(error: DatabaseError) -> Self {
-        match error {
-            DatabaseError::Unavailable | DatabaseError::Refused => Self::Unavailable,
-        }
+    fn from(_: DatabaseError) -> Self {
+        Self::Unavailable
     }
 }

@@ -22,39 +22,28 @@ use crate::store::{PAGE_TIMEOUT, Store, word};
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);
 
-/// The parameters are `$1` the code, `$2` the client, `$3` its network, `$4` the limit of a client, `$5` the viewer's browser,
-/// `$6` the seconds after which a terminal is inactive. A network's limit is four times a client's. `$change` is what the code
-/// is entered for.
+/// The parameters are `$1` the code, `$2` the client, `$3` its network, `$4` the limit of a client. A network's limit is four
+/// times a client's. `$change` is what the code is entered for, `$found` whether its grant was undecided, and `$columns` what is
+/// to be known of it.
 ///
 /// A rate-limited client has a second budget of the same size, within which only the grants that it opened itself are found:
 /// one guesser behind an address does not lock out the others.
-///
-/// A standby may not have the grant yet. It can't run a statement that could write, so it can't answer either.
 macro_rules! enter {
-    ($change:literal) => {
+    ($change:expr, $found:literal, $columns:literal) => {
         concat!(
             "WITH usage AS (
                  SELECT max(ends_at) FILTER (WHERE wrong >= CASE client WHEN $3 THEN 4 * $4 ELSE $4 END) - now() AS wait,
                         coalesce(bool_or(client = $2 AND wrong >= 2 * $4), false) AS exhausted
                  FROM postiz_auth_wrong_codes WHERE client IN ($2, $3) AND ends_at > now()
-             ), found AS (
-                 SELECT device_requests.* FROM device_requests, usage
-                 WHERE user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)
-             ), on_the_primary AS (
-                 DELETE FROM postiz_auth_wrong_codes WHERE false
-             ), changed AS (",
+             )",
             $change,
-            ")
-             SELECT id, requester, client_id, verifier_salt, status = 'pending' AS is_first,
-                    (SELECT postiz_client_id FROM changed) AS postiz_client_id,
-                    to_char(opened_at AT TIME ZONE 'UTC', 'FMDD Mon YYYY HH24:MI') AS opened,
-                    browsers > 1 OR (browser IS NOT NULL AND browser IS DISTINCT FROM $5) AS several_browsers,
-                    coalesce(browser = $5, false) AS began_here,
-                    date_part('epoch', now() - opened_at) AS age,
-                    date_part('epoch', expires_at - now()) AS remaining,
-                    date_part('epoch', wait) AS wait, exhausted,
-                    now() - coalesce(polled_at, opened_at) > $6 * interval '1 second' AS inactive,
-                    CASE WHEN EXISTS (SELECT 1 FROM changed) THEN 'found'
+            " SELECT ",
+            $columns,
+            ", date_part('epoch', wait) AS wait, exhausted,
+                    CASE WHEN current_setting('transaction_read_only') = 'on' THEN 'standby'
+                         WHEN ",
+            $found,
+            " THEN 'found'
                          WHEN id IS NULL AND wait IS NOT NULL THEN 'rate_limited'
                          WHEN status = 'denied' THEN 'denied'
                          WHEN status IN ('approved', 'delivered') THEN 'used'
@@ -62,38 +51,63 @@ macro_rules! enter {
                          -- Another step came between.
                          WHEN id IS NOT NULL THEN 'used'
                          ELSE 'unknown' END AS outcome
-             FROM usage LEFT JOIN found ON true"
+             FROM usage LEFT JOIN device_requests
+                 ON user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)"
         )
     };
 }
 
-/// Changes nothing.
+/// Only what is not refused above.
+macro_rules! update {
+    ($set:literal) => {
+        concat!(
+            ", changed AS (
+                 UPDATE device_requests SET ",
+            $set,
+            "    FROM usage
+                 WHERE user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)
+                   AND status IN ('pending', 'authorizing') AND expires_at > now()
+                 RETURNING postiz_client_id
+             )"
+        )
+    };
+}
+
+/// `$5` is the viewer's browser, `$6` the seconds after which a terminal is inactive. A standby could run this, but may not have
+/// the grant yet.
 const VIEW: Statement = Statement {
     name: "view",
-    sql: enter!("SELECT postiz_client_id FROM found WHERE status IN ('pending', 'authorizing') AND expires_at > now()"),
+    sql: enter!(
+        "",
+        "status IN ('pending', 'authorizing') AND expires_at > now()",
+        "id, requester, client_id, postiz_client_id,
+         to_char(opened_at AT TIME ZONE 'UTC', 'FMDD Mon YYYY HH24:MI') AS opened,
+         browsers > 1 OR (browser IS NOT NULL AND browser IS DISTINCT FROM $5) AS several_browsers,
+         coalesce(browser = $5, false) AS began_here,
+         date_part('epoch', now() - opened_at) AS age, date_part('epoch', expires_at - now()) AS remaining,
+         now() - coalesce(polled_at, opened_at) > $6 * interval '1 second' AS inactive"
+    ),
 };
 
-/// The last browser to confirm the code is the one whose callback counts. The first client at Postiz stays.
+/// The last browser to confirm the code (`$5`) is the one whose callback counts. The first client at Postiz (`$6`) stays.
 const BEGIN: Statement = Statement {
     name: "begin",
     sql: enter!(
-        "UPDATE device_requests
-         SET status = 'authorizing', browser = $5, postiz_client_id = coalesce(postiz_client_id, $7),
-             browsers = CASE WHEN browser = $5 THEN browsers ELSE least(browsers + 1, 99) END
-         WHERE user_code = $1 AND EXISTS (SELECT 1 FROM found)
-           AND status IN ('pending', 'authorizing') AND expires_at > now()
-         RETURNING postiz_client_id"
+        update!(
+            "status = 'authorizing', browser = $5, postiz_client_id = coalesce(postiz_client_id, $6),
+             browsers = CASE WHEN browser = $5 THEN browsers ELSE least(browsers + 1, 99) END"
+        ),
+        "EXISTS (SELECT FROM changed)",
+        "id, verifier_salt, status = 'pending' AS is_first, (SELECT postiz_client_id FROM changed) AS postiz_client_id"
     ),
 };
 
 const DENY: Statement = Statement {
     name: "deny",
     sql: enter!(
-        "UPDATE device_requests
-         SET status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL
-         WHERE user_code = $1 AND EXISTS (SELECT 1 FROM found)
-           AND status IN ('pending', 'authorizing') AND expires_at > now()
-         RETURNING postiz_client_id"
+        update!("status = 'denied', settled_at = now(), lease_holder = NULL, leased_until = NULL"),
+        "EXISTS (SELECT FROM changed)",
+        "id"
     ),
 };
 
@@ -163,6 +177,7 @@ pub struct Authorization {
 enum Outcome {
     Found,
     RateLimited,
+    Standby,
 }
 
 /// The client that wrong codes are counted for, and its network; neither if there is no limit.
@@ -175,7 +190,9 @@ impl Store {
         address: Option<IpAddr>,
         browser: Option<&BrowserKey>,
     ) -> Result<Entered<GrantView>, DatabaseError> {
-        self.enter(VIEW, code, address, browser, &[], view).await
+        let (browser, inactive_after) = (browser.map(BrowserKey::digest), INACTIVE_AFTER.as_secs_f64());
+        let more: [Parameter<'_>; 2] = [(&browser, Type::BYTEA), (&inactive_after, Type::FLOAT8)];
+        self.enter(VIEW, code, address, &more, view).await
     }
 
     /// Begins the authorization in this browser; may be repeated. `registered` is the grant's client at Postiz from now on, unless
@@ -195,11 +212,12 @@ impl Store {
                 is_first: row.field("is_first")?,
             })
         };
-        self.enter(BEGIN, code, address, Some(browser), &[(&registered, Type::TEXT)], authorization).await
+        let more: [Parameter<'_>; 2] = [(&browser.digest(), Type::BYTEA), (&registered, Type::TEXT)];
+        self.enter(BEGIN, code, address, &more, authorization).await
     }
 
     pub async fn deny(&self, code: UserCode, address: Option<IpAddr>) -> Result<Entered<GrantId>, DatabaseError> {
-        self.enter(DENY, code, address, None, &[], |row| row.field("id")).await
+        self.enter(DENY, code, address, &[], |row| row.field("id")).await
     }
 
     async fn enter<T>(
@@ -207,19 +225,15 @@ impl Store {
         statement: Statement,
         code: UserCode,
         address: Option<IpAddr>,
-        browser: Option<&BrowserKey>,
         more: &[Parameter<'_>],
         found: impl FnOnce(&Row) -> Result<T, DatabaseError>,
     ) -> Result<Entered<T>, DatabaseError> {
         let guesser = self.guesser(address);
-        let (browser, inactive_after) = (browser.map(BrowserKey::digest), INACTIVE_AFTER.as_secs_f64());
         let mut parameters: Vec<Parameter<'_>> = vec![
             (&code, Type::TEXT),
             (&guesser.0, Type::TEXT),
             (&guesser.1, Type::TEXT),
             (&self.guess_limit, Type::INT4),
-            (&browser, Type::BYTEA),
-            (&inactive_after, Type::FLOAT8),
         ];
         parameters.extend_from_slice(more);
         let rows = self.database.rows(statement, &parameters, PAGE_TIMEOUT).await?;
@@ -231,6 +245,10 @@ impl Store {
                     self.count_wrong_code(&guesser).await?;
                 }
                 return Ok(Entered::RateLimited { retry_after: row.field::<Seconds>("wait")?.0 });
+            }
+            Ok(Outcome::Standby) => {
+                self.database.discard_connections();
+                return Err(DatabaseError::Unavailable);
             }
             Err(_) => {}
         }

@@ -14,15 +14,13 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 /// A user code that is in use needs another draw, which is rare even with a million pending grants.
 const MAX_DRAWS: usize = 8;
 
-/// No row is returned if the user code is in use, or if an earlier attempt inserted the row and its answer was lost. Both
-/// need new codes.
+/// Fails if the user code is in use, or if an earlier attempt inserted the row and its answer was lost. Both need new codes, and
+/// are rare: `ON CONFLICT DO NOTHING` would look each code up before the insertion.
 const OPEN: Statement = Statement {
     name: "open",
     sql: "INSERT INTO device_requests
               (id, user_code, sealing_key, verifier_salt, requester, client_id, interval_seconds, expires_at)
-          VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 second')
-          ON CONFLICT DO NOTHING
-          RETURNING id",
+          VALUES ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 second')",
 };
 
 const REQUESTER: Statement =
@@ -55,8 +53,9 @@ impl Store {
                 (&interval, Type::INT2),
                 (&ttl, Type::FLOAT8),
             ];
-            if !self.database.rows(OPEN, &parameters, TIMEOUT).await?.is_empty() {
-                return Ok((device_code, user_code));
+            match self.database.rows(OPEN, &parameters, TIMEOUT).await {
+                Err(DatabaseError::Duplicate) => {}
+                opened => return opened.map(|_| (device_code, user_code)),
             }
         }
         Err(DatabaseError::Refused)
