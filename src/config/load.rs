@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(config.callback_url().as_str(), "http://localhost:3111/device/callback");
         assert_eq!(config.api_url.as_str(), "https://api.postiz.com");
         assert_eq!(config.frontend_url.as_ref().unwrap().as_str(), "https://platform.postiz.com");
-        assert_eq!((config.long_poll, config.device_code_ttl), (Duration::from_secs(20), Duration::from_mins(15)));
+        assert_eq!((config.long_poll, config.device_code_ttl), (Duration::from_secs(25), Duration::from_mins(15)));
         assert_eq!((config.max_held_polls, config.database_pool_size, config.drain), (6000, 8, Duration::ZERO));
         assert_eq!((config.rate_limit_guesses, config.rate_limit_codes), (10, 60));
         assert_eq!((config.client_ip_source, &config.trusted_proxies), (ClientIpSource::Auto, &vec![]));

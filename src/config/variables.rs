@@ -36,7 +36,7 @@ pub(super) const ALL: &[Variable] = &[
     Variable { name: "POSTIZ_FRONTEND_URL", secret: false, default: None },
     Variable { name: "OPERATOR_NAME", secret: false, default: None },
     Variable { name: "OPERATOR_URL", secret: false, default: None },
-    Variable { name: "LONG_POLL_SECONDS", secret: false, default: Some("20") },
+    Variable { name: "LONG_POLL_SECONDS", secret: false, default: Some("25") },
     Variable { name: "MAX_HELD_POLLS", secret: false, default: Some("6000") },
     Variable { name: "DEVICE_CODE_TTL", secret: false, default: Some("900") },
     Variable { name: "DATABASE_POOL_SIZE", secret: false, default: Some("8") },

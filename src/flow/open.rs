@@ -43,7 +43,11 @@ impl DeviceFlow {
         let flow = Arc::clone(self);
         let statement = async move { flow.in_line(requester, flow.store.open(&new)).await };
         let (device_code, user_code) = self.task(statement).await?;
-        self.last_opened.send_replace(Instant::now());
+        let now = Instant::now();
+        self.last_opened.send_replace(now);
+        if polls_are_held {
+            self.waiting.opened(device_code.grant_id(), now + self.device_code_ttl);
+        }
         self.metrics.count(GrantEvent::Opened);
         info!(grant = device_code.grant_id().reference(), "grant opened");
         Ok(Opened { device_code, user_code, expires_in: self.device_code_ttl, interval })

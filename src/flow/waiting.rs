@@ -1,8 +1,8 @@
 //! The grants whose terminals wait at this replica, and the feed of decisions that are made at others.
 //!
-//! A terminal costs one entry and no database connection. The entry has the polls that are held for it, and whether a look-up
-//! has found the grant pending: then its next polls need none, for [`KNOWN_FOR`]. A decision ends the entry and wakes its polls:
-//! at once if it is made here, through the decision feed if it is made at another replica.
+//! A terminal costs one entry and no database connection. The entry has the polls that are held for it, and whether the grant was
+//! opened here or a look-up has found it pending: then its next polls need none, for [`KNOWN_FOR`]. A decision ends the entry and
+//! wakes its polls: at once if it is made here, through the decision feed if it is made at another replica.
 //!
 //! - A poll enters before it is looked up. A decision between the two would be lost otherwise.
 //! - A look-up counts only for the entry that its poll entered. If that one is gone, the grant was decided meanwhile.
@@ -28,7 +28,7 @@ use crate::grant::{Decision, GrantId};
 use crate::limits::Permit;
 
 /// How long a grant counts as pending after its look-up. If the feed missed a decision, it is found then.
-const KNOWN_FOR: Duration = Duration::from_secs(45);
+const KNOWN_FOR: Duration = Duration::from_mins(1);
 /// If the last read of the feed is older, nothing counts as pending.
 const FEED_CURRENT: Duration = Duration::from_secs(1);
 /// Between two reads of the feed, so a decision at another replica is known here after at most this time and one statement.
@@ -127,6 +127,13 @@ impl Waiting {
             self.entered.notify_one();
         }
         poll
+    }
+
+    /// A grant that was opened at this replica is known to be pending, as after a look-up.
+    pub(super) fn opened(self: &Arc<Self>, grant: GrantId, expires_at: Instant) {
+        let poll = self.enter(grant, None);
+        poll.found_pending(expires_at);
+        poll.terminal_returns();
     }
 
     /// Ends the entry of a decided grant, and wakes its held polls.
@@ -334,12 +341,12 @@ mod tests {
             waiting.age(time);
             waiting.feed_read(Instant::now());
         };
-        for _ in 0..6 {
+        for _ in 0..8 {
             read_after(Duration::from_secs(7));
             assert!(is_known(&waiting, grant), "the feed is current again and has brought nothing");
         }
-        read_after(Duration::from_secs(3));
-        assert!(!is_known(&waiting, grant), "45 s have passed");
+        read_after(Duration::from_secs(4));
+        assert!(!is_known(&waiting, grant), "a minute has passed");
         pending_poll(&waiting, grant, Duration::from_secs(3));
         read_after(Duration::from_secs(3));
         assert!(!is_known(&waiting, grant), "the grant may have expired");

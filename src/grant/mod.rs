@@ -20,7 +20,7 @@ pub use codes::{DeviceCode, GrantId, UserCode};
 pub use keys::{BrowserKey, Credentials, SealedToken, SealingKey, State, VerifierSalt};
 
 /// A terminal that has not polled for this long has probably stopped: a poll is noted once a minute, and the next look-up comes
-/// after up to 45 s and the longest hold.
+/// after up to another minute and the longest hold.
 pub const INACTIVE_AFTER: Duration = Duration::from_mins(3);
 
 /// Where a grant is, as the word in its `status` column. *Expired* is not a status: it follows from the clock.

@@ -66,7 +66,7 @@ async fn replicas_ten_minutes_apart_agree_on_every_expiry() {
     let late = stage.cli().open().await;
     stage.database.run("UPDATE device_requests SET expires_at = now()").await;
     for replica in [fast, slow] {
-        assert_eq!(late.at(replica).poll().await, Poll::error("expired_token"));
+        assert_eq!(late.at(replica).poll_form().await, Poll::error("expired_token"));
         assert!(code_page(replica, &late).await.says("This code has expired"));
         assert_eq!(login.at(replica).poll().await, token, "what was approved has a time of its own");
     }

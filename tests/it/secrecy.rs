@@ -104,7 +104,7 @@ async fn stumble(stage: &Stage) -> String {
     let (login, browser, _) = stage.at_consent().await;
     browser.visit(&format!("{}?code={}", login.verification_uri, login.device_code)).await;
     stage.database.run("UPDATE device_requests SET expires_at = now()").await;
-    login.poll().await;
+    login.poll_form().await;
     login.device_code
 }
 

@@ -148,7 +148,7 @@ impl Login {
 
     /// Every poll gets this error, in both dialects.
     pub async fn assert_refused(&self, error: &str) {
-        assert_eq!((self.poll().await, self.poll_form().await), (Poll::error(error), Poll::error(error)));
+        assert_eq!((self.poll_form().await, self.poll().await), (Poll::error(error), Poll::error(error)));
     }
 
     /// Polls until the login is decided.
