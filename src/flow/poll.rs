@@ -18,7 +18,7 @@ use crate::store::{Delivered, Delivery};
 
 /// The shortest hold, as a part of the longest. Held for the same time, terminals that began to poll together, as after a restart,
 /// would go on to poll together.
-const SHORTEST_HOLD: f64 = 0.8;
+const SHORTEST_HOLD: f64 = 0.9;
 
 /// What the client asked for, and where it is.
 #[derive(Debug, Clone)]
