@@ -274,11 +274,9 @@ mod tests {
         waiting.enter(grant, None)
     }
 
-    /// A poll that looked its grant up and was answered "pending".
+    /// As a poll that looked its grant up and was answered "pending".
     fn pending_poll(waiting: &Arc<Waiting>, grant: GrantId, remaining: Duration) {
-        let poll = plain(waiting, grant);
-        poll.found_pending(Instant::now() + remaining);
-        poll.terminal_returns();
+        waiting.opened(grant, Instant::now() + remaining);
     }
 
     fn is_known(waiting: &Arc<Waiting>, grant: GrantId) -> bool {
