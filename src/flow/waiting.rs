@@ -66,7 +66,7 @@ struct Entry {
     polls: usize,
     /// Oldest first.
     held: Vec<oneshot::Sender<Decision>>,
-    /// A look-up has found the grant pending: until when that counts, and when the grant expires.
+    /// The grant was opened here, or a look-up has found it pending: until when that counts, and when the grant expires.
     known: Option<(Instant, Instant)>,
     kept_until: Instant,
 }
