@@ -19,7 +19,6 @@ use tracing::{debug, info, warn};
 
 use crate::config::Config;
 use crate::db::connection::{Connector, facts};
-
 use crate::db::schema::{self, SchemaState};
 use crate::db::tls::TlsError;
 use crate::db::{AttemptError, DatabaseError, Failure, Parameters, Statement};

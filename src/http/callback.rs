@@ -1,4 +1,4 @@
-//! `GET /device/callback`: Postiz sends the person back with a code, or with a refusal. What became of it is told at
+//! `GET /device/callback`: Postiz sends the person back with a code, or with a refusal. Its outcome is shown at
 //! `/device/done/{outcome}`, an address without the code and the state.
 //!
 //! The address of the second page holds everything that it shows, so it reads and changes nothing. Anybody can link to it.
@@ -14,7 +14,7 @@ use crate::http::pages::{Page, Retry};
 use crate::http::sender::Navigation;
 use crate::http::visitor::Visitor;
 
-/// Exchanges the code, exactly once, and tells the person what became of it.
+/// Exchanges the code, exactly once, and shows the person the outcome.
 pub async fn callback(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     // An exchange needs a person who reads the answer.
     if *request.method() == Method::HEAD {

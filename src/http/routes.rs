@@ -155,7 +155,7 @@ fn fresh() -> String {
 pub fn default_headers(server_url: &BaseUrl) -> DefaultHeaders {
     let headers = DefaultHeaders::new()
         .add(("X-Content-Type-Options", "nosniff"))
-        // No code leaves our origin. `no-referrer` would turn the Origin of our own forms into `null`.
+        // No code leaves our origin. `no-referrer` would turn the Origin of our forms into `null`.
         .add(("Referrer-Policy", "same-origin"))
         .add(("X-Frame-Options", "DENY"))
         .add(("Cross-Origin-Opener-Policy", "same-origin"))

@@ -22,12 +22,19 @@ use crate::store::{PAGE_TIMEOUT, Store, word};
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);
 
+/// A rate-limited client has a second budget of the same size, within which only the grants that it opened itself are found:
+/// one guesser behind an address does not lock out the others.
+macro_rules! may_be_found {
+    () => {
+        "user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)"
+    };
+}
+
 /// The parameters are `$1` the code, `$2` the client, `$3` its network, `$4` the limit of a client. A network's limit is four
 /// times a client's. `$change` is what the code is entered for, `$found` whether its grant was undecided, and `$columns` what is
 /// to be known of it.
 ///
-/// A rate-limited client has a second budget of the same size, within which only the grants that it opened itself are found:
-/// one guesser behind an address does not lock out the others.
+/// A standby may not have the grant yet. It can't run a statement that could write, so it can't answer either.
 macro_rules! enter {
     ($change:expr, $found:literal, $columns:literal) => {
         concat!(
@@ -40,8 +47,7 @@ macro_rules! enter {
             " SELECT ",
             $columns,
             ", date_part('epoch', wait) AS wait, exhausted,
-                    CASE WHEN current_setting('transaction_read_only') = 'on' THEN 'standby'
-                         WHEN ",
+                    CASE WHEN ",
             $found,
             " THEN 'found'
                          WHEN id IS NULL AND wait IS NOT NULL THEN 'rate_limited'
@@ -51,13 +57,12 @@ macro_rules! enter {
                          -- Another step came between.
                          WHEN id IS NOT NULL THEN 'used'
                          ELSE 'unknown' END AS outcome
-             FROM usage LEFT JOIN device_requests
-                 ON user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)"
+             FROM usage LEFT JOIN device_requests ON ",
+            may_be_found!()
         )
     };
 }
 
-/// Only what is not refused above.
 macro_rules! update {
     ($set:literal) => {
         concat!(
@@ -65,20 +70,20 @@ macro_rules! update {
                  UPDATE device_requests SET ",
             $set,
             "    FROM usage
-                 WHERE user_code = $1 AND (wait IS NULL OR NOT exhausted AND requester <<= $2::cidr)
-                   AND status IN ('pending', 'authorizing') AND expires_at > now()
+                 WHERE ",
+            may_be_found!(),
+            "      AND status IN ('pending', 'authorizing') AND expires_at > now()
                  RETURNING postiz_client_id
              )"
         )
     };
 }
 
-/// `$5` is the viewer's browser, `$6` the seconds after which a terminal is inactive. A standby could run this, but may not have
-/// the grant yet.
+/// `$5` is the viewer's browser, `$6` the seconds after which a terminal is inactive. Changes nothing.
 const VIEW: Statement = Statement {
     name: "view",
     sql: enter!(
-        "",
+        ", on_the_primary AS (DELETE FROM postiz_auth_wrong_codes WHERE false)",
         "status IN ('pending', 'authorizing') AND expires_at > now()",
         "id, requester, client_id, postiz_client_id,
          to_char(opened_at AT TIME ZONE 'UTC', 'FMDD Mon YYYY HH24:MI') AS opened,
@@ -177,7 +182,6 @@ pub struct Authorization {
 enum Outcome {
     Found,
     RateLimited,
-    Standby,
 }
 
 /// The client that wrong codes are counted for, and its network; neither if there is no limit.
@@ -245,10 +249,6 @@ impl Store {
                     self.count_wrong_code(&guesser).await?;
                 }
                 return Ok(Entered::RateLimited { retry_after: row.field::<Seconds>("wait")?.0 });
-            }
-            Ok(Outcome::Standby) => {
-                self.database.discard_connections();
-                return Err(DatabaseError::Unavailable);
             }
             Err(_) => {}
         }
