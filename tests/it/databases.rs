@@ -31,20 +31,22 @@ async fn the_node_servers_table_is_taken_over() {
     assert!(!stage.database.dump().contains("pos_plain"));
 }
 
+/// Logins that expire after `remaining`.
+async fn fill(stage: &Stage, rows: u32, remaining: &str) {
+    let sql = format!(
+        "INSERT INTO device_requests (id, user_code, sealing_key, verifier_salt, interval_seconds, expires_at)
+         SELECT sha256(n::text::bytea), lpad(n::text, 8, '0'), sha256('key'), sha256('salt'), 1, now() + interval '{remaining}'
+         FROM generate_series(1, {rows}) AS n"
+    );
+    stage.database.run(&sql).await;
+}
+
 /// Also with a plan that was made while the table was empty.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_reads_no_more_rows_while_many_others_wait() {
     let stage = Stage::new().await;
     stage.assert_works().await;
-    stage
-        .database
-        .run(
-            "INSERT INTO device_requests (id, user_code, sealing_key, verifier_salt, interval_seconds, expires_at)
-             SELECT sha256(n::text::bytea), lpad(n::text, 8, '0'), sha256('key'), sha256('salt'), 1,
-                    now() + interval '1 hour'
-             FROM generate_series(1, 20000) AS n",
-        )
-        .await;
+    fill(&stage, 20_000, "1 hour").await;
     stage.assert_works().await;
     let (read, delivered) = ("pg_stat_user_tables WHERE relname = 'device_requests' AND", "n_tup_upd >= 8");
     eventually("statistics", async || stage.database.count(&format!("{read} {delivered}")).await == 1).await;
@@ -208,18 +210,22 @@ async fn a_stop_in_the_middle_of_a_callback_finishes_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_expired_rows_delay_no_login() {
     let mut stage = Stage::new().await;
-    stage
-        .database
-        .run(
-            "INSERT INTO device_requests (id, user_code, sealing_key, verifier_salt, interval_seconds, expires_at)
-             SELECT sha256(n::text::bytea), lpad(n::text, 8, 'X'), sha256('k'), sha256('s'), 1, now() - interval '2 minutes'
-             FROM generate_series(1, 100000) AS n",
-        )
-        .await;
+    fill(&stage, 100_000, "-2 minutes").await;
     // This replica begins with a cleanup. A login goes on meanwhile.
     stage.start_replica().await;
     let (login, browser, consent) = stage.at_consent().await;
     browser.approve(&consent).await;
     assert_eq!(Some(login.decided().await), stage.postiz.live_token().map(Poll::Token));
     eventually("the cleanup", async || stage.database.count("device_requests").await == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_code_in_use_is_drawn_again() {
+    let stage = Stage::new().await;
+    let twice = "CREATE SEQUENCE draws; CREATE FUNCTION in_use() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('draws') < 3 THEN RAISE unique_violation; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER in_use BEFORE INSERT ON device_requests FOR EACH ROW EXECUTE FUNCTION in_use()";
+    stage.database.run(twice).await;
+    stage.cli().open().await;
+    assert_eq!(stage.database.count("generate_series(1, (SELECT last_value FROM draws))").await, 3);
 }
