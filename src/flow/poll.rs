@@ -57,8 +57,8 @@ impl DeviceFlow {
         let hold = options.hold.min(self.long_poll);
         let until = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
         let permit = if hold.is_zero() { None } else { self.limits.held_poll(options.client) };
-        // Entered before the look-up: a decision between the two would be lost.
         let is_permitted = permit.is_some();
+        // Entered before the look-up: a decision between the two would be lost.
         let mut poll = self.waiting.enter(code.grant_id(), permit);
         let no_room = !hold.is_zero() && !poll.is_held();
         if is_permitted && no_room {
