@@ -80,6 +80,7 @@ pub struct DeviceFlow {
     deliveries: broadcast::Sender<GrantId>,
     device_code_ttl: Duration,
     long_poll: Duration,
+    started: Instant,
     /// Cancelled when the server stops: held polls are answered then.
     stopping: CancellationToken,
     /// Tasks under way, whether a client waits for them or not.
@@ -128,6 +129,7 @@ impl DeviceFlow {
             deliveries: broadcast::Sender::new(DELIVERIES),
             device_code_ttl: config.device_code_ttl,
             long_poll: config.long_poll,
+            started: Instant::now(),
             stopping: CancellationToken::new(),
             unfinished: TaskTracker::new(),
             runtime: Handle::current(),
