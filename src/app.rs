@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::db::{Database, TlsError};
 use crate::flow::DeviceFlow;
 use crate::http::sender::may_be_proxy;
-use crate::http::{Deps, routes};
+use crate::http::{self, Deps};
 use crate::outbound::{self, SetupError};
 use crate::postiz::Postiz;
 use crate::store::Store;
@@ -112,11 +112,11 @@ fn serve(deps: Data<Deps>, listener: TcpListener) -> io::Result<ServerHandle> {
     let app = move || {
         actix_web::App::new()
             .app_data(deps.clone())
-            .wrap(routes::default_headers(&deps.config.server_url))
-            .wrap(from_fn(routes::each_request))
+            .wrap(http::default_headers(&deps.config.server_url))
+            .wrap(from_fn(http::each_request))
             // The CLI requests //device/code if its server's URL ends with a slash.
             .wrap(NormalizePath::new(TrailingSlash::Trim))
-            .configure(routes::configure(deps.config.server_url.base_path()))
+            .configure(http::routes(deps.config.server_url.base_path()))
     };
     // As many as there are processors, or as a container's share of them.
     let workers = std::thread::available_parallelism().map_or(1, NonZero::get);

@@ -1,4 +1,4 @@
-//! Opens connections, and sends statements on them.
+//! Opens connections, sends statements on them, and says what a failure means.
 //!
 //! The driver tries one address after the other, and waits for ever for one that accepts the connection and says nothing. Here,
 //! each address of each host is tried [`NEXT_ADDRESS_DELAY`] after the one before, or when that one has failed, with a timeout
@@ -32,7 +32,8 @@ use tracing::info;
 use crate::config::{DatabaseUrl, SslMode, is_private_address};
 use crate::db::direct::{announced_process, cancel_request, send};
 use crate::db::tls::{self, TlsError};
-use crate::db::{AttemptError, Failure, Parameters, Statement};
+use crate::db::{DatabaseError, Parameters, Statement};
+use crate::log::error_chain;
 
 const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(300);
 /// How long a statement that was cancelled may take to end.
@@ -173,7 +174,7 @@ impl Connector {
             && let Err(error) = client.batch_execute(SETTINGS).await
         {
             let error = AttemptError::from(error);
-            if error.failure() != Failure::Refused {
+            if error.meaning() != DatabaseError::Refused {
                 return Err(error);
             }
             self.turn_names_off("the database refuses a setting of PostgreSQL's");
@@ -253,9 +254,76 @@ async fn query_named(client: &ClientWrapper, sql: &str, parameters: Parameters<'
     client.query(&prepared, &values).await
 }
 
+/// Why one attempt, or its connection, failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AttemptError {
+    /// Other statements, or a lock, took the time.
+    #[error("no connection or no answer before the deadline")]
+    Late,
+    /// There is no answer, or no server to ask.
+    #[error("{0}")]
+    NoAnswer(String),
+    #[error("{}", describe(.0))]
+    Driver(#[from] Error),
+}
+
+impl AttemptError {
+    pub(super) fn meaning(&self) -> DatabaseError {
+        match self {
+            Self::Late => DatabaseError::Temporary,
+            Self::NoAnswer(_) => DatabaseError::Unavailable,
+            // Without a code, the error is not the server's: the connection broke.
+            Self::Driver(error) => error.code().map_or(DatabaseError::Unavailable, |code| meaning(code.code())),
+        }
+    }
+}
+
+/// Codes and their classes are those of PostgreSQL's Appendix A.
+fn meaning(code: &str) -> DatabaseError {
+    match code {
+        "42P01" | "42703" => DatabaseError::NoTables,
+        // A full disk, or no connection left, is not over with another connection.
+        "57014" | "55P03" | "40001" | "40P01" | "53100" | "53200" | "53300" | "53400" => DatabaseError::Temporary,
+        // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
+        "0A000" | "25006" | "3D000" => DatabaseError::Unavailable,
+        "23505" => DatabaseError::Duplicate,
+        _ if ["08", "28", "57", "58"].contains(&&code[..2]) => DatabaseError::Unavailable,
+        _ => DatabaseError::Refused,
+    }
+}
+
+/// Without the details of the server's errors, which hold the values of rows.
+fn describe(error: &Error) -> String {
+    match error.as_db_error().map(|error| (error.code().code(), error.message())) {
+        Some((code, message)) => format!("{message} ({code})"),
+        None if has_no_tls(error) => "the server has no TLS; sslmode=prefer connects without it".to_owned(),
+        None => error_chain(error),
+    }
+}
+
+/// The driver has only a sentence for it.
+pub(super) fn has_no_tls(error: &Error) -> bool {
+    error_chain(error).contains("server does not support TLS")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_code_has_its_meaning() {
+        for (codes, expected) in [
+            ("57P01 57P03 08006 58000 3D000 28P01 0A000 25006", DatabaseError::Unavailable),
+            ("57014 55P03 40001 40P01 53100 53300", DatabaseError::Temporary),
+            ("42P01 42703", DatabaseError::NoTables),
+            ("23505", DatabaseError::Duplicate),
+            ("42501 22P02", DatabaseError::Refused),
+        ] {
+            for code in codes.split(' ') {
+                assert_eq!(meaning(code), expected, "{code}");
+            }
+        }
+    }
 
     fn connector(rest: &str) -> Connector {
         Connector::new(&DatabaseUrl::parse(&format!("postgres://auth:secret@{rest}")).unwrap()).unwrap()

@@ -10,10 +10,9 @@ use tokio::time::timeout;
 use tokio_postgres::types::Type;
 
 use crate::config::DatabaseUrl;
-use crate::db::connection::Connector;
+use crate::db::connection::{AttemptError, Connector, has_no_tls};
 use crate::db::schema;
 use crate::db::tls::TlsError;
-use crate::db::{AttemptError, has_no_tls};
 
 /// All statements together.
 const TIMEOUT: Duration = Duration::from_secs(10);

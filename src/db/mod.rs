@@ -3,27 +3,50 @@
 //!
 //! No statement needs session state, so a pooler in transaction mode may stand in between. PostgreSQL is the only clock: SQL
 //! compares each time with its `now()`, never with a replica's.
+//!
+//! A statement waits in line for a connection, first come, first served, and has its own time from then on. PostgreSQL ends it
+//! before that time is over. One that is given up earlier, or meets a pooler, is cancelled, and keeps its connection until it has
+//! ended: otherwise each lock of a few seconds would multiply the server's processes. A caller that stops waiting wastes nothing:
+//! the connection that is being opened for it goes to the next one. When their server fails, connections are discarded.
 
 mod connection;
-mod database;
 mod direct;
 mod inspect;
 mod schema;
 mod tls;
 
-use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use deadpool::managed::{Object, Pool, PoolError, Timeouts};
+use deadpool::{Runtime, Status};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::Row;
-use tokio_postgres::types::{FromSql, ToSql, Type};
-use tracing::warn;
+use tokio_postgres::types::{ToSql, Type};
+use tracing::{debug, info, warn};
 
-use crate::log::error_chain;
+use crate::config::Config;
+use crate::log::Throttle;
+use connection::{AttemptError, Connector, facts};
 
-pub use database::{Database, Load};
 pub use inspect::{InspectError, Inspection, inspect};
 pub use schema::SchemaState;
 pub use tls::TlsError;
+
+/// One attempt of a statement, from the moment it has a connection.
+const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
+/// Of the health check, for each of its two steps.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longer than the timeouts of the migration's own statements.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(40);
+/// While the database is unavailable, locked by a backup, or another program's.
+const MIGRATION_RETRY: Duration = Duration::from_secs(1);
+/// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
+const RETRY_DELAY: Duration = Duration::from_millis(50);
+const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// A statement with its name in logs and metrics.
 #[derive(Debug, Clone, Copy)]
@@ -36,40 +59,18 @@ pub struct Statement {
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 pub type Parameters<'a> = &'a [Parameter<'a>];
 
-pub trait RowExt {
-    /// A column by its name. A row that is not what its statement promises is [`DatabaseError::Refused`].
-    fn field<'a, T: FromSql<'a>>(&'a self, column: &str) -> Result<T, DatabaseError>;
-}
-
-impl RowExt for Row {
-    fn field<'a, T: FromSql<'a>>(&'a self, column: &str) -> Result<T, DatabaseError> {
-        self.try_get(column).map_err(|error| {
-            warn!(column, %error, "the database answered with an unexpected row");
-            DatabaseError::Refused
-        })
-    }
-}
-
-/// A `float8` of seconds. A negative one reads as zero.
-#[derive(Debug, Clone, Copy)]
-pub struct Seconds(pub Duration);
-
-impl<'a> FromSql<'a> for Seconds {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        f64::from_sql(ty, raw).map(|seconds| Self(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::FLOAT8
-    }
-}
-
-/// A statement was not carried out.
+/// Why a statement was not carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
-    /// PostgreSQL did not answer, or not in time. A later attempt may succeed.
+    /// There is no connection, no answer, or the server is a standby now. Other statements fail as well.
     #[error("the database is unavailable")]
     Unavailable,
+    /// Tables or columns are missing: they were dropped, or another database has taken the place.
+    #[error("the database has no tables of this server")]
+    NoTables,
+    /// This attempt failed, as by a lock, a conflict or a full disk. The next one may not.
+    #[error("the database could not carry out a statement")]
+    Temporary,
     /// PostgreSQL refused the statement, or answered with a row that this version can't read: a bug.
     #[error("the database refused a statement")]
     Refused,
@@ -78,87 +79,240 @@ pub enum DatabaseError {
     Duplicate,
 }
 
-/// Why one attempt, or its connection, failed.
-#[derive(Debug, thiserror::Error)]
-enum AttemptError {
-    /// Other statements, or a lock, took the time.
-    #[error("no connection or no answer before the deadline")]
-    Late,
-    /// There is no answer, or no server to ask.
-    #[error("{0}")]
-    NoAnswer(String),
-    #[error("{}", describe(.0))]
-    Driver(#[from] tokio_postgres::Error),
+/// The way to PostgreSQL. Cheap to clone.
+#[derive(Clone)]
+pub struct Database {
+    connector: Connector,
+    pool: Pool<Connector>,
+    /// The health check's own connection: while all of the pool are in use, it tells a busy database from an unavailable one.
+    probe: Pool<Connector>,
+    available: Arc<AtomicBool>,
+    schema: watch::Sender<SchemaState>,
+    logged: Arc<Mutex<Throttle>>,
 }
 
-/// What a failure means.
+/// How busy the pool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    /// There is no connection, no answer, or the server is a standby now. Other statements fail as well.
-    Outage,
-    /// Tables or columns are missing: they were dropped, or another database has taken the place.
-    MissingSchema,
-    /// This attempt failed, as by a lock, a conflict or a full disk. The next one may not.
-    Retry,
-    Refused,
-    Duplicate,
+pub struct Load {
+    pub connections: usize,
+    pub idle: usize,
+    /// `DATABASE_POOL_SIZE`.
+    pub max: usize,
+    /// Statements that wait for a connection.
+    pub waiting: usize,
+    /// Whether the last statement was answered.
+    pub available: bool,
 }
 
-impl AttemptError {
-    fn failure(&self) -> Failure {
-        match self {
-            Self::Late => Failure::Retry,
-            Self::NoAnswer(_) => Failure::Outage,
-            // Without a code, the error is not the server's: the connection broke.
-            Self::Driver(error) => error.code().map_or(Failure::Outage, |code| of_code(code.code())),
+impl Database {
+    /// Connects to nothing yet.
+    pub fn new(config: &Config) -> Result<Self, TlsError> {
+        let connector = Connector::new(&config.database)?;
+        Ok(Self {
+            pool: pool(&connector, config.database_pool_size),
+            probe: pool(&connector, 1),
+            available: Arc::new(AtomicBool::new(true)),
+            schema: watch::Sender::new(SchemaState::Unknown),
+            logged: Arc::default(),
+            connector,
+        })
+    }
+
+    /// Runs a statement, with retries while its failures may be over, for at most `limit`.
+    pub async fn rows(
+        &self,
+        statement: Statement,
+        parameters: Parameters<'_>,
+        limit: Duration,
+    ) -> Result<Vec<Row>, DatabaseError> {
+        let deadline = Instant::now() + limit;
+        let mut delay = RETRY_DELAY;
+        if matches!(*self.schema.borrow(), SchemaState::Foreign(_)) {
+            // Another program's table must not be written to.
+            return Err(DatabaseError::Unavailable);
         }
-    }
-}
-
-/// Codes and their classes are those of PostgreSQL's Appendix A.
-fn of_code(code: &str) -> Failure {
-    match code {
-        "42P01" | "42703" => Failure::MissingSchema,
-        // A full disk, or no connection left, is not over with another connection.
-        "57014" | "55P03" | "40001" | "40P01" | "53100" | "53200" | "53300" | "53400" => Failure::Retry,
-        // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
-        "0A000" | "25006" | "3D000" => Failure::Outage,
-        "23505" => Failure::Duplicate,
-        _ if ["08", "28", "57", "58"].contains(&&code[..2]) => Failure::Outage,
-        _ => Failure::Refused,
-    }
-}
-
-/// Without the details of the server's errors, which hold the values of rows.
-fn describe(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error().map(|error| (error.code().code(), error.message())) {
-        Some((code, message)) => format!("{message} ({code})"),
-        None if has_no_tls(error) => "the server has no TLS; sslmode=prefer connects without it".to_owned(),
-        None => error_chain(error),
-    }
-}
-
-/// The driver has only a sentence for it.
-fn has_no_tls(error: &tokio_postgres::Error) -> bool {
-    error_chain(error).contains("server does not support TLS")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_code_has_its_meaning() {
-        for (codes, meaning) in [
-            ("57P01 57P03 08006 58000 3D000 28P01 0A000 25006", Failure::Outage),
-            ("57014 55P03 40001 40P01 53100 53300", Failure::Retry),
-            ("42P01 42703", Failure::MissingSchema),
-            ("23505", Failure::Duplicate),
-            ("42501 22P02", Failure::Refused),
-        ] {
-            for code in codes.split(' ') {
-                assert_eq!(of_code(code), meaning, "{code}");
+        loop {
+            let error = match self.attempt(statement, parameters, deadline).await {
+                Ok(rows) => {
+                    self.answered();
+                    return Ok(rows);
+                }
+                Err(error) => self.failed(statement.name, &error),
+            };
+            if matches!(error, DatabaseError::Refused | DatabaseError::Duplicate) || Instant::now() + delay >= deadline
+            {
+                return Err(error);
             }
+            sleep(delay).await;
+            delay = (delay * 2).min(MAX_RETRY_DELAY);
         }
+    }
+
+    async fn attempt(
+        &self,
+        statement: Statement,
+        parameters: Parameters<'_>,
+        deadline: Instant,
+    ) -> Result<Vec<Row>, AttemptError> {
+        let connection = self.connection(&self.pool, deadline).await?;
+        let until = deadline.min(Instant::now() + STATEMENT_TIMEOUT);
+        let Ok(answer) = timeout_at(until, self.connector.query(&connection.client, statement, parameters)).await
+        else {
+            tokio::spawn(self.clone().give_up(connection));
+            return Err(AttemptError::Late);
+        };
+        let error = match answer {
+            Ok(rows) => return Ok(rows),
+            Err(error) => AttemptError::from(error),
+        };
+        match error.meaning() {
+            DatabaseError::Unavailable => self.discard_connections(),
+            DatabaseError::NoTables => drop(self.schema.send_replace(SchemaState::Unknown)),
+            DatabaseError::Temporary | DatabaseError::Refused | DatabaseError::Duplicate => {}
+        }
+        Err(error)
+    }
+
+    /// Waits in line, until the deadline. A task of its own, because it may have to open a connection.
+    async fn connection(&self, pool: &Pool<Connector>, deadline: Instant) -> Result<Object<Connector>, AttemptError> {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let (timeouts, from) = (Timeouts { wait: Some(wait), ..Timeouts::new() }, pool.clone());
+        let got = tokio::spawn(async move { from.timeout_get(&timeouts).await });
+        match timeout_at(deadline, got).await {
+            Ok(Ok(Ok(connection))) => Ok(connection),
+            Ok(Ok(Err(PoolError::Backend(error)))) => Err(error),
+            _ if pool.status().size == pool.status().max_size => Err(AttemptError::Late),
+            // One is still being opened.
+            _ => Err(no_answer()),
+        }
+    }
+
+    /// The connection returns to the pool when its statement has ended. If that does not end, the server is gone.
+    async fn give_up(self, connection: Object<Connector>) {
+        if !connection.end_statement().await {
+            self.discard_connections();
+        }
+    }
+
+    /// Discards every connection, those in use after their statement: their server failed or became a standby.
+    pub fn discard_connections(&self) {
+        self.connector.discarded_at.send_replace(Instant::now());
+        self.pool.retain(|_, _| false);
+    }
+
+    fn answered(&self) {
+        if !self.available.swap(true, Ordering::Relaxed) {
+            info!("the database is available again");
+            self.logged.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    fn failed(&self, statement: &'static str, error: &AttemptError) -> DatabaseError {
+        let meaning = error.meaning();
+        let message = match meaning {
+            DatabaseError::Unavailable => {
+                self.available.store(false, Ordering::Relaxed);
+                "database unavailable, retrying"
+            }
+            DatabaseError::NoTables | DatabaseError::Temporary => "a statement failed, retrying",
+            DatabaseError::Refused => "the database refused a statement",
+            DatabaseError::Duplicate => return meaning,
+        };
+        self.log(statement, &error.to_string(), message);
+        meaning
+    }
+
+    /// A failure that is new is a warning, one that lasts is one at growing intervals.
+    fn log(&self, statement: &'static str, error: &str, message: &'static str) {
+        if let Some(repeats) = self.logged.lock().unwrap_or_else(PoisonError::into_inner).due(error, Instant::now()) {
+            warn!(statement, error, repeats, "{message}");
+        } else {
+            debug!(statement, error, "{message}");
+        }
+    }
+
+    /// Whether PostgreSQL answers and accepts writes, asked once on a connection of its own.
+    ///
+    /// A primary that became a standby still reads, but what it reads may never change again: its connections are
+    /// discarded. When one connection hangs, the others probably do too.
+    pub async fn is_writable(&self) -> bool {
+        let connected = self.connection(&self.probe, Instant::now() + PROBE_TIMEOUT).await;
+        let Ok(connection) = connected else { return false };
+        let is_writable = matches!(timeout(PROBE_TIMEOUT, facts(&connection.client)).await, Ok(Ok((_, true))));
+        if !is_writable {
+            self.discard_connections();
+        }
+        is_writable
+    }
+
+    /// Whether the last statement was answered.
+    pub fn is_available(&self) -> bool {
+        self.available.load(Ordering::Relaxed)
+    }
+
+    /// What is known of the tables. Sends no statement.
+    pub fn schema(&self) -> SchemaState {
+        self.schema.borrow().clone()
+    }
+
+    /// Returns when the tables are known to be current.
+    pub async fn migrated(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.schema.subscribe().wait_for(|state| *state == SchemaState::Current).await;
+    }
+
+    /// Keeps the tables current: makes what is missing now, and again if they disappear. Never returns.
+    pub async fn keep_migrated(&self) {
+        loop {
+            while self.migrate().await.is_err() {
+                sleep(MIGRATION_RETRY).await;
+            }
+            let _ = self.schema.subscribe().wait_for(|state| *state != SchemaState::Current).await;
+        }
+    }
+
+    /// Makes what is missing in the database.
+    pub async fn migrate(&self) -> Result<(), DatabaseError> {
+        let deadline = Instant::now() + MIGRATION_TIMEOUT;
+        let applying = async {
+            let mut connection = self.connection(&self.pool, deadline).await?;
+            Ok(schema::apply(&mut connection.client).await?)
+        };
+        let applied = timeout_at(deadline, applying).await.unwrap_or_else(|_| Err(no_answer()));
+        let state = applied.map_err(|error| self.failed("migrate", &error))?;
+        self.schema.send_replace(state.clone());
+        self.answered();
+        if let SchemaState::Foreign(why) = state {
+            self.log("migrate", &why, "this database can't be used");
+            return Err(DatabaseError::Refused);
+        }
+        Ok(())
+    }
+
+    /// How busy the pool is. Sends no statement.
+    pub fn load(&self) -> Load {
+        let Status { size, available, max_size, waiting } = self.pool.status();
+        Load { connections: size, idle: available, max: max_size, waiting, available: self.is_available() }
+    }
+
+    /// Closes every connection, those in use after their statement.
+    pub fn close(&self) {
+        self.pool.close();
+        self.probe.close();
+    }
+}
+
+fn no_answer() -> AttemptError {
+    AttemptError::NoAnswer("no answer in time".to_owned())
+}
+
+#[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]
+fn pool(connector: &Connector, size: usize) -> Pool<Connector> {
+    Pool::builder(connector.clone()).max_size(size).runtime(Runtime::Tokio1).build().expect("it has a runtime")
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Database(..)")
     }
 }

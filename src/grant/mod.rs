@@ -1,22 +1,20 @@
 //! The device grant: one person's login on one machine, from its opening to the token's delivery. No HTTP, no SQL, no async.
 //!
 //! Here are its states, the steps between them, and the words for what a step finds. SQL answers with these words, addresses and
-//! pages are named by them: one name for one outcome. [`codes`] are what terminal, person and server exchange. [`client`] has a
-//! client's names and networks. [`keys`] binds an approval to its browser, and a token to its terminal.
+//! pages are named by them: one name for one outcome. [`ids`] has codes, names and networks. [`keys`] binds an approval to its
+//! browser, and a token to its terminal.
 //!
 //! The database carries out each step in one statement. A test tries every step in every state on a real Postgres and compares
 //! it with [`TRANSITIONS`].
 
-pub mod client;
-pub mod codes;
+pub mod ids;
 pub mod keys;
 
 use std::time::Duration;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-pub use client::{ClientId, Origin, PostizClientId, Proximity};
-pub use codes::{DeviceCode, GrantId, UserCode};
+pub use ids::{ClientId, DeviceCode, GrantId, Origin, PostizClientId, Proximity, UserCode};
 pub use keys::{BrowserKey, Credentials, SealedToken, SealingKey, State, VerifierSalt};
 
 /// A terminal that has not polled for this long has probably stopped: a poll is noted once a minute, and the next look-up comes

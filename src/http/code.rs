@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::flow::{Opened, Trouble};
 use crate::http::Deps;
-use crate::http::dialect::{Body, client_id};
-use crate::http::errors::ClientError;
+use crate::http::protocol::{Body, ClientError, client_id};
 use crate::http::sender::{client_ip, refuse_pages};
 use crate::limits::whole_seconds;
 

@@ -9,7 +9,7 @@ use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 use url::{Host, Url};
 
 use crate::config::{BaseUrl, ClientIpSource, Config, Platform, is_private_address};
-use crate::http::errors::ClientError;
+use crate::http::protocol::ClientError;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");

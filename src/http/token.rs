@@ -15,8 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::flow::{PollOptions, PollOutcome};
 use crate::grant::{Credentials, DeviceCode, PollStatus};
 use crate::http::Deps;
-use crate::http::dialect::{Body, Dialect, client_id, login_command};
-use crate::http::errors::ClientError;
+use crate::http::protocol::{Body, ClientError, Dialect, client_id, login_command};
 use crate::http::sender::{CLIENT_IP_HEADERS, client_ip, refuse_pages};
 use crate::limits::whole_seconds;
 

@@ -9,9 +9,8 @@ use serde::Deserialize;
 
 use crate::flow::{CodeRefused, Entry, ToPostiz};
 use crate::grant::{CodeProblem, Done, UserCode};
-use crate::http::dialect::Body;
-use crate::http::errors::ClientError;
 use crate::http::pages::{Action, Page, Retry};
+use crate::http::protocol::{Body, ClientError};
 use crate::http::sender::{Navigation, passes_csrf_check};
 use crate::http::visitor::Visitor;
 

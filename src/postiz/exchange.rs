@@ -17,8 +17,7 @@ use tracing::{debug, warn};
 
 use crate::grant::{Credentials, PostizClientId};
 use crate::outbound::ask;
-use crate::postiz::transport::{Failure, Reason};
-use crate::postiz::{GRANTED, Postiz};
+use crate::postiz::{Failure, GRANTED, Postiz, Reason};
 use crate::secret::Secret;
 
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -5,8 +5,7 @@ use reqwest::StatusCode;
 use serde_json::Value;
 
 use crate::outbound::{Answer, NoAnswer, ask};
-use crate::postiz::Postiz;
-use crate::postiz::transport::{Failure, Reason};
+use crate::postiz::{Failure, Postiz, Reason};
 use crate::secret::Secret;
 
 /// Postiz issues no such code, and verifies the client secret first.

@@ -17,9 +17,7 @@ use tracing::{error, warn};
 
 use crate::grant::{PostizClientId, UserCode};
 use crate::outbound::NoAnswer;
-use crate::postiz::transport::oauth_error;
-use crate::postiz::transport::{Failure, Reason};
-use crate::postiz::{Postiz, REGISTERED};
+use crate::postiz::{Failure, Postiz, REGISTERED, Reason, oauth_error};
 
 /// All attempts together: a person waits for a page.
 const TIMEOUT: Duration = Duration::from_secs(4);

@@ -9,12 +9,12 @@ use strum::EnumString;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{
     BrowserKey, Done, GrantId, INACTIVE_AFTER, PostizClientId, SealedToken, SealingKey, State, UserCode, VerifierSalt,
 };
 use crate::secret::Digest;
-use crate::store::{PAGE_TIMEOUT, Store, word};
+use crate::store::{PAGE_TIMEOUT, RowExt as _, Store, word};
 
 /// Longer than an exchange with all its attempts.
 const LEASE: Duration = Duration::from_secs(15);

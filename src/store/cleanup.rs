@@ -3,9 +3,9 @@
 use strum::EnumString;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, RowExt as _, Statement};
+use crate::db::{DatabaseError, Statement};
 use crate::grant::GrantId;
-use crate::store::{PAGE_TIMEOUT, Store, word};
+use crate::store::{PAGE_TIMEOUT, RowExt as _, Store, word};
 
 /// Only for the two statements below.
 macro_rules! delete_grants {

@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{Decision, GrantId};
-use crate::store::{POLL_TIMEOUT, Store, word};
+use crate::store::{POLL_TIMEOUT, RowExt as _, Store, word};
 
 /// One row even if nothing was decided, for the clock. It may have been set back since the last read.
 const DECIDED: Statement = Statement {

@@ -13,11 +13,11 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use tracing::info;
 
-use crate::db::{DatabaseError, Parameter, RowExt as _, Seconds, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{
     BrowserKey, ClientId, CodeProblem, GrantId, INACTIVE_AFTER, Origin, PostizClientId, UserCode, VerifierSalt,
 };
-use crate::store::{PAGE_TIMEOUT, Store, word};
+use crate::store::{PAGE_TIMEOUT, RowExt as _, Seconds, Store, word};
 
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);

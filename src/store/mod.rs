@@ -20,9 +20,10 @@ use std::time::Duration;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_util::bytes::BytesMut;
+use tracing::warn;
 
 use crate::config::Config;
-use crate::db::{Database, DatabaseError, RowExt as _};
+use crate::db::{Database, DatabaseError};
 use crate::grant::{ClientId, GrantId, PostizClientId, SealedToken, SealingKey, UserCode, VerifierSalt};
 use crate::secret::Digest;
 
@@ -105,6 +106,34 @@ column!(SealedToken as [u8], |token| token.as_bytes(), |bytes| Ok(Self::from_byt
 column!(ClientId as str, |id| id.as_str(), |text| Ok(text.parse()?));
 column!(PostizClientId as str, |id| id.as_str(), |text| Ok(text.parse()?));
 column!(UserCode as str, |code| code.letters(), |letters| Ok(letters.parse()?));
+
+trait RowExt {
+    /// A column by its name. A row that is not what its statement promises is refused.
+    fn field<'a, T: FromSql<'a>>(&'a self, column: &str) -> Result<T, DatabaseError>;
+}
+
+impl RowExt for Row {
+    fn field<'a, T: FromSql<'a>>(&'a self, column: &str) -> Result<T, DatabaseError> {
+        self.try_get(column).map_err(|error| {
+            warn!(column, %error, "the database answered with an unexpected row");
+            DatabaseError::Refused
+        })
+    }
+}
+
+/// A `float8` of seconds. A negative one reads as zero.
+#[derive(Debug, Clone, Copy)]
+struct Seconds(Duration);
+
+impl<'a> FromSql<'a> for Seconds {
+    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, SqlError> {
+        f64::from_sql(ty, raw).map(|seconds| Self(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::FLOAT8
+    }
+}
 
 /// A word that SQL chose, such as a statement's `outcome`.
 fn word<T: FromStr>(row: &Row, column: &str) -> Result<T, DatabaseError> {

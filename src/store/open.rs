@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{ClientId, DeviceCode, GrantId, SealingKey, UserCode, VerifierSalt};
-use crate::store::{PAGE_TIMEOUT, Store};
+use crate::store::{PAGE_TIMEOUT, RowExt as _, Store};
 
 /// The CLI does not retry, so an opening waits as long as it can.
 const TIMEOUT: Duration = Duration::from_secs(8);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use strum::EnumString;
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Parameter, RowExt as _, Seconds, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{ClientId, Done, GrantId, INACTIVE_AFTER, PollStatus, SealedToken};
-use crate::store::{POLL_TIMEOUT, Store, word};
+use crate::store::{POLL_TIMEOUT, RowExt as _, Seconds, Store, word};
 
 /// Notes the poll, tells whether it came too early, and classifies.
 ///

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio_postgres::types::Type;
 
-use crate::db::{DatabaseError, Parameter, RowExt as _, Statement};
+use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{GrantId, UserCode};
-use crate::store::Store;
+use crate::store::{RowExt as _, Store};
 
 const TIMEOUT: Duration = Duration::from_secs(8);
 

@@ -221,7 +221,7 @@ async fn ends_what_is_abandoned(database: &Database) -> bool {
     // PostgreSQL ends the first, the next is cancelled when its caller gives up.
     for limit in [1900, 300] {
         let limit = Duration::from_millis(limit);
-        assert_eq!(replica.rows(SLEEP, &[], limit).await.unwrap_err(), DatabaseError::Unavailable);
+        assert_eq!(replica.rows(SLEEP, &[], limit).await.unwrap_err(), DatabaseError::Temporary);
         let asleep = "pg_stat_activity WHERE query LIKE '%pg_sleep(100)' AND state = 'active'";
         eventually("the end of the statement", async || database.count(asleep).await == 0).await;
     }

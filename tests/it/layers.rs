@@ -89,7 +89,7 @@ fn imports_go_only_downwards() {
 fn sql_the_environment_the_store_and_secrets_are_named_in_few_places() {
     let sql = ["\"SELECT ", "SELECT * ", "INSERT INTO ", "UPDATE device", "DELETE FROM ", "CREATE TABLE"];
     let revealing = [".expose()", ".expose_secret()", ".to_base64url()"];
-    let revealed = ["grant/codes.rs", "grant/keys.rs", "postiz/exchange.rs", "postiz/mod.rs", "secret.rs"];
+    let revealed = ["grant/ids.rs", "grant/keys.rs", "postiz/exchange.rs", "postiz/mod.rs", "secret.rs"];
     let above_the_store = ["store", "flow", "check", "app", "commands"];
     for (words, places) in [
         (&sql[..], &["store", "db"][..]),

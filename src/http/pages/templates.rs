@@ -6,7 +6,7 @@ use super::{ASSETS_PATH, Action, Language, Retry, assets};
 use crate::config::Config;
 use crate::flow::Confirmation;
 use crate::grant::Proximity;
-use crate::http::dialect::login_command;
+use crate::http::protocol::login_command;
 
 /// What every page needs besides its own data.
 #[derive(Debug, Clone, Copy)]
