@@ -1,4 +1,5 @@
-//! A callback: takes the lease for exchanging its authorization code, stores the token or gives the lease back, or ends the grant.
+//! A callback: takes the lease for exchanging its authorization code, stores the token or gives the lease back, or ends the grant; and tells
+//! whether the terminal has fetched it.
 //!
 //! Only the holder of the lease exchanges the code. The lease outlives the exchange's own timeout, so when it runs out
 //! its holder is dead and the next attempt takes over.
@@ -14,7 +15,7 @@ use crate::grant::{
     BrowserKey, Done, GrantId, INACTIVE_AFTER, PostizClientId, SealedToken, SealingKey, State, UserCode, VerifierSalt,
 };
 use crate::secret::Digest;
-use crate::store::{PAGE_TIMEOUT, RowExt as _, Store, word};
+use crate::store::{PAGE_TIMEOUT, POLL_TIMEOUT, RowExt as _, Store, word};
 
 /// Longer than an exchange with all its attempts.
 const LEASE: Duration = Duration::from_secs(15);
@@ -125,6 +126,16 @@ const ABANDON: Statement = Statement {
                      WHEN EXISTS (SELECT 1 FROM changed) OR status = 'denied' THEN 'stopped'
                      WHEN $2 = ANY(codes) OR status = 'delivered' THEN 'wrong_browser'
                      ELSE 'link_expired'
+                 END AS outcome
+          FROM device_requests WHERE id = $1",
+};
+
+const TERMINAL: Statement = Statement {
+    name: "terminal",
+    sql: "SELECT CASE
+                     WHEN status = 'delivered' THEN 'signed_in'
+                     WHEN now() - coalesce(polled_at, opened_at) > $2 * interval '1 second' THEN 'inactive'
+                     ELSE 'waiting'
                  END AS outcome
           FROM device_requests WHERE id = $1",
 };
@@ -247,6 +258,14 @@ impl Store {
         let parameters = [(&state.grant as _, Type::BYTEA), (code as _, Type::BYTEA)];
         let rows = self.database.rows(ABANDON, &parameters, PAGE_TIMEOUT).await?;
         refusal(&rows)
+    }
+
+    /// What the terminal of an approved grant is doing: signed in, waiting or inactive. `None` if the grant was deleted.
+    pub async fn terminal(&self, id: GrantId) -> Result<Option<Done>, DatabaseError> {
+        let inactive_after = INACTIVE_AFTER.as_secs_f64();
+        let parameters: [Parameter<'_>; 2] = [(&id, Type::BYTEA), (&inactive_after, Type::FLOAT8)];
+        let rows = self.database.rows(TERMINAL, &parameters, POLL_TIMEOUT).await?;
+        rows.first().map(|row| word(row, "outcome")).transpose()
     }
 }
 

@@ -1,4 +1,4 @@
-//! A terminal's poll: looks its grant up, delivers the token, and tells the callback's page what the terminal is doing.
+//! A terminal's poll: looks its grant up, and delivers the token.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use strum::EnumString;
 use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, Parameter, Statement};
-use crate::grant::{ClientId, Done, GrantId, INACTIVE_AFTER, PollStatus, SealedToken};
+use crate::grant::{ClientId, GrantId, PollStatus, SealedToken};
 use crate::store::{POLL_TIMEOUT, RowExt as _, Seconds, Store, word};
 
 /// Notes the poll, tells whether it came too early, and classifies.
@@ -66,16 +66,6 @@ const DELIVER: Statement = Statement {
                     set_config('synchronous_commit', 'off', true)",
 };
 
-const TERMINAL: Statement = Statement {
-    name: "terminal",
-    sql: "SELECT CASE
-                     WHEN status = 'delivered' THEN 'signed_in'
-                     WHEN now() - coalesce(polled_at, opened_at) > $2 * interval '1 second' THEN 'inactive'
-                     ELSE 'waiting'
-                 END AS outcome
-          FROM device_requests WHERE id = $1",
-};
-
 /// A delivery, with the sealed token and the time since the approval and since the opening.
 #[derive(Debug, Clone)]
 pub struct Delivery {
@@ -126,13 +116,5 @@ impl Store {
             after_approval: row.field::<Seconds>("after_approval")?.0,
             after_opening: row.field::<Seconds>("after_opening")?.0,
         }))
-    }
-
-    /// What the terminal of an approved grant is doing: signed in, waiting or inactive. `None` if the grant was deleted.
-    pub async fn terminal(&self, id: GrantId) -> Result<Option<Done>, DatabaseError> {
-        let inactive_after = INACTIVE_AFTER.as_secs_f64();
-        let parameters: [Parameter<'_>; 2] = [(&id, Type::BYTEA), (&inactive_after, Type::FLOAT8)];
-        let rows = self.database.rows(TERMINAL, &parameters, POLL_TIMEOUT).await?;
-        rows.first().map(|row| word(row, "outcome")).transpose()
     }
 }
