@@ -64,7 +64,8 @@ struct Gauges(Arc<DeviceFlow>);
 
 impl Collector for Gauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let (load, (held, most_held)) = (self.0.store().database().load(), self.0.limits().held_polls());
+        let database = self.0.store().database();
+        let (load, (held, most_held)) = (database.load(), self.0.limits().held_polls());
         for (name, help, value) in [
             ("polls_held", "Held polls", held),
             ("polls_held_limit", "Polls that may be held (MAX_HELD_POLLS)", most_held),
@@ -72,7 +73,7 @@ impl Collector for Gauges {
             ("database_connections_idle", "Open connections that are not in use", load.idle),
             ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.max),
             ("database_connections_awaited", "Statements that wait for a connection", load.waiting),
-            ("database_reachable", "Whether the last statement was answered", usize::from(load.available)),
+            ("database_reachable", "Whether the database is reached", usize::from(database.is_available())),
         ] {
             let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
             gauge.encode(encoder.encode_descriptor(name, help, None, gauge.metric_type())?)?;

@@ -33,7 +33,7 @@ use ipnet::IpNet;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::config::Config;
-use crate::grant::{Origin, UserCode};
+use crate::grant::{Networks, UserCode};
 use crate::metrics::{Counters, Limit};
 
 const NETWORK_FACTOR: u32 = 4;
@@ -142,7 +142,7 @@ impl Limits {
 
     /// For a connection of a direct peer, of the `total` that the server takes.
     pub fn connection(&self, peer: IpAddr, total: usize) -> Result<Permit, RateLimited> {
-        self.permit(Limit::Connections, Origin::of(Some(peer)), total.div_ceil(8))
+        self.permit(Limit::Connections, Networks::of(Some(peer)), total.div_ceil(8))
     }
 
     /// For a poll that waits for its grant's decision.
@@ -158,7 +158,7 @@ impl Limits {
 
     fn free_hold(&self, client: Option<IpAddr>) -> Result<Permit, Limit> {
         let limit = Limit::NetworkHeldPolls;
-        let mut permit = self.free(limit, Origin::of(client), self.max_held_polls.div_ceil(8)).ok_or(limit)?;
+        let mut permit = self.free(limit, Networks::of(client), self.max_held_polls.div_ceil(8)).ok_or(limit)?;
         permit.0.push(Arc::clone(&self.held_polls).try_acquire_owned().map_err(|_| Limit::HeldPolls)?);
         Ok(permit)
     }
@@ -205,19 +205,19 @@ impl Limits {
         most: usize,
         at_work: usize,
     ) -> Result<Permit, RateLimited> {
-        let origin = Origin::of(client);
-        let mut permit = self.permit(limit, origin, most)?;
+        let networks = Networks::of(client);
+        let mut permit = self.permit(limit, networks, most)?;
         // The semaphore is never closed.
-        permit.0.extend(self.at_work.of(limit, origin.network, at_work).acquire_owned().await);
+        permit.0.extend(self.at_work.of(limit, networks.network, at_work).acquire_owned().await);
         Ok(permit)
     }
 
-    fn permit(&self, limit: Limit, origin: Origin, most: usize) -> Result<Permit, RateLimited> {
-        let permit = self.free(limit, origin, most);
+    fn permit(&self, limit: Limit, networks: Networks, most: usize) -> Result<Permit, RateLimited> {
+        let permit = self.free(limit, networks, most);
         self.noted(limit, permit.ok_or(RateLimited { retry_after: LINE_RETRY }))
     }
 
-    fn free(&self, limit: Limit, Origin { client, network }: Origin, most: usize) -> Option<Permit> {
+    fn free(&self, limit: Limit, Networks { client, network }: Networks, most: usize) -> Option<Permit> {
         let both = client.map(|client| (client, most)).into_iter().chain([(network, 2 * most)]);
         let permits = both.map(|(net, most)| self.permits.of(limit, net, most).try_acquire_owned().ok());
         permits.collect::<Option<_>>().map(Permit)
@@ -245,7 +245,7 @@ impl PerMinute {
     }
 
     fn count(&self, client: Option<IpAddr>) -> Result<(), RateLimited> {
-        let Origin { client, network } = Origin::of(client);
+        let Networks { client, network } = Networks::of(client);
         if let Some(client) = client.filter(|_| self.clients.len() < MAX_COUNTED) {
             check(&self.clients, &client)?;
         }

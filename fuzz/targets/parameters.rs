@@ -5,7 +5,7 @@ use actix_web::FromRequest as _;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::test::TestRequest;
 use libfuzzer_sys::fuzz_target;
-use postiz_auth_server::http::dialect::Body;
+use postiz_auth_server::http::protocol::Body;
 use serde::Deserialize;
 
 const CONTENT_TYPES: [&str; 4] =

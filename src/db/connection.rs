@@ -8,6 +8,8 @@
 //! A connection with a server process of its own keeps each statement by a name: PostgreSQL parses and plans it once, which is
 //! half of its work for a login. A pooler may send a name to a process that does not know it, or that knows another replica's
 //! statement by it, so one sign of a pooler turns names off for good.
+//!
+//! Each failure has a meaning by its SQLSTATE. One without a SQLSTATE means that the connection broke.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};

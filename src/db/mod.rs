@@ -4,10 +4,12 @@
 //! No statement needs session state, so a pooler in transaction mode may stand in between. PostgreSQL is the only clock: SQL
 //! compares each time with its `now()`, never with a replica's.
 //!
-//! A statement waits in line for a connection, first come, first served, and has its own time from then on. PostgreSQL ends it
-//! before that time is over. One that is given up earlier, or meets a pooler, is cancelled, and keeps its connection until it has
-//! ended: otherwise each lock of a few seconds would multiply the server's processes. A caller that stops waiting wastes nothing:
-//! the connection that is being opened for it goes to the next one. When their server fails, connections are discarded.
+//! A statement waits in line for a connection, first come, first served, and has its own time from then on. What may be over is
+//! tried again until the caller's limit. If PostgreSQL fails or becomes a standby, all connections are discarded.
+//!
+//! PostgreSQL ends a statement before its time is over. One that is given up earlier, or meets a pooler, is cancelled, and keeps
+//! its connection until it has ended: otherwise each lock of a few seconds would multiply PostgreSQL's processes. A caller that
+//! stops waiting wastes nothing: the connection that is being opened for it goes to the next one.
 
 mod connection;
 mod direct;
@@ -40,10 +42,6 @@ pub use tls::TlsError;
 const STATEMENT_TIMEOUT: Duration = Duration::from_millis(2500);
 /// Of the health check, for each of its two steps.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longer than the timeouts of the migration's own statements.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(40);
-/// While the database is unavailable, locked by a backup, or another program's.
-const MIGRATION_RETRY: Duration = Duration::from_secs(1);
 /// The delay before the first retry. It doubles up to [`MAX_RETRY_DELAY`].
 const RETRY_DELAY: Duration = Duration::from_millis(50);
 const MAX_RETRY_DELAY: Duration = Duration::from_millis(500);
@@ -59,16 +57,17 @@ pub struct Statement {
 pub type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 pub type Parameters<'a> = &'a [Parameter<'a>];
 
-/// Why a statement was not carried out.
+/// Why a statement brought no rows. It may have been carried out: its answer can be lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseError {
-    /// There is no connection, no answer, or the server is a standby now. Other statements fail as well.
+    /// PostgreSQL is not reached or does not answer, is a standby now, or the tables are another program's. Other statements fail
+    /// as well.
     #[error("the database is unavailable")]
     Unavailable,
     /// Tables or columns are missing: they were dropped, or another database has taken the place.
     #[error("the database has no tables of this server")]
     NoTables,
-    /// This attempt failed, as by a lock, a conflict or a full disk. The next one may not.
+    /// No connection was free or no answer came before the deadline, or there was a lock, a conflict or a full disk.
     #[error("the database could not carry out a statement")]
     Temporary,
     /// PostgreSQL refused the statement, or answered with a row that this version can't read: a bug.
@@ -77,6 +76,15 @@ pub enum DatabaseError {
     /// The row exists already.
     #[error("the row exists already")]
     Duplicate,
+}
+
+impl DatabaseError {
+    fn may_be_over(self) -> bool {
+        match self {
+            Self::Unavailable | Self::NoTables | Self::Temporary => true,
+            Self::Refused | Self::Duplicate => false,
+        }
+    }
 }
 
 /// The way to PostgreSQL. Cheap to clone.
@@ -100,8 +108,6 @@ pub struct Load {
     pub max: usize,
     /// Statements that wait for a connection.
     pub waiting: usize,
-    /// Whether the last statement was answered.
-    pub available: bool,
 }
 
 impl Database {
@@ -139,8 +145,7 @@ impl Database {
                 }
                 Err(error) => self.failed(statement.name, &error),
             };
-            if matches!(error, DatabaseError::Refused | DatabaseError::Duplicate) || Instant::now() + delay >= deadline
-            {
+            if !error.may_be_over() || Instant::now() + delay >= deadline {
                 return Err(error);
             }
             sleep(delay).await;
@@ -245,7 +250,7 @@ impl Database {
         is_writable
     }
 
-    /// Whether the last statement was answered.
+    /// Whether PostgreSQL was reached by the last statement, as far as is known.
     pub fn is_available(&self) -> bool {
         self.available.load(Ordering::Relaxed)
     }
@@ -255,44 +260,10 @@ impl Database {
         self.schema.borrow().clone()
     }
 
-    /// Returns when the tables are known to be current.
-    pub async fn migrated(&self) {
-        // The sender lives as long as `self`.
-        let _ = self.schema.subscribe().wait_for(|state| *state == SchemaState::Current).await;
-    }
-
-    /// Keeps the tables current: makes what is missing now, and again if they disappear. Never returns.
-    pub async fn keep_migrated(&self) {
-        loop {
-            while self.migrate().await.is_err() {
-                sleep(MIGRATION_RETRY).await;
-            }
-            let _ = self.schema.subscribe().wait_for(|state| *state != SchemaState::Current).await;
-        }
-    }
-
-    /// Makes what is missing in the database.
-    pub async fn migrate(&self) -> Result<(), DatabaseError> {
-        let deadline = Instant::now() + MIGRATION_TIMEOUT;
-        let applying = async {
-            let mut connection = self.connection(&self.pool, deadline).await?;
-            Ok(schema::apply(&mut connection.client).await?)
-        };
-        let applied = timeout_at(deadline, applying).await.unwrap_or_else(|_| Err(no_answer()));
-        let state = applied.map_err(|error| self.failed("migrate", &error))?;
-        self.schema.send_replace(state.clone());
-        self.answered();
-        if let SchemaState::Foreign(why) = state {
-            self.log("migrate", &why, "this database can't be used");
-            return Err(DatabaseError::Refused);
-        }
-        Ok(())
-    }
-
     /// How busy the pool is. Sends no statement.
     pub fn load(&self) -> Load {
         let Status { size, available, max_size, waiting } = self.pool.status();
-        Load { connections: size, idle: available, max: max_size, waiting, available: self.is_available() }
+        Load { connections: size, idle: available, max: max_size, waiting }
     }
 
     /// Closes every connection, those in use after their statement.

@@ -5,10 +5,14 @@
 //! replaced: its logins live 15 minutes. A table of another program under one of our names is named and left alone.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error, IsolationLevel};
 use tracing::info;
+
+use crate::db::{Database, DatabaseError, no_answer};
 
 const SCHEMA: &str = include_str!("../../migrations/0001.sql");
 
@@ -34,6 +38,11 @@ const LOCK: &str = "SET LOCAL statement_timeout = '30s'; SET LOCAL lock_timeout 
     SELECT set_config('search_path', quote_ident(current_schema()), true);
     SET LOCAL lock_timeout = '500ms'";
 
+/// Longer than the timeouts of the migration's own statements.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(40);
+/// While the database is unavailable, locked by a backup, or another program's.
+const MIGRATION_RETRY: Duration = Duration::from_secs(1);
+
 /// What is known of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SchemaState {
@@ -46,8 +55,44 @@ pub enum SchemaState {
 /// The names of the tables and indexes that are missing, or why the database can't be used.
 pub(super) type Found = Result<Vec<&'static str>, String>;
 
+impl Database {
+    /// Returns when the tables are known to be current.
+    pub async fn migrated(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.schema.subscribe().wait_for(|state| *state == SchemaState::Current).await;
+    }
+
+    /// Keeps the tables current: makes what is missing now, and again if they disappear. Never returns.
+    pub async fn keep_migrated(&self) {
+        loop {
+            while self.migrate().await.is_err() {
+                sleep(MIGRATION_RETRY).await;
+            }
+            let _ = self.schema.subscribe().wait_for(|state| *state != SchemaState::Current).await;
+        }
+    }
+
+    /// Makes what is missing in the database.
+    pub async fn migrate(&self) -> Result<(), DatabaseError> {
+        let deadline = Instant::now() + MIGRATION_TIMEOUT;
+        let applying = async {
+            let mut connection = self.connection(&self.pool, deadline).await?;
+            Ok(apply(&mut connection.client).await?)
+        };
+        let applied = timeout_at(deadline, applying).await.unwrap_or_else(|_| Err(no_answer()));
+        let state = applied.map_err(|error| self.failed("migrate", &error))?;
+        self.schema.send_replace(state.clone());
+        self.answered();
+        if let SchemaState::Foreign(why) = state {
+            self.log("migrate", &why, "this database can't be used");
+            return Err(DatabaseError::Refused);
+        }
+        Ok(())
+    }
+}
+
 /// Makes what is missing.
-pub(super) async fn apply(client: &mut Client) -> Result<SchemaState, Error> {
+async fn apply(client: &mut Client) -> Result<SchemaState, Error> {
     if look(client).await? == Ok(Vec::new()) {
         return Ok(SchemaState::Current);
     }

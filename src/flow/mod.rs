@@ -80,6 +80,7 @@ pub struct DeviceFlow {
     deliveries: broadcast::Sender<GrantId>,
     device_code_ttl: Duration,
     long_poll: Duration,
+    /// Held polls are answered in steps from here.
     started: Instant,
     /// Cancelled when the server stops: held polls are answered then.
     stopping: CancellationToken,

@@ -19,8 +19,7 @@ use crate::store::{Delivered, Delivery};
 /// The shortest hold, as a part of the longest. Held for the same time, terminals that began to poll together, as after a restart,
 /// would go on to poll together.
 const SHORTEST_HOLD: f64 = 0.9;
-/// Holds end at these moments, many at one: to wake for each of 100,000 held polls takes 1.6 times the processor's time. It divides
-/// a second.
+/// Holds end at multiples of this after the start, so that one wake-up answers many polls. It has to divide a second.
 const HOLDS_END_EVERY: Duration = Duration::from_millis(100);
 
 /// What the client asked for, and where it is.
@@ -58,7 +57,8 @@ enum Woken {
 impl DeviceFlow {
     pub async fn poll(self: &Arc<Self>, code: DeviceCode, options: PollOptions) -> PollOutcome {
         let hold = options.hold.min(self.long_poll);
-        let until = self.end_of_hold(hold);
+        let latest = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
+        let until = end_of_hold(self.started, latest);
         let permit = if hold.is_zero() { None } else { self.limits.held_poll(options.client) };
         let is_permitted = permit.is_some();
         // Entered before the look-up: a decision between the two would be lost.
@@ -79,12 +79,6 @@ impl DeviceFlow {
             },
             _ => outcome,
         }
-    }
-
-    fn end_of_hold(&self, hold: Duration) -> Instant {
-        let latest = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
-        let past = latest.duration_since(self.started).subsec_nanos() % HOLDS_END_EVERY.subsec_nanos();
-        latest - Duration::from_nanos(past.into())
     }
 
     async fn answer(
@@ -193,6 +187,26 @@ impl DeviceFlow {
                 error!(grant, %error, "the device code does not open the sealed token: the row was altered");
                 PollOutcome::Failed
             }
+        }
+    }
+}
+
+/// The last moment until `latest` at which holds end.
+fn end_of_hold(started: Instant, latest: Instant) -> Instant {
+    let past = latest.duration_since(started).subsec_nanos() % HOLDS_END_EVERY.subsec_nanos();
+    latest - Duration::from_nanos(past.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn holds_end_together_and_never_late() {
+        let started = Instant::now();
+        for (latest, end) in [(0, 0), (99, 0), (100, 100), (24_950, 24_900), (100_000_000, 100_000_000)] {
+            let latest = started + Duration::from_millis(latest);
+            assert_eq!(end_of_hold(started, latest), started + Duration::from_millis(end));
         }
     }
 }

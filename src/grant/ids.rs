@@ -1,4 +1,4 @@
-//! What tells one from another: the two codes of RFC 8628, the ids of grants and clients, and a client's network.
+//! Codes, ids and networks: the two codes of RFC 8628, the ids of grants and clients, and a client's networks, for limits.
 //!
 //! The *device code* is the secret between the terminal and us. Only its digest, the [`GrantId`], is ever stored. The *user code*
 //! is short because a person compares or types it.
@@ -15,9 +15,9 @@ use rand::RngExt as _;
 use crate::secret::{Digest, LENGTH, Secret};
 
 /// Longer than any client's name, and short enough for a column.
-const MAX_LENGTH: usize = 255;
+const MAX_CLIENT_ID: usize = 255;
 /// A longer name would hide the rest of the page.
-const MAX_NAME: usize = 40;
+const MAX_CLIENT_NAME: usize = 40;
 
 /// The secret that the terminal polls with (RFC 8628 §3.2): 32 random bytes, 64 hex digits.
 #[derive(Clone, Debug)]
@@ -184,7 +184,7 @@ impl ClientId {
     pub fn name(&self) -> Option<&str> {
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b' ' | b'-' | b'_' | b'.');
         let name = self.0.trim();
-        (!name.is_empty() && name.len() <= MAX_NAME && name.bytes().all(is_plain)).then_some(name)
+        (!name.is_empty() && name.len() <= MAX_CLIENT_NAME && name.bytes().all(is_plain)).then_some(name)
     }
 }
 
@@ -193,7 +193,8 @@ impl FromStr for ClientId {
 
     /// RFC 6749, appendix A.1.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let is_valid = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let is_valid =
+            (1..=MAX_CLIENT_ID).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         if is_valid { Ok(Self(text.to_owned())) } else { Err(Malformed) }
     }
 }
@@ -213,7 +214,7 @@ impl FromStr for PostizClientId {
 
     /// RFC 6749, appendix A.1, without the space.
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        let is_valid = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_valid = (1..=MAX_CLIENT_ID).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if is_valid { Ok(Self(text.to_owned())) } else { Err(Malformed) }
     }
 }
@@ -223,14 +224,14 @@ impl FromStr for PostizClientId {
 /// A household or a server has one IPv4 address or a /64. Providers hand out a /48 to any customer, and an organisation has a
 /// /24. An unknown address is a network without a client: all clients without an address share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Origin {
+pub struct Networks {
     /// The IPv4 address itself, or the IPv6 /64.
     pub client: Option<IpNet>,
     /// The IPv4 /24, or the IPv6 /48.
     pub network: IpNet,
 }
 
-impl Origin {
+impl Networks {
     pub fn of(address: Option<IpAddr>) -> Self {
         let Some(address) = address.map(|address| address.to_canonical()) else {
             return Self { client: None, network: IpNet::default() };
@@ -257,7 +258,8 @@ impl Proximity {
     pub fn of(one: Option<IpAddr>, other: Option<IpAddr>) -> Self {
         let (Some(one), Some(other)) = (one, other) else { return Self::CannotTell };
         let (one, other) = (one.to_canonical(), other.to_canonical());
-        if Origin::of(Some(one)).client == Origin::of(Some(other)).client || (one.is_loopback() && other.is_loopback())
+        if Networks::of(Some(one)).client == Networks::of(Some(other)).client
+            || (one.is_loopback() && other.is_loopback())
         {
             Self::SameNetwork
         } else if one.is_ipv4() == other.is_ipv4() {
@@ -380,15 +382,15 @@ mod tests {
     #[test]
     fn an_origin_is_a_client_and_the_network_around_it() {
         let text = |text| {
-            let origin = Origin::of(Some(address(text)));
-            (origin.client.unwrap().to_string(), origin.network.to_string())
+            let networks = Networks::of(Some(address(text)));
+            (networks.client.unwrap().to_string(), networks.network.to_string())
         };
         let pair = |client: &str, network: &str| (client.to_owned(), network.to_owned());
         assert_eq!(text("192.0.2.1"), pair("192.0.2.1/32", "192.0.2.0/24"));
         assert_eq!(text("::ffff:192.0.2.1"), pair("192.0.2.1/32", "192.0.2.0/24"));
         assert_eq!(text("2001:db8:1:203:4:5:6:7"), pair("2001:db8:1:203::/64", "2001:db8:1::/48"));
-        let unknown = Origin::of(None);
-        assert!(unknown.client.is_none() && unknown != Origin::of(Some(address("0.0.0.1"))));
+        let unknown = Networks::of(None);
+        assert!(unknown.client.is_none() && unknown != Networks::of(Some(address("0.0.0.1"))));
     }
 
     proptest! {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-pub use ids::{ClientId, DeviceCode, GrantId, Origin, PostizClientId, Proximity, UserCode};
+pub use ids::{ClientId, DeviceCode, GrantId, Networks, PostizClientId, Proximity, UserCode};
 pub use keys::{BrowserKey, Credentials, SealedToken, SealingKey, State, VerifierSalt};
 
 /// A terminal that has not polled for this long has probably stopped: a poll is noted once a minute, and the next look-up comes

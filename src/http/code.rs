@@ -17,7 +17,7 @@ const RETRY_AFTER: u64 = 5;
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Request {
-    /// Any: there is one app at Postiz behind this server.
+    /// Any: it says nothing to Postiz.
     client_id: Option<String>,
     /// Parsed to refuse malformed requests, and then ignored, as RFC 6749 §3.3 allows: Postiz's tokens have one scope.
     #[serde(rename = "scope")]

@@ -1,14 +1,6 @@
 //! The web: every address on one screen, and what every request passes: a span with an id for the log, headers of every answer, and
 //! the end of connections.
 //!
-//! | file | endpoint |
-//! |---|---|
-//! | [`code`] | `POST /device/code`: a terminal opens a grant |
-//! | [`token`] | `POST /device/token`: the terminal polls |
-//! | [`verify`] | `/device/verify`: a person confirms the code |
-//! | [`callback`] | `/device/callback`, `/device/done/{outcome}`: Postiz sends the person back |
-//! | [`about`] | `/`, `/llms.txt`, `/openapi.yaml`, `/.well-known/oauth-authorization-server`, `/health`, `/health/live` |
-//!
 //! A handler parses, calls one verb of `DeviceFlow` and renders its answer. It fails with one of two enums: [`ClientError`] for
 //! programs, [`Page`] for people. The route's pattern is logged, never the path or the query, which hold codes and states.
 

@@ -1,11 +1,12 @@
-//! What programs send and get: bodies, errors, and where the published Postiz CLI and RFC 8628 differ.
+//! Bodies and errors. [`Body`] reads JSON or a form, of terminals and of our own page. [`Dialect`] is how the published Postiz CLI
+//! and RFC 8628 differ. [`ClientError`] is an answer for a program.
 //!
 //! The CLI sends JSON or no body, ends the login at any error but `authorization_pending`, and waits for a held answer
 //! without a timeout. RFC 8628 clients send a form, know `slow_down`, and expect an answer at once unless they ask for more
 //! (RFC 7240).
 //!
-//! Errors have the words of RFC 6749 §5.2 and RFC 8628 §3.5, as JSON. The description of an error about a grant ends with its
-//! reference, which is also in the log.
+//! Errors have the form of RFC 6749 §5.2, and the words of it and of RFC 8628 §3.5 where they have one. The description of an error
+//! about a grant ends with its reference, which is also in the log.
 
 use std::borrow::Cow;
 use std::pin::Pin;

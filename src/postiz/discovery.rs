@@ -89,7 +89,7 @@ impl Postiz {
     /// `None` if Postiz itself says that it has no such document.
     async fn metadata(&self) -> Result<Option<Metadata>, NoAnswer> {
         for path in PATHS {
-            let answer = ask(self.transport.0.get(self.api_url.join(path))).await?;
+            let answer = ask(self.http.get(self.api_url.join(path))).await?;
             match (answer.status, serde_json::from_slice(&answer.body)) {
                 (StatusCode::OK, Ok(metadata)) => return Ok(Some(metadata)),
                 (StatusCode::NOT_FOUND, _) if is_from_postiz(&answer.body) => {}

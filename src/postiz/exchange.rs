@@ -17,9 +17,11 @@ use tracing::{debug, warn};
 
 use crate::grant::{Credentials, PostizClientId};
 use crate::outbound::ask;
-use crate::postiz::{Failure, GRANTED, Postiz, Reason};
+use crate::postiz::{Failure, GRANTED, Postiz, Reason, send};
 use crate::secret::Secret;
 
+/// Of an exchange with all its attempts. The person sees a page soon after.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Postiz {
@@ -53,7 +55,7 @@ impl Postiz {
         let answer = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.clone()))
-            .request_async(&self.transport)
+            .request_async(&|request| send(self.http.clone(), request, EXCHANGE_TIMEOUT))
             .await;
         match answer {
             // After a 2xx the code is used up, even if the body is unreadable.
@@ -75,7 +77,7 @@ impl Postiz {
         // Postiz takes the bare token; it refuses `Bearer`.
         let Ok(mut header) = HeaderValue::from_str(token.expose_secret()) else { return false };
         header.set_sensitive(true);
-        let request = self.transport.0.get(self.api_url.join("/public/v1/is-connected"));
+        let request = self.http.get(self.api_url.join("/public/v1/is-connected"));
         match ask(request.header(AUTHORIZATION, header).timeout(TRIAL_TIMEOUT)).await {
             Ok(answer) => answer.status == StatusCode::UNAUTHORIZED,
             Err(no_answer) => {

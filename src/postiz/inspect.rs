@@ -22,7 +22,7 @@ impl Postiz {
             .append_pair("redirect_uri", self.callback_url.as_str())
             .append_pair("code_challenge", PkceCodeChallenge::new_random_sha256().0.as_str())
             .append_pair("code_challenge_method", "S256");
-        read(&ask(self.transport.0.get(url)).await?)
+        read(&ask(self.http.get(url)).await?)
     }
 
     /// Tries the app's client id and secret. Exchanges nothing.

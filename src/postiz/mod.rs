@@ -1,7 +1,5 @@
-//! Postiz as OAuth provider: where a person approves, the exchange of the code for a token, and why a request brought nothing: a
-//! [`Reason`] for the caller, and a sentence for the operator.
-//!
-//! Either one app was made by hand, or a client is registered for each grant.
+//! Postiz as OAuth provider. Either one app was made by hand, or a client is registered for each grant. Here are the address where a
+//! person approves, the way of each request, and why one failed: a [`Reason`] for the caller, with a sentence for the operator.
 //!
 //! Postiz answers a success with 201, and its framework's errors look like OAuth's. So any 2xx becomes 200 with JSON, and an
 //! error is passed on to the `oauth2` crate only if it has the form of RFC 6749 §5.2. Everything else becomes a [`NoAnswer`],
@@ -16,14 +14,12 @@ mod inspect;
 mod metadata;
 mod registration;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use oauth2::basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet,
-    HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, StandardRevocableToken, TokenUrl,
-    http,
+    AuthType, AuthUrl, Client, ClientId, ClientSecret, CsrfToken, EndpointNotSet, EndpointSet, HttpRequest,
+    HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, StandardRevocableToken, TokenUrl, http,
 };
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Request, RequestBuilder, StatusCode};
@@ -56,8 +52,6 @@ type PostizClient = Client<
     EndpointSet,
 >;
 
-/// Of an exchange with all its attempts. The person sees a page soon after.
-const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// The label of an exchange that brought a token.
@@ -66,7 +60,7 @@ const GRANTED: &str = "granted";
 const REGISTERED: &str = "registered";
 
 pub struct Postiz {
-    transport: Transport,
+    http: reqwest::Client,
     api_url: BaseUrl,
     callback_url: Url,
     /// Made by hand.
@@ -92,7 +86,7 @@ impl Postiz {
         };
         let metrics = |success| UpstreamMetrics::new(Reason::VARIANTS.iter().copied().chain([success]));
         let postiz = Self {
-            transport: Transport(http),
+            http,
             api_url: config.api_url.clone(),
             callback_url: config.callback_url(),
             app,
@@ -164,18 +158,14 @@ impl std::fmt::Debug for Postiz {
     }
 }
 
-struct Transport(reqwest::Client);
-
-impl Transport {
-    /// `limit` is for all attempts together.
-    async fn send(&self, request: HttpRequest, limit: Duration) -> Result<HttpResponse, NoAnswer> {
-        let deadline = Instant::now() + limit;
-        loop {
-            let attempt = RequestBuilder::from_parts(self.0.clone(), Request::try_from(request.clone())?);
-            match timeout_at(deadline, ask(attempt)).await.unwrap_or(Err(NoAnswer::Slow)) {
-                Err(NoAnswer::Unreachable(_)) if Instant::now() + RETRY_DELAY < deadline => sleep(RETRY_DELAY).await,
-                answer => return standard(answer?),
-            }
+/// `limit` is for all attempts together.
+async fn send(http: reqwest::Client, request: HttpRequest, limit: Duration) -> Result<HttpResponse, NoAnswer> {
+    let deadline = Instant::now() + limit;
+    loop {
+        let attempt = RequestBuilder::from_parts(http.clone(), Request::try_from(request.clone())?);
+        match timeout_at(deadline, ask(attempt)).await.unwrap_or(Err(NoAnswer::Slow)) {
+            Err(NoAnswer::Unreachable(_)) if Instant::now() + RETRY_DELAY < deadline => sleep(RETRY_DELAY).await,
+            answer => return standard(answer?),
         }
     }
 }
@@ -196,15 +186,6 @@ fn standard(answer: Answer) -> Result<HttpResponse, NoAnswer> {
 fn oauth_error(body: &[u8]) -> Option<BasicErrorResponse> {
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
     serde_json::from_slice(body).ok().filter(|error: &BasicErrorResponse| is_word(error.error().as_ref()))
-}
-
-impl<'c> AsyncHttpClient<'c> for Transport {
-    type Error = NoAnswer;
-    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
-
-    fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request, EXCHANGE_TIMEOUT))
-    }
 }
 
 /// Why an exchange or a registration failed. The names are a label's values in the metrics.

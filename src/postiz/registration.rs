@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use crate::grant::{PostizClientId, UserCode};
 use crate::outbound::NoAnswer;
-use crate::postiz::{Failure, Postiz, REGISTERED, Reason, oauth_error};
+use crate::postiz::{Failure, Postiz, REGISTERED, Reason, oauth_error, send};
 
 /// All attempts together: a person waits for a page.
 const TIMEOUT: Duration = Duration::from_secs(4);
@@ -71,7 +71,7 @@ impl Postiz {
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string().into_bytes())
             .map_err(|error| NoAnswer::Unreachable(error.to_string()))?;
-        match self.transport.send(request, TIMEOUT).await {
+        match send(self.http.clone(), request, TIMEOUT).await {
             Ok(answer) => match oauth_error(answer.body()) {
                 Some(refusal) => Err(Failure::refused(Reason::RegistrationRefused, &refusal, &[])),
                 None => read(answer.body()).ok_or_else(|| Failure::plain(Reason::Unreadable)),

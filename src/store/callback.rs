@@ -1,5 +1,5 @@
-//! A callback: takes the lease for exchanging its authorization code, stores the token or gives the lease back, or ends the grant; and tells
-//! whether the terminal has fetched it.
+//! A callback: takes the lease for exchanging its authorization code, and stores the token, gives the lease back or ends the grant.
+//! Then it asks whether the terminal has its token.
 //!
 //! Only the holder of the lease exchanges the code. The lease outlives the exchange's own timeout, so when it runs out
 //! its holder is dead and the next attempt takes over.

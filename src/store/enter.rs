@@ -15,9 +15,9 @@ use tracing::info;
 
 use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{
-    BrowserKey, ClientId, CodeProblem, GrantId, INACTIVE_AFTER, Origin, PostizClientId, UserCode, VerifierSalt,
+    BrowserKey, ClientId, CodeProblem, GrantId, INACTIVE_AFTER, Networks, PostizClientId, UserCode, VerifierSalt,
 };
-use crate::store::{PAGE_TIMEOUT, RowExt as _, Seconds, Store, word};
+use crate::store::{PAGE_TIMEOUT, RowExt as _, Store, word};
 
 /// Wrong codes are counted for this long after the first one.
 const WINDOW: Duration = Duration::from_mins(15);
@@ -248,7 +248,7 @@ impl Store {
                 if !row.field::<bool>("exhausted")? {
                     self.count_wrong_code(&guesser).await?;
                 }
-                return Ok(Entered::RateLimited { retry_after: row.field::<Seconds>("wait")?.0 });
+                return Ok(Entered::RateLimited { retry_after: row.seconds("wait")? });
             }
             Err(_) => {}
         }
@@ -278,14 +278,14 @@ impl Store {
                 info!(client, "a client is rate-limited: it entered too many wrong codes");
             }
             if over > 0 {
-                wait = wait.max(Some(row.field::<Seconds>("wait")?.0));
+                wait = wait.max(Some(row.seconds("wait")?));
             }
         }
         Ok(wait)
     }
 
     fn guesser(&self, address: Option<IpAddr>) -> Guesser {
-        let Origin { client, network } = Origin::of(address);
+        let Networks { client, network } = Networks::of(address);
         if self.guess_limit == 0 {
             return (None, None);
         }
@@ -298,8 +298,8 @@ fn view(row: &Row) -> Result<GrantView, DatabaseError> {
         id: row.field("id")?,
         requester: row.field("requester")?,
         client_id: row.field("client_id")?,
-        age: row.field::<Seconds>("age")?.0,
-        remaining: row.field::<Seconds>("remaining")?.0,
+        age: row.seconds("age")?,
+        remaining: row.seconds("remaining")?,
         inactive: row.field("inactive")?,
         several_browsers: row.field("several_browsers")?,
         began_here: row.field("began_here")?,

@@ -37,7 +37,7 @@ pub use revoke::Which;
 
 /// For a statement that a person waits for: after this they see a page that tries again.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(4);
-/// For a statement of a poll: after this it is answered `authorization_pending`, and the terminal polls again.
+/// For a statement that comes again: a poll's, whose terminal is answered `authorization_pending`, or the feed's.
 const POLL_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The grants. Cheap to clone.
@@ -108,8 +108,13 @@ column!(PostizClientId as str, |id| id.as_str(), |text| Ok(text.parse()?));
 column!(UserCode as str, |code| code.letters(), |letters| Ok(letters.parse()?));
 
 trait RowExt {
-    /// A column by its name. A row that is not what its statement promises is refused.
+    /// A column by its name. A row that is not what its statement promises is [`DatabaseError::Refused`].
     fn field<'a, T: FromSql<'a>>(&'a self, column: &str) -> Result<T, DatabaseError>;
+
+    /// A `float8` of seconds. A negative one reads as zero.
+    fn seconds(&self, column: &str) -> Result<Duration, DatabaseError> {
+        Ok(Duration::try_from_secs_f64(self.field(column)?).unwrap_or_default())
+    }
 }
 
 impl RowExt for Row {
@@ -118,20 +123,6 @@ impl RowExt for Row {
             warn!(column, %error, "the database answered with an unexpected row");
             DatabaseError::Refused
         })
-    }
-}
-
-/// A `float8` of seconds. A negative one reads as zero.
-#[derive(Debug, Clone, Copy)]
-struct Seconds(Duration);
-
-impl<'a> FromSql<'a> for Seconds {
-    fn from_sql(ty: &Type, raw: &'a [u8]) -> Result<Self, SqlError> {
-        f64::from_sql(ty, raw).map(|seconds| Self(Duration::try_from_secs_f64(seconds).unwrap_or_default()))
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::FLOAT8
     }
 }
 

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 
 use crate::db::{DatabaseError, Parameter, Statement};
 use crate::grant::{ClientId, GrantId, PollStatus, SealedToken};
-use crate::store::{POLL_TIMEOUT, RowExt as _, Seconds, Store, word};
+use crate::store::{POLL_TIMEOUT, RowExt as _, Store, word};
 
 /// Notes the poll, tells whether it came too early, and classifies.
 ///
@@ -102,7 +102,7 @@ impl Store {
         ];
         let rows = self.database.rows(LOOK_UP, &parameters, POLL_TIMEOUT).await?;
         let Some(row) = rows.first() else { return Ok((PollStatus::Unknown, Duration::ZERO)) };
-        Ok((word(row, "outcome")?, row.field::<Seconds>("remaining")?.0))
+        Ok((word(row, "outcome")?, row.seconds("remaining")?))
     }
 
     /// Marks the grant delivered; `None` if it has no token to deliver.
@@ -113,8 +113,8 @@ impl Store {
         Ok(Some(Delivery {
             outcome: word(row, "outcome")?,
             token: row.field("sealed_token")?,
-            after_approval: row.field::<Seconds>("after_approval")?.0,
-            after_opening: row.field::<Seconds>("after_opening")?.0,
+            after_approval: row.seconds("after_approval")?,
+            after_opening: row.seconds("after_opening")?,
         }))
     }
 }

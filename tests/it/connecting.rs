@@ -225,7 +225,7 @@ async fn ends_what_is_abandoned(database: &Database) -> bool {
         let asleep = "pg_stat_activity WHERE query LIKE '%pg_sleep(100)' AND state = 'active'";
         eventually("the end of the statement", async || database.count(asleep).await == 0).await;
     }
-    assert!(replica.load().available, "the database answers");
+    assert!(replica.is_available(), "the database answers");
     process().await == before
 }
 

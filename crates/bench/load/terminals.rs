@@ -2,7 +2,7 @@
 //! for all of them.
 //!
 //! Each process opens its logins and polls for them until its standard input is closed. For each line there, it prints
-//! what its terminals have met.
+//! what its terminals have met. `SCATTER_MS` is what a network does: each poll comes up to so much later.
 
 use std::io::{BufRead as _, Result, Write as _};
 use std::net::Ipv4Addr;
@@ -105,13 +105,15 @@ pub async fn be_the_terminals(arguments: &[String]) {
         logins.extend(login::open_many(*server, (count + at) / servers.len()).await);
     }
     let arrival = Duration::from_millis(arrival.parse().unwrap());
+    let scatter = std::env::var("SCATTER_MS").map_or(0, |milliseconds| milliseconds.parse().unwrap());
+    let scatter = Duration::from_millis(scatter);
     let counts: Arc<Mutex<Counts>> = Arc::default();
     for (number, login) in logins.into_iter().enumerate() {
         let (counts, begin) = (Arc::clone(&counts), arrival.mul_f64(number as f64 / count as f64));
         let server = servers[number % servers.len()];
         tokio::spawn(async move {
             sleep(begin).await;
-            wait(&counts, server, &login).await;
+            wait(&counts, server, &login, scatter).await;
         });
     }
     let mut orders = orders();
@@ -142,7 +144,7 @@ fn orders() -> mpsc::UnboundedReceiver<()> {
 }
 
 /// One terminal, without end.
-async fn wait(counts: &Mutex<Counts>, server: (Ipv4Addr, u16), login: &Login) {
+async fn wait(counts: &Mutex<Counts>, server: (Ipv4Addr, u16), login: &Login, scatter: Duration) {
     let mut terminal = Terminal::new(server);
     loop {
         let begun = Instant::now();
@@ -168,7 +170,7 @@ async fn wait(counts: &Mutex<Counts>, server: (Ipv4Addr, u16), login: &Login) {
                 }
             }
         }
-        sleep(login.interval).await;
+        sleep(login.interval + scatter.mul_f64(rand::random())).await;
         lock(counts).sleeping -= 1;
     }
 }
