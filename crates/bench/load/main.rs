@@ -6,6 +6,8 @@
 //! directory `server` of <https://github.com/gitroomhq/postiz-agent>; `npm install` and `npx tsc` there make the file.
 //! Without it the table has no ratios, and says so.
 //!
+//! `--scatter=MS` delays each poll of waiting terminals by up to so many milliseconds, as a network does.
+//!
 //! `--server=PATH` measures another build. `--quick` only checks in a minute that everything runs; its numbers mean
 //! nothing. docs/performance.md has the table of a run.
 //!
@@ -75,8 +77,10 @@ async fn bench(arguments: &[String]) -> ExitCode {
         eprintln!("no figure is called {unknown}; there are {} and {}", NAMES.join(", "), ONLY_IF_NAMED.join(", "));
         return ExitCode::FAILURE;
     }
-    let scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
-    let path = |option| arguments.iter().find_map(|argument| argument.strip_prefix(option)).map(PathBuf::from);
+    let mut scale = if arguments.iter().any(|argument| argument == "--quick") { Scale::QUICK } else { Scale::FULL };
+    let value = |option| arguments.iter().find_map(|argument| argument.strip_prefix(option));
+    scale.scatter = value("--scatter=").map_or(scale.scatter, |time| Duration::from_millis(time.parse().unwrap()));
+    let path = |option| value(option).map(PathBuf::from);
     let node_server = match path("--node=").map(setup::node_server) {
         Some(Err(why)) => {
             eprintln!("{why}");

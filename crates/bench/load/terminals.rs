@@ -2,7 +2,7 @@
 //! for all of them.
 //!
 //! Each process opens its logins and polls for them until its standard input is closed. For each line there, it prints
-//! what its terminals have met. `SCATTER_MS` is what a network does: each poll comes up to so much later.
+//! what its terminals have met.
 
 use std::io::{BufRead as _, Result, Write as _};
 use std::net::Ipv4Addr;
@@ -51,13 +51,15 @@ pub struct Counts {
 
 impl Terminals {
     /// Opens the logins. The terminals begin to poll at even distances over a time that fits their number.
-    pub async fn start(count: usize, ports: &[u16]) -> Self {
+    /// Each poll comes up to `scatter` later than its interval says.
+    pub async fn start(count: usize, ports: &[u16], scatter: Duration) -> Self {
         let processes = count.div_ceil(IN_ONE_PROCESS);
         let mut crowd = Vec::new();
         for process in 0..processes {
             let share = (count + process) / processes;
             let arrival = Duration::from_secs(1) * u32::try_from(count).unwrap() / ARRIVALS;
-            let mut arguments = vec![(process + 1).to_string(), share.to_string(), arrival.as_millis().to_string()];
+            let mut arguments = vec![(process + 1).to_string(), share.to_string()];
+            arguments.extend([arrival, scatter].map(|time| time.as_millis().to_string()));
             arguments.extend(ports.iter().map(u16::to_string));
             crowd.push(Part::start(&arguments));
         }
@@ -93,9 +95,9 @@ impl Part {
     }
 }
 
-/// `process count arrival port ..`
+/// `process count arrival scatter port ..`
 pub async fn be_the_terminals(arguments: &[String]) {
-    let [process, count, arrival, ports @ ..] = arguments else { panic!("too few arguments") };
+    let [process, count, arrival, scatter, ports @ ..] = arguments else { panic!("too few arguments") };
     // To one address and port, the kernel finds a free local port slowly once ten thousand are in use.
     let address = Ipv4Addr::new(127, 0, 0, process.parse().unwrap());
     let servers: Vec<_> = ports.iter().map(|port| (address, port.parse::<u16>().unwrap())).collect();
@@ -104,9 +106,7 @@ pub async fn be_the_terminals(arguments: &[String]) {
     for (at, server) in servers.iter().enumerate() {
         logins.extend(login::open_many(*server, (count + at) / servers.len()).await);
     }
-    let arrival = Duration::from_millis(arrival.parse().unwrap());
-    let scatter = std::env::var("SCATTER_MS").map_or(0, |milliseconds| milliseconds.parse().unwrap());
-    let scatter = Duration::from_millis(scatter);
+    let [arrival, scatter] = [arrival, scatter].map(|time| Duration::from_millis(time.parse().unwrap()));
     let counts: Arc<Mutex<Counts>> = Arc::default();
     for (number, login) in logins.into_iter().enumerate() {
         let (counts, begin) = (Arc::clone(&counts), arrival.mul_f64(number as f64 / count as f64));

@@ -64,7 +64,7 @@ pub async fn measure_six(stage: &Stage, scale: &Scale) -> Vec<Row> {
 
 async fn wait(stage: &Stage, scale: &Scale, servers: &[Process], count: usize) -> Waited {
     let ports: Vec<u16> = servers.iter().map(|server| server.port).collect();
-    let mut terminals = Terminals::start(count, &ports).await;
+    let mut terminals = Terminals::start(count, &ports, scale.scatter).await;
     let all_wait = async {
         loop {
             let counts = terminals.counts().await;

@@ -23,6 +23,8 @@ pub struct Scale {
     pub waiting: usize,
     pub crowd: usize,
     pub quiet: Duration,
+    /// A network's delay of the terminals' polls, at most.
+    pub scatter: Duration,
     /// Held polls whose memory is measured.
     pub held: usize,
     /// Divides the connections of a flood.
@@ -38,6 +40,7 @@ impl Scale {
         waiting: 10_000,
         crowd: 100_000,
         quiet: Duration::from_secs(75),
+        scatter: Duration::ZERO,
         held: 1_000,
         calmer: 1,
     };
@@ -49,6 +52,7 @@ impl Scale {
         waiting: 100,
         crowd: 300,
         quiet: Duration::from_secs(1),
+        scatter: Duration::ZERO,
         held: 100,
         calmer: 10,
     };
