@@ -198,7 +198,7 @@ mod tests {
     }
 
     /// Its backlog is full, so it drops each further connection, as a firewall does.
-    fn silent() -> (Socket, Vec<Socket>, SocketAddr) {
+    fn unresponsive() -> (Socket, Vec<Socket>, SocketAddr) {
         let stream = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         let listener = stream();
         listener.bind(&SocketAddr::from(([127, 0, 0, 2], 0)).into()).unwrap();
@@ -215,11 +215,11 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_answers_nothing_leaves_time_for_the_next_one() {
-        let (_listener, _queued, silent) = silent();
-        let connects = timeout(Duration::from_millis(300), tokio::net::TcpStream::connect(silent)).await;
+        let (_listener, _queued, unresponsive) = unresponsive();
+        let connects = timeout(Duration::from_millis(300), tokio::net::TcpStream::connect(unresponsive)).await;
         assert!(connects.is_err(), "the first address answers nothing");
         let good = TcpListener::bind("127.0.0.3:0").unwrap();
-        let addresses = [silent, good.local_addr().unwrap()];
+        let addresses = [unresponsive, good.local_addr().unwrap()];
         good.set_nonblocking(true).unwrap();
         let good = tokio::net::TcpListener::from_std(good).unwrap();
         tokio::spawn(async move {

@@ -73,10 +73,10 @@ fn a_command_line_is_answered_in_the_right_stream_with_the_right_code() {
         ("--version", 0, env!("CARGO_PKG_VERSION")),
     ] {
         let output = run(&line.split(' ').collect::<Vec<_>>(), &[]);
-        let (said_in, silent) = if code == 0 { (output.stdout, output.stderr) } else { (output.stderr, output.stdout) };
-        let text = String::from_utf8(said_in).unwrap();
+        let (printed, other) = if code == 0 { (output.stdout, output.stderr) } else { (output.stderr, output.stdout) };
+        let text = String::from_utf8(printed).unwrap();
         assert_eq!((output.status.code(), text.contains(said)), (Some(code), true), "{line}: {text}");
-        assert!(silent.is_empty(), "{line}");
+        assert!(other.is_empty(), "{line}");
         assert!(code != 0 || text.lines().all(|line| line.len() <= 80), "{line}: {text}");
     }
 }

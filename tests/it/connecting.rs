@@ -53,9 +53,9 @@ async fn slow_way(to: u16, delay: Duration) -> u16 {
 /// libpq waits for all of its `connect_timeout`.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_says_nothing_delays_neither_a_probe_nor_a_statement_for_long() {
-    let (silent, database) = (StdListener::bind("127.0.0.1:0").unwrap(), Database::new().await);
-    let silent = silent.local_addr().unwrap().port();
-    let url = before(&database.url(), silent) + "?connect_timeout=20";
+    let (unresponsive, database) = (StdListener::bind("127.0.0.1:0").unwrap(), Database::new().await);
+    let unresponsive = unresponsive.local_addr().unwrap().port();
+    let url = before(&database.url(), unresponsive) + "?connect_timeout=20";
     let replica = replica(&url);
     for _ in 0..3 {
         assert!(replica.is_writable().await);
@@ -64,7 +64,7 @@ async fn an_address_that_says_nothing_delays_neither_a_probe_nor_a_statement_for
         replica.discard_connections();
     }
     // Of several errors, the one of the host that answers is reported.
-    let gone = before(&database.url().replace("/t_", "/gone_"), silent);
+    let gone = before(&database.url().replace("/t_", "/gone_"), unresponsive);
     let Err(InspectError::Refused { code, .. }) = inspect(&config(&gone, &[]).database).await else { panic!() };
     assert_eq!(code, "3D000");
 }

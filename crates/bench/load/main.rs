@@ -6,7 +6,7 @@
 //! directory `server` of <https://github.com/gitroomhq/postiz-agent>; `npm install` and `npx tsc` there make the file.
 //! Without it the table has no ratios, and says so.
 //!
-//! `--scatter=MS` delays each poll of waiting terminals by up to so many milliseconds, as a network does.
+//! `--scatter=MS` delays every poll of waiting terminals by up to MS milliseconds, as a network does.
 //!
 //! `--server=PATH` measures another build. `--quick` only checks in a minute that everything runs; its numbers mean
 //! nothing. docs/performance.md has the table of a run.
