@@ -289,7 +289,7 @@ fn meaning(code: &str) -> DatabaseError {
         // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
         "0A000" | "25006" | "3D000" => DatabaseError::Unavailable,
         "23505" => DatabaseError::Duplicate,
-        _ if ["08", "28", "57", "58"].contains(&&code[..2]) => DatabaseError::Unavailable,
+        _ if ["08", "28", "57", "58"].iter().any(|class| code.starts_with(class)) => DatabaseError::Unavailable,
         _ => DatabaseError::Refused,
     }
 }
@@ -319,7 +319,7 @@ mod tests {
             ("57014 55P03 40001 40P01 53100 53300", DatabaseError::Temporary),
             ("42P01 42703", DatabaseError::NoTables),
             ("23505", DatabaseError::Duplicate),
-            ("42501 22P02", DatabaseError::Refused),
+            ("42501 22P02 5", DatabaseError::Refused),
         ] {
             for code in codes.split(' ') {
                 assert_eq!(meaning(code), expected, "{code}");
