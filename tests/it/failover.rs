@@ -176,7 +176,8 @@ async fn a_standby_tells_nothing_of_a_grant() {
     let grants = async || standby.query_typed("SELECT FROM device_requests", &[]).await;
     eventually("the grant on the standby", async || grants().await.is_ok_and(|rows| rows.len() == 1)).await;
     let on_standby = Database::at(url).store();
-    let found = on_standby.look_up(device_code.grant_id(), false, None).await;
-    assert_eq!(found, Err(DatabaseError::Unavailable));
-    assert_eq!(on_standby.view(user_code, None, None).await, Err(DatabaseError::Unavailable));
+    // On a slow machine, the last of the attempts is cut short by the limit.
+    let not_now = |error| matches!(error, DatabaseError::Unavailable | DatabaseError::Temporary);
+    assert!(on_standby.look_up(device_code.grant_id(), false, None).await.is_err_and(not_now));
+    assert!(on_standby.view(user_code, None, None).await.is_err_and(not_now));
 }
