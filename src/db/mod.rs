@@ -145,7 +145,11 @@ impl Database {
                 }
                 Err(error) => self.failed(statement.name, &error),
             };
-            if !error.may_be_over() || Instant::now() + delay >= deadline {
+            if !error.may_be_over() {
+                self.answered();
+                return Err(error);
+            }
+            if Instant::now() + delay >= deadline {
                 return Err(error);
             }
             sleep(delay).await;

@@ -14,6 +14,7 @@ use crate::support::{Database, PgBouncer, config, connect, eventually};
 
 const GRANTS: Statement = Statement { name: "grants", sql: "SELECT count(*) FROM device_requests" };
 const ONE: Statement = Statement { name: "one", sql: "SELECT 1" };
+const REFUSED: Statement = Statement { name: "refused", sql: "SELECT 1/0" };
 const LIMIT: Duration = Duration::from_secs(3);
 
 /// A replica's way to the database.
@@ -80,7 +81,10 @@ async fn what_a_probe_and_a_statement_gave_up_waiting_for_is_there_for_the_next(
     let (is_writable, rows) = tokio::join!(replica.is_writable(), replica.rows(ONE, &[], gives_up));
     assert!(!is_writable);
     assert_eq!(rows.unwrap_err(), DatabaseError::Unavailable);
+    assert!(!replica.is_available());
     eventually("the connection", async || replica.load().idle == 1).await;
+    assert_eq!(replica.rows(REFUSED, &[], gives_up).await.unwrap_err(), DatabaseError::Refused);
+    assert!(replica.is_available(), "a refusal is an answer");
     replica.rows(ONE, &[], gives_up).await.unwrap();
     eventually("the probe's connection", async || replica.is_writable().await).await;
     assert_eq!(replica.load().connections, 1);
