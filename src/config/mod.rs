@@ -4,7 +4,6 @@
 //! environment. Nothing that this module prints holds the value of a secret.
 
 mod base_url;
-mod database_tls;
 mod database_url;
 mod load;
 mod platform;
@@ -12,8 +11,7 @@ mod values;
 mod variables;
 
 pub use self::base_url::{Audience, BaseUrl, is_private_address};
-pub use self::database_tls::{SslMode, Tls};
-pub use self::database_url::DatabaseUrl;
+pub use self::database_url::{DatabaseUrl, SslMode, Tls};
 pub use self::load::{Config, PostizApp, Problem, Problems};
 pub use self::platform::{ClientIpSource, Platform};
 pub use self::values::LogFormat;

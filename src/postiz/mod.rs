@@ -11,7 +11,6 @@
 mod discovery;
 mod exchange;
 mod inspect;
-mod metadata;
 mod registration;
 
 use std::time::Duration;
@@ -36,7 +35,7 @@ use crate::outbound::{Answer, NoAnswer, ask};
 use crate::secret::Secret;
 use exchange::PostizToken;
 
-pub use metadata::{DiscoveryError, Endpoints};
+pub use discovery::{DiscoveryError, Endpoints};
 pub use registration::client_name;
 
 type PostizClient = Client<
