@@ -143,8 +143,7 @@ impl DeviceFlow {
         let client = if self.postiz.registers() { Some(self.own_client(code, viewer).await?) } else { None };
         let statement = self.store.begin(code, viewer.address, &browser, client.as_ref());
         let authorization = self.found(self.in_line(viewer.address, statement).await?)?;
-        // With an app, the column is not used: the browser is never sent to a client that the database names.
-        let client = authorization.postiz_client.as_ref().filter(|_| self.postiz.registers());
+        let client = authorization.postiz_client.as_ref();
         let (verifier, state) =
             (browser.code_verifier(&authorization.verifier_salt), browser.state(authorization.grant));
         let url = self.postiz.authorization_url(&endpoints, client, &verifier, &state).ok_or(Trouble::Failed)?;

@@ -94,12 +94,14 @@ const VIEW: Statement = Statement {
     ),
 };
 
-/// The last browser to confirm the code (`$5`) is the one whose callback counts. The first client at Postiz (`$6`) stays.
+/// The last browser to confirm the code (`$5`) is the one whose callback counts. The first client at Postiz (`$6`) stays, until
+/// the code is confirmed at a server with an app.
 const BEGIN: Statement = Statement {
     name: "begin",
     sql: enter!(
         update!(
-            "status = 'authorizing', browser = $5, postiz_client_id = coalesce(postiz_client_id, $6),
+            "status = 'authorizing', browser = $5,
+             postiz_client_id = CASE WHEN $6 IS NOT NULL THEN coalesce(postiz_client_id, $6) END,
              browsers = CASE WHEN browser = $5 THEN browsers ELSE least(browsers + 1, 99) END"
         ),
         "EXISTS (SELECT FROM changed)",
@@ -200,7 +202,7 @@ impl Store {
     }
 
     /// Begins the authorization in this browser; may be repeated. `registered` is the grant's client at Postiz from now on, unless
-    /// it has one.
+    /// it has one. `None` is the app, whatever the database names.
     pub async fn begin(
         &self,
         code: UserCode,
