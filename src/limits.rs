@@ -285,9 +285,6 @@ struct Permits(Mutex<HashMap<(Limit, IpNet), Arc<Semaphore>>>);
 
 impl Permits {
     fn of(&self, limit: Limit, net: IpNet, most: usize) -> Arc<Semaphore> {
-        if self.0.lock().unwrap_or_else(PoisonError::into_inner).len() >= MAX_COUNTED {
-            self.prune();
-        }
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(all.entry((limit, net)).or_insert_with(|| Arc::new(Semaphore::new(most))))
     }
