@@ -10,7 +10,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::broadcast::Receiver;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::db::DatabaseError;
@@ -21,7 +21,7 @@ use crate::postiz::Reason;
 use crate::secret::Digest;
 use crate::store::{Claim, Lease, LeaseHolder};
 
-/// A second callback waits this long for the first one's outcome: longer than an exchange.
+/// A callback waits this long in line, and for the outcome of another one: longer than an exchange.
 const CLAIM_WAIT: Duration = Duration::from_secs(11);
 const CLAIM_RETRY: Duration = Duration::from_millis(250);
 /// How long the callback tries to store the token before its page says "one moment".
@@ -123,7 +123,9 @@ impl DeviceFlow {
         let (grant, deadline) = (state.grant, Instant::now() + CLAIM_WAIT);
         loop {
             // In line for Postiz before the claim: a lease does not wait.
-            let permit = self.limits.postiz_request(client).await?;
+            let permit = timeout_at(deadline, self.limits.postiz_request(client)).await;
+            let Ok(permit) = permit else { return Ok(CallbackOutcome::InProgress(grant)) };
+            let permit = permit?;
             match self.in_line(client, self.store.claim(state, browser, &digest, &holder)).await? {
                 Claim::Claimed(lease) => return Ok(self.exchange(&lease, browser, code, permit).await),
                 Claim::InProgress if Instant::now() + CLAIM_RETRY < deadline => drop(permit),

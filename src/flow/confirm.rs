@@ -161,9 +161,12 @@ impl DeviceFlow {
         if let Some(client) = view.postiz_client {
             return Ok(client);
         }
-        let _place = self.limits.postiz_request(viewer.address).await.map_err(Trouble::from)?;
-        let turn = timeout(REGISTRATION_WAIT, self.limits.registration()).await;
-        let _turn = turn.map_err(|_| CodeRefused::PostizUnavailable(Some(view.id), Reason::Slow))?;
+        let turn = async {
+            let place = self.limits.postiz_request(viewer.address).await?;
+            Ok::<_, Trouble>((place, self.limits.registration().await))
+        };
+        let turn = timeout(REGISTRATION_WAIT, turn).await;
+        let _turn = turn.map_err(|_| CodeRefused::PostizUnavailable(Some(view.id), Reason::Slow))??;
         let own_name = view.client_id.as_ref().and_then(ClientId::name);
         let name = client_name(code, &view.opened, view.requester, own_name);
         let grant = view.id.reference();

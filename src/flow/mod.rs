@@ -57,6 +57,8 @@ pub use crate::store::Which;
 
 use waiting::Waiting;
 
+/// In a client's line for a statement. While the database hangs, each statement before it takes seconds.
+const LINE_WAIT: Duration = Duration::from_secs(4);
 /// Deliveries that a callback may not have read yet. Of one that it misses, the database tells it.
 const DELIVERIES: usize = 256;
 
@@ -160,13 +162,14 @@ impl DeviceFlow {
         async move { task.await.unwrap_or_else(|_| Err(Trouble::Failed.into())) }
     }
 
-    /// Runs a statement in its client's line.
+    /// Runs a statement in its client's line. Its own time begins after the wait.
     async fn in_line<T>(
         &self,
         client: Option<IpAddr>,
         statement: impl Future<Output = Result<T, DatabaseError>>,
     ) -> Result<T, Trouble> {
-        let _place = self.limits.statement(client).await?;
+        let place = timeout(LINE_WAIT, self.limits.statement(client)).await;
+        let _place = place.map_err(|_| Trouble::Unavailable)??;
         Ok(statement.await?)
     }
 
@@ -244,5 +247,31 @@ impl From<RateLimited> for Trouble {
 impl From<DatabaseError> for Trouble {
     fn from(_: DatabaseError) -> Self {
         Self::Unavailable
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::{join_all, pending};
+
+    use super::*;
+    use crate::db::Database;
+    use crate::outbound;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_that_stands_still_is_left_after_some_seconds() {
+        let variables = [("DATABASE_URL".into(), "postgres://u@h/d".into())];
+        let config = Config::from_vars(variables).unwrap();
+        let store = Store::new(&config, Database::new(&config).unwrap());
+        let flow = DeviceFlow::new(&config, store, Postiz::new(&config, outbound::client().unwrap()));
+        let hangs = || flow.in_line(None, pending::<Result<(), DatabaseError>>());
+        let start = Instant::now();
+        let at_work = join_all((0..config.database_pool_size).map(|_| hangs()));
+        tokio::select! {
+            biased;
+            _ = at_work => panic!("the database hangs"),
+            left = hangs() => assert!(matches!(left, Err(Trouble::Unavailable))),
+        }
+        assert_eq!(start.elapsed(), LINE_WAIT);
     }
 }
