@@ -16,24 +16,15 @@ use tracing_subscriber::{Layer as _, fmt, registry};
 
 use crate::config::{Config, LogFormat};
 
-/// Crates that log what passes through them, and the most verbose level that is shown of each. No `RUST_LOG` raises
-/// it: a trace of this server must be safe to hand to anyone.
-const QUIET: [(&str, LevelFilter); 13] = [
-    ("tokio_postgres", LevelFilter::INFO),
-    ("postgres_protocol", LevelFilter::INFO),
-    ("deadpool", LevelFilter::INFO),
-    ("deadpool_postgres", LevelFilter::INFO),
-    ("actix_http", LevelFilter::INFO),
+/// The most verbose level that is shown of a crate; of all others it is [`MOST_OF_OTHERS`]. Libraries log what passes through
+/// them, and no `RUST_LOG` raises these levels: a trace of this server must be safe to hand to anyone.
+const MOST: [(&str, LevelFilter); 3] = [
+    (env!("CARGO_CRATE_NAME"), LevelFilter::TRACE),
+    ("actix_server", LevelFilter::WARN),
     // Logs each malformed request of a client as an error, which nobody has to act on.
     ("actix_http::h1::dispatcher", LevelFilter::OFF),
-    ("actix_web", LevelFilter::INFO),
-    ("actix_server", LevelFilter::WARN),
-    ("hyper", LevelFilter::INFO),
-    ("hyper_util", LevelFilter::INFO),
-    ("reqwest", LevelFilter::INFO),
-    ("rustls", LevelFilter::INFO),
-    ("mio", LevelFilter::INFO),
 ];
+const MOST_OF_OTHERS: LevelFilter = LevelFilter::INFO;
 
 /// The time until a failure that lasts is logged for the second time. It doubles up to [`LONGEST_INTERVAL`].
 const FIRST_INTERVAL: Duration = Duration::from_secs(10);
@@ -71,7 +62,7 @@ fn filter<S>(wanted: EnvFilter) -> impl Filter<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    wanted.and(Targets::new().with_default(LevelFilter::TRACE).with_targets(QUIET))
+    wanted.and(Targets::new().with_default(MOST_OF_OTHERS).with_targets(MOST))
 }
 
 /// An error and its causes in one line: `error: cause: cause of the cause`.
