@@ -144,7 +144,6 @@ fn problems() -> Vec<Sample> {
         ("no-cookie", Page::NoCookie { retry: submit() }),
         ("cross-site", Page::CrossSite),
         ("not-found", Page::NotFound),
-        ("method-not-allowed", Page::MethodNotAllowed),
         ("bad-request", Page::BadRequest),
         ("internal", Page::Internal),
     ]

@@ -14,13 +14,14 @@ pub mod token;
 pub mod verify;
 pub mod visitor;
 
+use std::future::ready;
 use std::sync::{Arc, Mutex};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::guard::{self, Guard};
 use actix_web::http::ConnectionType;
-use actix_web::http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
+use actix_web::http::header::{CACHE_CONTROL, HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, Next, from_fn};
 use actix_web::web::{Data, Path, ServiceConfig, post, resource, route, to};
 use actix_web::{HttpRequest, HttpResponse, Resource, ResponseError as _, Route};
@@ -75,9 +76,7 @@ fn endpoints(config: &mut ServiceConfig, base: &str) {
             resource(at("/device/verify"))
                 .route(read().to(verify::page))
                 .route(post().to(verify::decide))
-                .default_service(to(async |request: HttpRequest, visitor: Visitor| {
-                    wrong_method(&request, &visitor, "GET, HEAD, POST")
-                })),
+                .default_service(only("GET, HEAD, POST")),
         )
         .service(page(&at("/device/continue")).route(read().to(verify::resume)))
         .service(page(&at("/device/callback")).route(read().to(callback::callback)))
@@ -97,14 +96,12 @@ fn read() -> Route {
 
 /// An address that takes GET and HEAD.
 fn page(path: &str) -> Resource {
-    resource(path).default_service(
-        route().to(async |request: HttpRequest, visitor: Visitor| wrong_method(&request, &visitor, "GET, HEAD")),
-    )
+    resource(path).default_service(only("GET, HEAD"))
 }
 
 /// An address that takes POST from programs.
 fn program(path: &str) -> Resource {
-    resource(path).default_service(to(async || only("POST")))
+    resource(path).default_service(only("POST"))
 }
 
 /// Short enough to be read out and typed on a telephone.
@@ -127,17 +124,9 @@ async fn not_found(request: HttpRequest, visitor: Visitor) -> HttpResponse {
     if is_person(&request) { visitor.show(&Page::NotFound) } else { ClientError::NotFound.error_response() }
 }
 
-fn wrong_method(request: &HttpRequest, visitor: &Visitor, allowed: &'static str) -> HttpResponse {
-    if !is_person(request) {
-        return only(allowed);
-    }
-    let mut response = visitor.show(&Page::MethodNotAllowed);
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
-    response
-}
-
-fn only(allowed: &'static str) -> HttpResponse {
-    ClientError::MethodNotAllowed(allowed).error_response()
+/// For other methods, which no page of ours sends.
+fn only(allowed: &'static str) -> Route {
+    to(move || ready(ClientError::MethodNotAllowed(allowed).error_response()))
 }
 
 /// Keeps a well-formed id that a proxy has set, or makes one.

@@ -142,8 +142,8 @@ async fn other_addresses_and_methods_are_answered_in_the_callers_format() {
     let stage = Stage::new().await;
     for (method, path, accept, status, allow, body) in [
         ("GET", "/device/code", HTML, 405, "POST", r#"{"error":"method_not_allowed""#),
-        ("DELETE", "/device/verify", HTML, 405, "GET, HEAD, POST", "<!doctype html>"),
-        ("DELETE", "/health", HTML, 405, "GET, HEAD", "<!doctype html>"),
+        ("DELETE", "/device/verify", HTML, 405, "GET, HEAD, POST", r#"{"error":"method_not_allowed""#),
+        ("DELETE", "/health", HTML, 405, "GET, HEAD", r#"{"error":"method_not_allowed""#),
         ("GET", "/nothing", HTML, 404, "", "<!doctype html>"),
         ("GET", "/nothing", ("Accept", "*/*"), 404, "", r#"{"error":"not_found""#),
     ] {

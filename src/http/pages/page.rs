@@ -50,7 +50,6 @@ pub enum Page {
     /// A form that failed the CSRF check, or a link with a code that no person followed.
     CrossSite,
     NotFound,
-    MethodNotAllowed,
     /// A form that could not be parsed.
     BadRequest,
     /// A bug in this server.

@@ -68,9 +68,6 @@ fn rendered(page: &Page, context: &PageContext<'_>) -> Rendered {
             say(StatusCode::FORBIDDEN, Tone::Stop, "problem.cross_site", next)
         }
         Page::NotFound => say(StatusCode::NOT_FOUND, Tone::Bad, "problem.not_found", home_page()),
-        Page::MethodNotAllowed => {
-            say(StatusCode::METHOD_NOT_ALLOWED, Tone::Bad, "problem.method_not_allowed", home_page())
-        }
         Page::BadRequest => {
             say(StatusCode::BAD_REQUEST, Tone::Bad, "problem.bad_request", enter_code(context.base_path()))
         }
