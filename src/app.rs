@@ -78,7 +78,8 @@ impl App {
     /// Serves on `listener`; waits neither for the database nor for Postiz. Has to be called on the main runtime.
     pub fn start(config: &Config, listener: TcpListener) -> Result<Running, StartError> {
         let address = listener.local_addr()?;
-        let flow = flow(config)?;
+        let store = Store::new(config, Database::new(config)?);
+        let flow = Arc::new(DeviceFlow::new(config, store, Postiz::new(config, outbound::client()?)));
         flow.start();
         let (database, stopping) = (flow.store().database().clone(), flow.stopping().clone());
         tokio::spawn(check::at_start(config.clone(), database, outbound::client()?, stopping));
@@ -88,13 +89,6 @@ impl App {
         let exporter = exporter.transpose().map_err(StartError::Metrics)?;
         Ok(Running { address, flow, drain: config.drain, server, exporter })
     }
-}
-
-/// The device flow with its database and Postiz; connects to nothing yet.
-pub fn flow(config: &Config) -> Result<Arc<DeviceFlow>, StartError> {
-    let store = Store::new(config, Database::new(config)?);
-    let postiz = Postiz::new(config, outbound::client()?);
-    Ok(Arc::new(DeviceFlow::new(config, store, postiz)))
 }
 
 /// Listens on IPv4 and IPv6, or on IPv4 if there is no IPv6.

@@ -2,10 +2,10 @@
 
 use std::error::Error;
 
-use crate::app;
 use crate::config::Config;
-use crate::flow::Which;
+use crate::db::Database;
 use crate::grant::{GrantId, UserCode};
+use crate::store::{Store, Which};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -27,9 +27,11 @@ fn parse(argument: &str) -> Result<Which, &'static str> {
         .ok_or("neither a user code (like BCDF-GHJK) nor a reference (eight hex digits)")
 }
 
+/// The servers that run count and log what it ends.
 pub(super) async fn run(arguments: Arguments) -> Result<String, Box<dyn Error>> {
     let which = arguments.which.unwrap_or(Which::AllPending);
-    let revoked = app::flow(&Config::from_env()?)?
+    let config = Config::from_env()?;
+    let revoked = Store::new(&config, Database::new(&config)?)
         .revoke(which)
         .await
         .map_err(|error| format!("Nothing was revoked: {error}. Run `postiz-auth-server check` for details."))?;
@@ -37,7 +39,8 @@ pub(super) async fn run(arguments: Arguments) -> Result<String, Box<dyn Error>> 
         return Err("No login under way has this code or reference.".into());
     }
     let mut lines: Vec<_> = revoked.iter().map(|grant| format!("revoked {}\n", grant.reference())).collect();
-    lines.push(format!("Logins revoked: {}. Their terminals learn it at their next poll.\n", revoked.len()));
+    lines
+        .push(format!("Logins revoked: {}. Their terminals learn it at once, or at their next poll.\n", revoked.len()));
     Ok(lines.concat())
 }
 

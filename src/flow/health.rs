@@ -12,16 +12,7 @@ use crate::flow::DeviceFlow;
 /// Postgres is asked at most once in this time, however many probes arrive.
 const FRESH: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Health {
-    Ready,
-    Stopping,
-    /// It has not answered since the start.
-    PostizUnavailable,
-    DatabaseUnavailable,
-    /// The database belongs to another program; with a sentence for the operator.
-    DatabaseForeign(String),
-}
+const DATABASE: &str = "database unavailable";
 
 impl DeviceFlow {
     /// From now on `/health` answers 503.
@@ -29,23 +20,24 @@ impl DeviceFlow {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// As of at most a second ago. Waits in no client's line.
-    pub async fn health(self: &Arc<Self>) -> Health {
+    /// As of at most a second ago; the error says to an operator why not. Postiz has to answer once after the start. Waits in no
+    /// client's line.
+    pub async fn health(self: &Arc<Self>) -> Result<(), String> {
         if self.draining.load(Ordering::Relaxed) || self.stopping.is_cancelled() {
-            return Health::Stopping;
+            return Err("stopping".to_owned());
         }
         if self.postiz.endpoints().is_none() {
-            return Health::PostizUnavailable;
+            return Err("Postiz unavailable".to_owned());
         }
         match self.store.database().schema() {
             SchemaState::Current => {}
-            SchemaState::Foreign(why) => return Health::DatabaseForeign(why),
-            SchemaState::Unknown => return Health::DatabaseUnavailable,
+            SchemaState::Foreign(why) => return Err(why),
+            SchemaState::Unknown => return Err(DATABASE.to_owned()),
         }
         let flow = Arc::clone(self);
         match self.background(async move { flow.is_writable().await }).await {
-            Ok(true) => Health::Ready,
-            Ok(false) | Err(_) => Health::DatabaseUnavailable,
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(DATABASE.to_owned()),
         }
     }
 

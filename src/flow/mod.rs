@@ -11,7 +11,6 @@
 //! | [`DeviceFlow::resume`] | `GET /device/continue` |
 //! | [`DeviceFlow::callback`] | `GET /device/callback` |
 //! | [`DeviceFlow::health`] | `GET /health` |
-//! | [`DeviceFlow::revoke`] | the command `revoke` |
 //!
 //! What a verb does is a task of the main runtime, which its client can't stop: a client that reads nothing keeps no database
 //! connection, and an exchange goes on when its browser leaves. Only a poll's wait ends with its client.
@@ -49,11 +48,8 @@ use crate::store::Store;
 
 pub use callback::{AuthorizationResponse, CallbackOutcome};
 pub use confirm::{CodeRefused, Confirmation, Entry, ToPostiz, Viewer};
-pub use health::Health;
-pub use open::{Intervals, Opened};
+pub use open::{INTERVAL, Opened};
 pub use poll::{PollOptions, PollOutcome};
-
-pub use crate::store::Which;
 
 use waiting::Waiting;
 
@@ -111,9 +107,6 @@ enum Origin {
     Postiz,
     /// A callback in a browser that did not confirm the login.
     WrongBrowser,
-    Operator,
-    /// It has counted and logged the decision.
-    OtherReplica,
 }
 
 impl DeviceFlow {
@@ -122,7 +115,7 @@ impl DeviceFlow {
         Self {
             store,
             postiz,
-            waiting: Arc::new(Waiting::new(config.max_held_polls)),
+            waiting: Arc::default(),
             limits: Limits::new(config),
             metrics: GrantMetrics::default(),
             draining: AtomicBool::new(false),
@@ -137,16 +130,6 @@ impl DeviceFlow {
             unfinished: TaskTracker::new(),
             runtime: Handle::current(),
         }
-    }
-
-    /// Ends grants that are not denied, delivered or expired, and returns them. Their terminals are answered at once, at every
-    /// replica.
-    pub async fn revoke(&self, which: Which) -> Result<Vec<GrantId>, DatabaseError> {
-        let revoked = self.store.revoke(which).await?;
-        for grant in &revoked {
-            self.decided(*grant, Decision::Revoked, Origin::Operator);
-        }
-        Ok(revoked)
     }
 
     /// Runs work in a task, to its end. No `async fn`: its future, which a held poll keeps, would have room for the work.
@@ -192,16 +175,14 @@ impl DeviceFlow {
         self.runtime.spawn(async move { stopping.run_until_cancelled(work).await });
     }
 
-    /// Wakes the held polls of a decided grant, counts the decision and logs it.
+    /// Wakes the held polls of a grant that was decided here, counts the decision and logs it.
     fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) {
-        if origin != Origin::OtherReplica {
-            self.metrics.count(match decision {
-                Decision::Approved => GrantEvent::Approved,
-                Decision::Denied => GrantEvent::Denied,
-                Decision::Revoked => GrantEvent::Revoked,
-            });
-            info!(grant = grant.reference(), origin = <&str>::from(origin), "grant {decision}");
-        }
+        self.metrics.count(match decision {
+            Decision::Approved => GrantEvent::Approved,
+            Decision::Denied => GrantEvent::Denied,
+            Decision::Revoked => GrantEvent::Revoked,
+        });
+        info!(grant = grant.reference(), origin = <&str>::from(origin), "grant {decision}");
         self.waiting.wake(grant, decision);
     }
 

@@ -12,13 +12,8 @@ use crate::grant::{ClientId, DeviceCode, UserCode};
 use crate::metrics::GrantEvent;
 use crate::store::NewGrant;
 
-/// Between two polls of the client.
-#[derive(Debug, Clone, Copy)]
-pub struct Intervals {
-    /// If this replica will hold its polls.
-    pub held: Duration,
-    pub otherwise: Duration,
-}
+/// Between two polls of a client, unless it gets a shorter one because its polls are held (RFC 8628 §3.5).
+pub const INTERVAL: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub struct Opened {
@@ -34,11 +29,11 @@ impl DeviceFlow {
         self: &Arc<Self>,
         requester: Option<IpAddr>,
         client_id: Option<ClientId>,
-        intervals: Intervals,
+        interval_when_held: Duration,
     ) -> Result<Opened, Trouble> {
         self.limits.opening(requester)?;
         let polls_are_held = !self.long_poll.is_zero() && self.limits.can_hold(requester);
-        let interval = if polls_are_held { intervals.held } else { intervals.otherwise };
+        let interval = if polls_are_held { interval_when_held } else { INTERVAL };
         let new = NewGrant { requester, client_id, interval };
         let flow = Arc::clone(self);
         let statement = async move { flow.in_line(requester, flow.store.open(&new)).await };

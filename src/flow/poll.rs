@@ -60,13 +60,9 @@ impl DeviceFlow {
         let latest = Instant::now() + hold.mul_f64(rand::random_range(SHORTEST_HOLD..=1.0));
         let until = end_of_hold(self.started, latest);
         let permit = if hold.is_zero() { None } else { self.limits.held_poll(options.client) };
-        let is_permitted = permit.is_some();
+        let no_room = !hold.is_zero() && permit.is_none();
         // Entered before the look-up: a decision between the two would be lost.
         let mut poll = self.waiting.enter(code.grant_id(), permit);
-        let no_room = !hold.is_zero() && !poll.is_held();
-        if is_permitted && no_room {
-            self.limits.met(Limit::HeldPolls);
-        }
         let outcome = self.answer(code, &options, until, &mut poll).await;
         match outcome {
             PollOutcome::NoToken(PollStatus::Pending | PollStatus::SlowDown) => {

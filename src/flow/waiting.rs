@@ -16,14 +16,14 @@
 //! A replica that dies loses all of this, and its terminals poll another one.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry::{Occupied, Vacant};
+use std::collections::hash_map::Entry::Occupied;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, sleep};
 
-use crate::flow::{DeviceFlow, Origin};
+use crate::flow::DeviceFlow;
 use crate::grant::{Decision, GrantId};
 use crate::limits::Permit;
 
@@ -38,20 +38,15 @@ const LONG_OVERLAP: Duration = Duration::from_mins(1);
 const LONG_OVERLAP_EVERY: Duration = Duration::from_secs(5);
 /// A terminal that was answered "pending" and does not poll again within this time has stopped.
 const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
-/// A terminal has one. A second one comes after a reply that was lost.
-const HELD_OF_ONE_GRANT: usize = 2;
-/// Entries for each poll that may be held: those whose polls are answered at once have one too.
-const ENTRIES_PER_POLL: usize = 4;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Waiting {
-    max_entries: usize,
     grants: Mutex<Grants>,
     /// Notified when the first grant is entered: the feed pauses while there is none.
     entered: Notify,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Grants {
     entries: HashMap<GrantId, Entry>,
     next_number: u64,
@@ -62,10 +57,10 @@ struct Grants {
 struct Entry {
     /// Tells this entry from an earlier one of the same grant.
     number: u64,
-    /// Polls under way, held ones included.
+    /// Polls under way, the held one included.
     polls: usize,
-    /// Oldest first.
-    held: Vec<oneshot::Sender<Decision>>,
+    /// The newest: the one before it is probably that of a client that is gone.
+    held: Option<oneshot::Sender<Decision>>,
     /// The grant was opened here, or a look-up has found it pending: until when that counts, and when the grant expires.
     known: Option<(Instant, Instant)>,
     kept_until: Instant,
@@ -76,8 +71,8 @@ struct Entry {
 pub(super) struct Poll {
     waiting: Arc<Waiting>,
     pub(super) grant: GrantId,
-    /// `None` if there is no room for another grant.
-    entry: Option<u64>,
+    /// The entry's number.
+    entry: u64,
     /// The decision, and its permit to be held, if the poll is held.
     held: Option<(oneshot::Receiver<Decision>, Permit)>,
     /// When the grant expires, if it is known to be pending; otherwise it has to be looked up.
@@ -86,42 +81,33 @@ pub(super) struct Poll {
 }
 
 impl Waiting {
-    pub(super) fn new(max_held: usize) -> Self {
-        let grants = Grants { entries: HashMap::new(), next_number: 0, feed_read_at: None };
-        Self { max_entries: max_held * ENTRIES_PER_POLL, grants: Mutex::new(grants), entered: Notify::new() }
-    }
-
-    /// Enters a poll; do so before its look-up. With a permit it is held, if there is room for its grant.
+    /// Enters a poll; do so before its look-up. With a permit it is held.
     pub(super) fn enter(self: &Arc<Self>, grant: GrantId, permit: Option<Permit>) -> Poll {
         let now = Instant::now();
         let mut guard = self.lock();
         let grants = &mut *guard;
-        let (is_first, is_full) = (grants.entries.is_empty(), grants.entries.len() >= self.max_entries);
+        let is_first = grants.entries.is_empty();
         let is_current = grants.feed_read_at.is_some_and(|at| now.duration_since(at) < FEED_CURRENT);
-        let waiting = Arc::clone(self);
-        let mut poll = Poll { waiting, grant, entry: None, held: None, known_expiry: None, terminal_returns: false };
-        let entry = match grants.entries.entry(grant) {
-            Occupied(entry) => entry.into_mut(),
-            Vacant(_) if is_full => return poll,
-            Vacant(vacant) => {
-                grants.next_number += 1;
-                let number = grants.next_number;
-                vacant.insert(Entry { number, polls: 0, held: Vec::new(), known: None, kept_until: now })
-            }
-        };
+        let entry = grants.entries.entry(grant).or_insert_with(|| {
+            grants.next_number += 1;
+            Entry { number: grants.next_number, polls: 0, held: None, known: None, kept_until: now }
+        });
         entry.polls += 1;
-        poll.entry = Some(entry.number);
-        poll.known_expiry =
-            entry.known.filter(|(until, _)| is_current && now < *until).map(|(_, expires_at)| expires_at);
-        if let Some(permit) = permit {
+        let known = entry.known.filter(|(until, _)| is_current && now < *until);
+        let held = permit.map(|permit| {
             let (sender, decision) = oneshot::channel();
-            if entry.held.len() >= HELD_OF_ONE_GRANT {
-                // Its poll sees the channel closed, and answers.
-                entry.held.remove(0);
-            }
-            entry.held.push(sender);
-            poll.held = Some((decision, permit));
-        }
+            // The one before sees its channel closed, and answers.
+            entry.held = Some(sender);
+            (decision, permit)
+        });
+        let poll = Poll {
+            waiting: Arc::clone(self),
+            grant,
+            entry: entry.number,
+            held,
+            known_expiry: known.map(|(_, expires_at)| expires_at),
+            terminal_returns: false,
+        };
         drop(guard);
         if is_first {
             self.entered.notify_one();
@@ -136,10 +122,10 @@ impl Waiting {
         poll.terminal_returns();
     }
 
-    /// Ends the entry of a decided grant, and wakes its held polls.
+    /// Ends the entry of a decided grant, and wakes its held poll.
     pub(super) fn wake(&self, grant: GrantId, decision: Decision) {
         let entry = self.lock().entries.remove(&grant);
-        for poll in entry.into_iter().flat_map(|entry| entry.held) {
+        if let Some(poll) = entry.and_then(|entry| entry.held) {
             let _ = poll.send(decision);
         }
     }
@@ -176,7 +162,7 @@ impl Poll {
     pub(super) fn found_pending(&self, expires_at: Instant) {
         let until = expires_at.min(Instant::now() + KNOWN_FOR);
         let mut grants = self.waiting.lock();
-        if let Some(entry) = grants.entries.get_mut(&self.grant).filter(|entry| Some(entry.number) == self.entry) {
+        if let Some(entry) = grants.entries.get_mut(&self.grant).filter(|entry| entry.number == self.entry) {
             entry.known = Some((until, expires_at));
         }
     }
@@ -204,11 +190,11 @@ impl Drop for Poll {
         let mut grants = self.waiting.lock();
         let Occupied(mut occupied) = grants.entries.entry(self.grant) else { return };
         let entry = occupied.get_mut();
-        if Some(entry.number) != self.entry {
+        if entry.number != self.entry {
             return;
         }
         entry.polls -= 1;
-        entry.held.retain(|poll| !poll.is_closed());
+        entry.held.take_if(|poll| poll.is_closed());
         if self.terminal_returns {
             entry.kept_until = Instant::now() + NEXT_POLL_WITHIN;
         } else if entry.polls == 0 {
@@ -234,7 +220,7 @@ impl DeviceFlow {
             match self.store.decided(read_at, if is_long { LONG_OVERLAP } else { OVERLAP }).await {
                 Ok(decided) => {
                     for (grant, decision) in decided.grants {
-                        self.decided(grant, decision, Origin::OtherReplica);
+                        self.waiting.wake(grant, decision);
                     }
                     read_at = Some(decided.clock);
                     if is_long {
@@ -253,13 +239,15 @@ impl DeviceFlow {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::grant::DeviceCode;
 
     const TTL: Duration = Duration::from_mins(15);
 
     fn waiting() -> Arc<Waiting> {
-        Arc::new(Waiting::new(1_000))
+        Arc::default()
     }
 
     fn grant() -> GrantId {
@@ -303,26 +291,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_decision_wakes_the_held_polls_of_its_grant_and_no_other() {
+    async fn a_decision_wakes_the_held_poll_of_its_grant_and_no_other() {
         let waiting = waiting();
         let (mine, other) = (grant(), grant());
-        let (mut one, mut two) = (held(&waiting, mine), held(&waiting, mine));
-        let bystander = held(&waiting, other);
+        let (mut one, mut bystander) = (held(&waiting, mine), held(&waiting, other));
         waiting.wake(mine, Decision::Denied);
         assert_eq!(one.decision().await, Some(Decision::Denied));
-        assert_eq!(two.decision().await, Some(Decision::Denied));
-        drop((one, two, bystander));
+        assert!(bystander.decision().now_or_never().is_none());
+        drop((one, bystander));
         assert!(waiting.is_empty());
     }
 
     #[tokio::test]
-    async fn the_newest_poll_of_a_grant_replaces_its_oldest() {
+    async fn the_newest_poll_of_a_grant_replaces_the_one_before() {
         let (waiting, grant) = (waiting(), grant());
-        let (mut oldest, mut second, mut newest) =
-            (held(&waiting, grant), held(&waiting, grant), held(&waiting, grant));
-        assert_eq!(oldest.decision().await, None);
+        let (mut older, mut newest) = (held(&waiting, grant), held(&waiting, grant));
+        assert_eq!(older.decision().await, None);
+        drop(older);
         waiting.wake(grant, Decision::Approved);
-        assert_eq!(second.decision().await, Some(Decision::Approved));
         assert_eq!(newest.decision().await, Some(Decision::Approved));
     }
 
@@ -378,17 +364,5 @@ mod tests {
         assert!(waiting.is_empty());
         drop(held(&waiting, grant()));
         assert!(waiting.is_empty(), "its client disconnected");
-    }
-
-    #[test]
-    fn grants_past_the_bound_are_looked_up_each_time() {
-        let waiting = Arc::new(Waiting::new(2));
-        let polls: Vec<_> = (0..8).map(|_| plain(&waiting, grant())).collect();
-        let poll = held(&waiting, grant());
-        poll.found_pending(Instant::now() + TTL);
-        assert!(!poll.is_held());
-        poll.terminal_returns();
-        drop(polls);
-        assert!(waiting.is_empty());
     }
 }

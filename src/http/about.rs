@@ -5,7 +5,6 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use serde_json::json;
 
-use crate::flow::Health;
 use crate::http::Deps;
 use crate::http::pages::Page;
 use crate::http::visitor::{Visitor, is_person};
@@ -54,14 +53,11 @@ pub async fn openapi() -> HttpResponse {
         .body(OPENAPI)
 }
 
-/// `/health`, for load balancers: 200 if logins can be served, otherwise 503. Postiz has to answer once, after the start.
+/// `/health`, for load balancers: 200 if logins can be served, otherwise 503.
 pub async fn ready(deps: Data<Deps>) -> HttpResponse {
     match deps.flow.health().await {
-        Health::Ready => status(HttpResponse::Ok(), "ok"),
-        Health::Stopping => status(HttpResponse::ServiceUnavailable(), "stopping"),
-        Health::PostizUnavailable => status(HttpResponse::ServiceUnavailable(), "Postiz unavailable"),
-        Health::DatabaseUnavailable => status(HttpResponse::ServiceUnavailable(), "database unavailable"),
-        Health::DatabaseForeign(why) => status(HttpResponse::ServiceUnavailable(), &why),
+        Ok(()) => status(HttpResponse::Ok(), "ok"),
+        Err(why) => status(HttpResponse::ServiceUnavailable(), &why),
     }
 }
 

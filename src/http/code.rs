@@ -44,7 +44,7 @@ pub async fn code(
     refuse_pages(&request)?;
     let body = body?;
     let client_id = client_id(body.fields::<Request>()?.client_id.as_deref())?;
-    match deps.flow.open(client_ip(&deps.config, &request), client_id, body.dialect.intervals()).await {
+    match deps.flow.open(client_ip(&deps.config, &request), client_id, body.dialect.interval_when_held()).await {
         Ok(opened) => Ok(success(&deps, &opened)),
         Err(Trouble::RateLimited(limited)) => Err(ClientError::TooManyLogins(whole_seconds(limited.retry_after))),
         Err(Trouble::Unavailable) => Err(ClientError::TemporarilyUnavailable(RETRY_AFTER)),

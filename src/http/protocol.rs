@@ -24,7 +24,7 @@ use strum::IntoStaticStr;
 use tokio::time::timeout;
 
 use crate::config::BaseUrl;
-use crate::flow::Intervals;
+use crate::flow::INTERVAL;
 use crate::grant::{ClientId, GrantId};
 
 /// No valid request needs a kilobyte.
@@ -34,8 +34,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const UNKNOWN_TYPE: &str = "the content type has to be application/json or application/x-www-form-urlencoded";
 /// Not of the announced type, a malformed field, or a repeated one.
 const UNREADABLE: &str = "the body can't be read";
-/// Between two polls of an RFC 8628 client, and of the CLI if its polls are not held.
-const INTERVAL: Duration = Duration::from_secs(5);
 /// Before each poll of the CLI if its polls are held, so that one is held when the person approves. The CLI reads 0 as 5.
 const INTERVAL_WHEN_HELD: Duration = Duration::from_secs(1);
 /// The CLI ends the login at an unknown error and prints `error`, not its description. A sentence of these characters may
@@ -130,11 +128,11 @@ pub fn client_id(text: Option<&str>) -> Result<Option<ClientId>, ClientError> {
 }
 
 impl Dialect {
-    /// The intervals that may be announced.
-    pub fn intervals(self) -> Intervals {
+    /// The interval that is announced if the client's polls will be held; otherwise it is [`INTERVAL`].
+    pub fn interval_when_held(self) -> Duration {
         match self {
-            Self::Cli => Intervals { held: INTERVAL_WHEN_HELD, otherwise: INTERVAL },
-            Self::Rfc8628 => Intervals { held: INTERVAL, otherwise: INTERVAL },
+            Self::Cli => INTERVAL_WHEN_HELD,
+            Self::Rfc8628 => INTERVAL,
         }
     }
 
@@ -271,13 +269,6 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
-
-    #[test]
-    fn the_cli_gets_a_short_interval_only_if_its_polls_are_held() {
-        let intervals = |dialect: Dialect| (dialect.intervals().held, dialect.intervals().otherwise);
-        assert_eq!(intervals(Dialect::Cli), (INTERVAL_WHEN_HELD, INTERVAL));
-        assert_eq!(intervals(Dialect::Rfc8628), (INTERVAL, INTERVAL));
-    }
 
     #[test]
     fn a_sentence_in_error_has_only_the_characters_that_an_error_may_have() {
