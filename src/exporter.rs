@@ -69,9 +69,9 @@ impl Collector for Gauges {
         for (name, help, value) in [
             ("polls_held", "Held polls", held),
             ("polls_held_limit", "Polls that may be held (MAX_HELD_POLLS)", most_held),
-            ("database_connections", "Open connections to the database", load.connections),
-            ("database_connections_idle", "Open connections that are not in use", load.idle),
-            ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.max),
+            ("database_connections", "Open connections to the database", load.size),
+            ("database_connections_idle", "Open connections that are not in use", load.available),
+            ("database_connections_limit", "Connections that may be open (DATABASE_POOL_SIZE)", load.max_size),
             ("database_connections_awaited", "Statements that wait for a connection", load.waiting),
             ("database_reachable", "Whether the database is reached", usize::from(database.is_available())),
         ] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use crate::check::report::Finding;
-use crate::config::{Audience, Config, PostizApp};
+use crate::config::{Audience, Config};
 use crate::outbound::NoAnswer;
 use crate::postiz::{DiscoveryError, Endpoints, Postiz, Reason};
 
@@ -24,14 +24,14 @@ const LOOK: &str =
 /// `registers` allows to register a client at Postiz.
 pub(super) async fn findings(config: &Config, postiz: &Postiz, registers: bool) -> Vec<Finding> {
     let discovered = timeout(TIMEOUT, postiz.discover()).await.unwrap_or(Err(NoAnswer::Slow.into()));
-    let client = match (config.postiz_app(), &discovered) {
-        (PostizApp::ByHand { client_id, .. }, _) => app(config, postiz, client_id).await,
-        (PostizApp::Registered, Err(DiscoveryError::NoAnswer(no_answer))) => Err(no_answer.clone()),
-        (PostizApp::Registered, Err(DiscoveryError::Unusable(why))) => {
+    let client = match (&config.app, &discovered) {
+        (Some((client_id, _)), _) => app(config, postiz, client_id).await,
+        (None, Err(DiscoveryError::NoAnswer(no_answer))) => Err(no_answer.clone()),
+        (None, Err(DiscoveryError::Unusable(why))) => {
             Ok(Finding::fail(CLIENT, format!("Postiz can't be used without an app: {why}."), postiz.fix()))
         }
-        (PostizApp::Registered, Ok(_)) if registers => Ok(registration(config, postiz).await),
-        (PostizApp::Registered, Ok(_)) => Ok(Finding::ok(CLIENT, "Postiz says that it registers clients.")),
+        (None, Ok(_)) if registers => Ok(registration(config, postiz).await),
+        (None, Ok(_)) => Ok(Finding::ok(CLIENT, "Postiz says that it registers clients.")),
     };
     // All that follows depends on an answer.
     let mut findings = match client {

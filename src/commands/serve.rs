@@ -7,7 +7,7 @@ use tracing::field::display;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Running, StartError, listen};
-use crate::config::{Config, PostizApp, Problems};
+use crate::config::{Config, Problems};
 use crate::log::{self, error_chain};
 use crate::outbound;
 
@@ -39,9 +39,9 @@ pub(super) async fn run() -> Result<u8, Box<dyn Error>> {
 fn introduce(config: &Config, running: &Running) {
     info!(version = env!("CARGO_PKG_VERSION"), address = %running.address(), "listening");
     info!(server_url = %config.server_url, "public address of this server");
-    let client = match config.postiz_app() {
-        PostizApp::ByHand { .. } => "register this callback URL with the app at Postiz",
-        PostizApp::Registered => "a client is registered at Postiz for each login",
+    let client = match config.app {
+        Some(_) => "register this callback URL with the app at Postiz",
+        None => "a client is registered at Postiz for each login",
     };
     info!(callback_url = %config.callback_url(), "{client}");
     let frontend_url = config.frontend_url.as_ref().map(display);

@@ -28,8 +28,8 @@ const SHORTEST_PREFIX: u8 = 8;
 #[derive(Clone, Debug)]
 pub struct Config {
     pub database: DatabaseUrl,
-    pub client_id: Option<String>,
-    pub client_secret: Option<SecretString>,
+    /// The client ID and client secret of one app for all logins. `None`: a client is registered at Postiz for each (RFC 7591).
+    pub app: Option<(String, SecretString)>,
     pub port: u16,
     pub metrics_address: Option<SocketAddr>,
     pub server_url: BaseUrl,
@@ -57,15 +57,6 @@ pub struct Config {
     pub platform: Option<Platform>,
 }
 
-/// Under which OAuth client people approve at Postiz.
-#[derive(Debug, Clone, Copy)]
-pub enum PostizApp<'a> {
-    /// One app for all grants: `POSTIZ_OAUTH_CLIENT_ID` and `POSTIZ_OAUTH_CLIENT_SECRET`.
-    ByHand { client_id: &'a str, client_secret: &'a SecretString },
-    /// Neither is set: the server registers a client at Postiz for each grant (RFC 7591).
-    Registered,
-}
-
 impl Config {
     pub const VARIABLES: &'static [Variable] = ALL;
 
@@ -82,14 +73,6 @@ impl Config {
     /// The port of a server that runs with this environment, even if other variables are wrong.
     pub fn port_from_env() -> u16 {
         Reader { environment: Environment::new(std::env::vars_os()), problems: Vec::new() }.port()
-    }
-
-    pub fn postiz_app(&self) -> PostizApp<'_> {
-        match (&self.client_id, &self.client_secret) {
-            (Some(client_id), Some(client_secret)) => PostizApp::ByHand { client_id, client_secret },
-            // A configuration with one of them does not load.
-            _ => PostizApp::Registered,
-        }
     }
 
     /// The API for terminals.
@@ -171,8 +154,7 @@ impl Reader {
         let api_url = self.optional::<BaseUrl>("POSTIZ_API_URL", str::parse);
         let cloud = api_url.as_ref().filter(|url| url.as_str() == DEFAULT_API).and(POSTIZ_FRONTEND.parse().ok());
         Some(Config {
-            client_id,
-            client_secret,
+            app: client_id.zip(client_secret),
             port,
             metrics_address: self.optional("METRICS_ADDRESS", metrics_address),
             frontend_url: self.optional("POSTIZ_FRONTEND_URL", str::parse).or(cloud),
@@ -256,7 +238,7 @@ mod tests {
     fn one_variable_is_enough() {
         let config = with(&[]).unwrap();
         assert_eq!(config.database.to_string(), "db.example.com:5432/auth");
-        assert!(matches!(config.postiz_app(), PostizApp::Registered));
+        assert!(config.app.is_none());
         assert_eq!((config.port, config.metrics_address), (3111, None));
         assert_eq!(config.callback_url().as_str(), "http://localhost:3111/device/callback");
         assert_eq!(config.api_url.as_str(), "https://api.postiz.com");
@@ -311,8 +293,8 @@ mod tests {
     #[test]
     fn an_app_has_an_id_and_a_secret_or_there_is_none() {
         let config = with(&[CLIENT_ID, CLIENT_SECRET]).unwrap();
-        let PostizApp::ByHand { client_id, client_secret } = config.postiz_app() else { panic!("no app") };
-        assert_eq!((client_id, client_secret.expose_secret()), ("pca_id", "hunter3"));
+        let (client_id, client_secret) = config.app.as_ref().unwrap();
+        assert_eq!((client_id.as_str(), client_secret.expose_secret()), ("pca_id", "hunter3"));
         let shown = format!("{config:?}");
         assert!(shown.contains("db.example.com") && !shown.contains("hunter"), "{shown}");
         for (set, missing) in [(CLIENT_ID, CLIENT_SECRET.0), (CLIENT_SECRET, CLIENT_ID.0)] {

@@ -99,17 +99,6 @@ pub struct Database {
     logged: Arc<Mutex<Throttle>>,
 }
 
-/// How busy the pool is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Load {
-    pub connections: usize,
-    pub idle: usize,
-    /// `DATABASE_POOL_SIZE`.
-    pub max: usize,
-    /// Statements that wait for a connection.
-    pub waiting: usize,
-}
-
 impl Database {
     /// Connects to nothing yet.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
@@ -265,9 +254,8 @@ impl Database {
     }
 
     /// How busy the pool is. Sends no statement.
-    pub fn load(&self) -> Load {
-        let Status { size, available, max_size, waiting } = self.pool.status();
-        Load { connections: size, idle: available, max: max_size, waiting }
+    pub fn load(&self) -> Status {
+        self.pool.status()
     }
 
     /// Closes every connection, those in use after their statement.

@@ -28,7 +28,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
-use crate::config::{BaseUrl, Config, PostizApp};
+use crate::config::{BaseUrl, Config};
 use crate::grant::{PostizClientId, State};
 use crate::metrics::UpstreamMetrics;
 use crate::outbound::{Answer, NoAnswer, ask};
@@ -76,13 +76,10 @@ pub struct Postiz {
 impl Postiz {
     /// Prepares requests; connects to nothing yet.
     pub fn new(config: &Config, http: reqwest::Client) -> Self {
-        let app = match config.postiz_app() {
-            PostizApp::ByHand { client_id, client_secret } => {
-                let secret = ClientSecret::new(client_secret.expose_secret().to_owned());
-                Some((ClientId::new(client_id.to_owned()), secret))
-            }
-            PostizApp::Registered => None,
-        };
+        let app = config
+            .app
+            .as_ref()
+            .map(|(id, secret)| (ClientId::new(id.clone()), ClientSecret::new(secret.expose_secret().to_owned())));
         let metrics = |success| UpstreamMetrics::new(Reason::VARIANTS.iter().copied().chain([success]));
         let postiz = Self {
             http,

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use strum::EnumString;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -175,14 +174,6 @@ pub enum Claim {
     Over(Done),
 }
 
-#[derive(EnumString)]
-#[strum(serialize_all = "snake_case")]
-enum Outcome {
-    Claimed,
-    InProgress,
-    CodeSpent,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refusal {
     pub outcome: Done,
@@ -213,8 +204,8 @@ impl Store {
         let rows = self.database.rows(CLAIM, &parameters, PAGE_TIMEOUT).await?;
         let Some(row) = rows.first() else { return Ok(Claim::Over(Done::LinkExpired)) };
         let user_code = row.field("user_code")?;
-        Ok(match word(row, "outcome") {
-            Ok(Outcome::Claimed) => Claim::Claimed(Lease {
+        Ok(match row.field("outcome")? {
+            "claimed" => Claim::Claimed(Lease {
                 grant: state.grant,
                 user_code,
                 sealing_key: row.field("sealing_key")?,
@@ -223,9 +214,9 @@ impl Store {
                 code: *code,
                 holder: holder.clone(),
             }),
-            Ok(Outcome::InProgress) => Claim::InProgress,
-            Ok(Outcome::CodeSpent) => Claim::CodeSpent(user_code),
-            Err(_) => Claim::Over(word(row, "outcome")?),
+            "in_progress" => Claim::InProgress,
+            "code_spent" => Claim::CodeSpent(user_code),
+            _ => Claim::Over(word(row, "outcome")?),
         })
     }
 

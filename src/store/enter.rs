@@ -8,7 +8,6 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use strum::EnumString;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use tracing::info;
@@ -179,13 +178,6 @@ pub struct Authorization {
     pub is_first: bool,
 }
 
-#[derive(EnumString)]
-#[strum(serialize_all = "snake_case")]
-enum Outcome {
-    Found,
-    RateLimited,
-}
-
 /// The client that wrong codes are counted for, and its network; neither if there is no limit.
 type Guesser = (Option<String>, Option<String>);
 
@@ -244,15 +236,15 @@ impl Store {
         parameters.extend_from_slice(more);
         let rows = self.database.rows(statement, &parameters, PAGE_TIMEOUT).await?;
         let row = rows.first().ok_or(DatabaseError::Refused)?;
-        match word(row, "outcome") {
-            Ok(Outcome::Found) => return Ok(Entered::Found(found(row)?)),
-            Ok(Outcome::RateLimited) => {
+        match row.field("outcome")? {
+            "found" => return Ok(Entered::Found(found(row)?)),
+            "rate_limited" => {
                 if !row.field::<bool>("exhausted")? {
                     self.count_wrong_code(&guesser).await?;
                 }
                 return Ok(Entered::RateLimited { retry_after: row.seconds("wait")? });
             }
-            Err(_) => {}
+            _ => {}
         }
         let problem = word(row, "outcome")?;
         if problem == CodeProblem::Unknown

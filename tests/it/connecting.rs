@@ -82,12 +82,12 @@ async fn what_a_probe_and_a_statement_gave_up_waiting_for_is_there_for_the_next(
     assert!(!is_writable);
     assert_eq!(rows.unwrap_err(), DatabaseError::Unavailable);
     assert!(!replica.is_available());
-    eventually("the connection", async || replica.load().idle == 1).await;
+    eventually("the connection", async || replica.load().available == 1).await;
     assert_eq!(replica.rows(REFUSED, &[], gives_up).await.unwrap_err(), DatabaseError::Refused);
     assert!(replica.is_available(), "a refusal is an answer");
     replica.rows(ONE, &[], gives_up).await.unwrap();
     eventually("the probe's connection", async || replica.is_writable().await).await;
-    assert_eq!(replica.load().connections, 1);
+    assert_eq!(replica.load().size, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
