@@ -62,10 +62,8 @@ pub enum StartError {
     Metrics(#[source] io::Error),
 }
 
-#[derive(Debug)]
 pub struct App;
 
-#[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
     flow: Arc<DeviceFlow>,

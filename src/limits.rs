@@ -57,7 +57,6 @@ const MAX_COUNTED: usize = 50_000;
 /// A line moves on in milliseconds.
 const LINE_RETRY: Duration = Duration::from_secs(3);
 
-#[derive(Debug)]
 pub struct Limits {
     openings: PerMinute,
     confirmations: PerMinute,
@@ -232,7 +231,6 @@ impl Limits {
 }
 
 /// For each client, and for the network around it.
-#[derive(Debug)]
 struct PerMinute {
     clients: DefaultKeyedRateLimiter<IpNet>,
     networks: DefaultKeyedRateLimiter<IpNet>,
@@ -280,7 +278,7 @@ pub fn whole_seconds(wait: Duration) -> u64 {
 pub struct Permit(Vec<OwnedSemaphorePermit>);
 
 /// For each limit, the permits of each client or network that has some.
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Permits(Mutex<HashMap<(Limit, IpNet), Arc<Semaphore>>>);
 
 impl Permits {

@@ -17,7 +17,6 @@ mod inspect;
 mod schema;
 mod tls;
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -272,10 +271,4 @@ fn no_answer() -> AttemptError {
 #[expect(clippy::expect_used, reason = "only a pool with timeouts and no runtime is refused")]
 fn pool(connector: &Connector, size: usize) -> Pool<Connector> {
     Pool::builder(connector.clone()).max_size(size).runtime(Runtime::Tokio1).build().expect("it has a runtime")
-}
-
-impl fmt::Debug for Database {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Database(..)")
-    }
 }

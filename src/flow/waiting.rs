@@ -39,21 +39,20 @@ const LONG_OVERLAP_EVERY: Duration = Duration::from_secs(5);
 /// A terminal that was answered "pending" and does not poll again within this time has stopped.
 const NEXT_POLL_WITHIN: Duration = Duration::from_secs(10);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Waiting {
     grants: Mutex<Grants>,
     /// Notified when the first grant is entered: the feed pauses while there is none.
     entered: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Grants {
     entries: HashMap<GrantId, Entry>,
     next_number: u64,
     feed_read_at: Option<Instant>,
 }
 
-#[derive(Debug)]
 struct Entry {
     /// Tells this entry from an earlier one of the same grant.
     number: u64,
@@ -67,7 +66,6 @@ struct Entry {
 }
 
 /// A poll under way. Dropping it, as when its client disconnects, frees everything at once.
-#[derive(Debug)]
 pub(super) struct Poll {
     waiting: Arc<Waiting>,
     pub(super) grant: GrantId,

@@ -41,7 +41,6 @@ const LONGEST_ID: usize = 64;
 const HSTS: &str = "max-age=31536000";
 
 /// What the handlers need.
-#[derive(Debug)]
 pub struct Deps {
     pub flow: Arc<DeviceFlow>,
     pub config: Config,

@@ -30,7 +30,6 @@ const MAX_AGE_SECONDS: u32 = 2 * 60 * 60;
 const LONGEST_SHOWN: usize = 100;
 
 /// A person at a browser, with what every page for them needs.
-#[derive(Debug)]
 pub struct Visitor {
     language: &'static Language,
     deps: Data<Deps>,

@@ -148,12 +148,6 @@ impl Postiz {
     }
 }
 
-impl std::fmt::Debug for Postiz {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Postiz(..)")
-    }
-}
-
 /// `limit` is for all attempts together.
 async fn send(http: reqwest::Client, request: HttpRequest, limit: Duration) -> Result<HttpResponse, NoAnswer> {
     let deadline = Instant::now() + limit;

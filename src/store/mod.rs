@@ -13,7 +13,6 @@ mod poll;
 mod revoke;
 
 use std::error::Error;
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -58,12 +57,6 @@ impl Store {
 
     pub fn database(&self) -> &Database {
         &self.database
-    }
-}
-
-impl fmt::Debug for Store {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Store(..)")
     }
 }
 
