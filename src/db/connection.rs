@@ -289,7 +289,8 @@ fn meaning(code: &str) -> DatabaseError {
         // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
         "0A000" | "25006" | "3D000" => DatabaseError::Unavailable,
         "23505" => DatabaseError::Duplicate,
-        _ if ["08", "28", "57", "58"].iter().any(|class| code.starts_with(class)) => DatabaseError::Unavailable,
+        // XX000: poolers of providers report by it that they have no connection.
+        _ if ["08", "28", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) => DatabaseError::Unavailable,
         _ => DatabaseError::Refused,
     }
 }
@@ -315,7 +316,7 @@ mod tests {
     #[test]
     fn each_code_has_its_meaning() {
         for (codes, expected) in [
-            ("57P01 57P03 08006 58000 3D000 28P01 0A000 25006", DatabaseError::Unavailable),
+            ("57P01 57P03 08006 58000 XX000 3D000 28P01 0A000 25006", DatabaseError::Unavailable),
             ("57014 55P03 40001 40P01 53100 53300", DatabaseError::Temporary),
             ("42P01 42703", DatabaseError::NoTables),
             ("23505", DatabaseError::Duplicate),
