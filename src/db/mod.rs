@@ -234,15 +234,20 @@ impl Database {
     /// discarded. When one connection hangs, the others probably do too.
     pub async fn is_writable(&self) -> bool {
         let connected = self.connection(&self.probe, Instant::now() + PROBE_TIMEOUT).await;
-        let Ok(connection) = connected else { return false };
-        let is_writable = matches!(timeout(PROBE_TIMEOUT, facts(&connection.client)).await, Ok(Ok((_, true))));
-        if !is_writable {
+        let is_writable = match connected {
+            Ok(connection) => matches!(timeout(PROBE_TIMEOUT, facts(&connection.client)).await, Ok(Ok((_, true)))),
+            Err(_) => false,
+        };
+        if is_writable {
+            self.answered();
+        } else {
+            self.available.store(false, Ordering::Relaxed);
             self.discard_connections();
         }
         is_writable
     }
 
-    /// Whether PostgreSQL was reached by the last statement, as far as is known.
+    /// Whether PostgreSQL was reached by the last statement or health check, as far as is known.
     pub fn is_available(&self) -> bool {
         self.available.load(Ordering::Relaxed)
     }
