@@ -85,13 +85,15 @@ impl DeviceFlow {
         poll: &mut Poll,
     ) -> PollOutcome {
         // The database notes each poll that has to keep an interval, so that it holds across replicas.
-        let mut known = poll.known_expiry.filter(|_| !options.keeps_interval);
+        let mut known = poll.known_expiry.filter(|_| !options.keeps_interval && options.client_id.is_none());
+        // A poll that is looked up again is no second poll.
+        let mut keeps_interval = options.keeps_interval;
         loop {
             let found = match known.take() {
                 Some(expires_at) => Ok((PollStatus::Pending, Some(expires_at))),
                 // The feed notices when the database is back, and brings what was decided meanwhile.
                 None if poll.is_held() && !self.store.database().is_available() => Err(Trouble::Unavailable),
-                None => self.look_up(poll, options).await,
+                None => self.look_up(poll, options, std::mem::take(&mut keeps_interval)).await,
             };
             let expires_at = match found {
                 Ok((PollStatus::Pending, expires_at)) => expires_at,
@@ -121,9 +123,10 @@ impl DeviceFlow {
         self: &Arc<Self>,
         poll: &Poll,
         options: &PollOptions,
+        keeps_interval: bool,
     ) -> Result<(PollStatus, Option<Instant>), Trouble> {
         let (flow, grant) = (Arc::clone(self), poll.grant);
-        let PollOptions { keeps_interval, client, client_id, .. } = options.clone();
+        let PollOptions { client, client_id, .. } = options.clone();
         let statement =
             async move { flow.in_line(client, flow.store.look_up(grant, keeps_interval, client_id.as_ref())).await };
         let (status, remaining) = self.task(statement).await?;

@@ -176,7 +176,7 @@ impl Poll {
         decision.await.ok()
     }
 
-    /// The terminal will poll again: its entry stays.
+    /// The terminal will poll again: what is known of its grant stays.
     pub(super) fn terminal_returns(mut self) {
         self.terminal_returns = true;
     }
@@ -193,7 +193,7 @@ impl Drop for Poll {
         }
         entry.polls -= 1;
         entry.held.take_if(|poll| poll.is_closed());
-        if self.terminal_returns {
+        if self.terminal_returns && entry.known.is_some() {
             entry.kept_until = Instant::now() + NEXT_POLL_WITHIN;
         } else if entry.polls == 0 {
             occupied.remove();
@@ -362,5 +362,7 @@ mod tests {
         assert!(waiting.is_empty());
         drop(held(&waiting, grant()));
         assert!(waiting.is_empty(), "its client disconnected");
+        plain(&waiting, grant()).terminal_returns();
+        assert!(waiting.is_empty(), "it was not found: its code may be made up");
     }
 }
