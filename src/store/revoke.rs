@@ -12,16 +12,21 @@ use crate::grant::{GrantId, UserCode};
 use crate::store::{RowExt as _, Store};
 
 const TIMEOUT: Duration = Duration::from_secs(8);
+/// In one statement, so that it ends in its time and no other step waits long.
+const AT_ONCE: usize = 5_000;
 
 /// `settled_at` brings it to the decision feed. The row stays for a minute, for terminals whose polls are not held.
 const REVOKE: Statement = Statement {
     name: "revoke",
     sql: "UPDATE device_requests
           SET status = 'revoked', settled_at = now(), sealed_token = NULL, lease_holder = NULL, leased_until = NULL
-          WHERE status IN ('pending', 'authorizing', 'approved')
-            AND (status = 'approved' AND greatest(expires_at, settled_at) > now() - interval '60 seconds'
-                 OR expires_at > now() OR leased_until > now())
-            AND ($1 OR user_code = $2 OR substr(id, 1, 4) = $3)
+          WHERE status IN ('pending', 'authorizing', 'approved') AND id = ANY (ARRAY(
+              SELECT id FROM device_requests
+              WHERE status IN ('pending', 'authorizing', 'approved')
+                AND (status = 'approved' AND greatest(expires_at, settled_at) > now() - interval '60 seconds'
+                     OR expires_at > now() OR leased_until > now())
+                AND ($1 OR user_code = $2 OR substr(id, 1, 4) = $3)
+              LIMIT $4))
           RETURNING id",
 };
 
@@ -42,8 +47,18 @@ impl Store {
             Which::Reference(reference) => (false, None, Some(reference.as_slice())),
             Which::AllPending => (true, None, None),
         };
-        let parameters: [Parameter<'_>; 3] = [(&all, Type::BOOL), (&code, Type::TEXT), (&reference, Type::BYTEA)];
-        let rows = self.database.rows(REVOKE, &parameters, TIMEOUT).await?;
-        rows.iter().map(|row| row.field("id")).collect()
+        let most = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        let parameters: [Parameter<'_>; 4] =
+            [(&all, Type::BOOL), (&code, Type::TEXT), (&reference, Type::BYTEA), (&most, Type::INT8)];
+        let mut revoked = Vec::new();
+        loop {
+            let rows = self.database.rows(REVOKE, &parameters, TIMEOUT).await?;
+            for row in &rows {
+                revoked.push(row.field("id")?);
+            }
+            if rows.len() < AT_ONCE {
+                return Ok(revoked);
+            }
+        }
     }
 }
