@@ -68,6 +68,10 @@ async fn app(config: &Config, postiz: &Postiz, client_id: &str) -> Result<Findin
         (Some(registered), _) if registered != ours.as_str() && !client_id.starts_with("pcd_") => {
             format!("The app's redirect URL at Postiz is {registered}, and not {ours}.")
         }
+        (Some(_), Err(failure)) if failure.reason != Reason::ClientRefused => {
+            let what = format!("The client secret could not be tried: {failure}.");
+            return Ok(Finding::fail(CLIENT, what, LOOK));
+        }
         (Some(_), Err(failure)) => format!("POSTIZ_OAUTH_CLIENT_SECRET can't be used: {failure}."),
         (Some(_), Ok(())) => return Ok(Finding::ok(CLIENT, format!("Postiz knows the app, its secret and {ours}."))),
     };

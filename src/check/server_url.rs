@@ -51,10 +51,8 @@ pub(super) fn https(config: &Config) -> Finding {
 
 pub(super) async fn findings(config: &Config, http: &reqwest::Client) -> Vec<Finding> {
     let (opened, leads_to_itself) = tokio::join!(open(config, http), leads_to_this_machine(config));
-    let noted = match &opened {
-        Ok(code) => find_and_delete(config, code.grant_id()).await,
-        Err(_) => Ok(None),
-    };
+    // Also without a login: if PostgreSQL is unavailable, none can be opened.
+    let noted = find_and_delete(config, opened.as_ref().ok().map(DeviceCode::grant_id)).await;
     let mut findings = vec![https(config), reach(config, &opened, noted, leads_to_itself)];
     if let Ok(Some(requester)) = noted {
         // Otherwise no proxy is in front of this server.
@@ -80,8 +78,11 @@ async fn open(config: &Config, http: &reqwest::Client) -> Result<DeviceCode, NoA
     code.filter(|_| answer.status == StatusCode::OK).ok_or_else(|| answer.odd())
 }
 
-async fn find_and_delete(config: &Config, grant: GrantId) -> Noted {
+async fn find_and_delete(config: &Config, grant: Option<GrantId>) -> Noted {
     let store = Store::new(config, Database::new(config).map_err(|_| DatabaseError::Unavailable)?);
+    let Some(grant) = grant else {
+        return if store.database().is_writable().await { Ok(None) } else { Err(DatabaseError::Unavailable) };
+    };
     for _ in 0..FIND_ATTEMPTS {
         if let Some(requester) = store.find_requester(grant).await? {
             let _ = store.delete(grant).await;
@@ -115,9 +116,7 @@ fn reach(config: &Config, opened: &Result<DeviceCode, NoAnswer>, noted: Noted, l
     match (opened, noted) {
         (_, Ok(Some(_))) => Finding::ok(REACH, format!("{url} leads to this server.")),
         // It did not answer, or has no table yet.
-        (_, Err(_)) => {
-            Finding::skipped(REACH, "An auth server answers. Only PostgreSQL can tell whether it is this one.")
-        }
+        (_, Err(_)) => Finding::skipped(REACH, format!("Only PostgreSQL can tell whether {url} leads to this server.")),
         _ if leads_to_itself => elsewhere(REACH, config),
         (Ok(_), Ok(None)) => Finding::fail(
             REACH,
@@ -205,6 +204,7 @@ mod tests {
             (odd(404), Result::Ok(None), true, Skipped),
             (odd(429), Result::Ok(None), false, Skipped),
             (odd(502), Result::Ok(None), false, Fail),
+            (odd(503), Err(DatabaseError::Unavailable), false, Skipped),
             (Err(NoAnswer::Slow), Result::Ok(None), false, Fail),
             (Err(NoAnswer::Slow), Result::Ok(None), true, Skipped),
         ] {
