@@ -6,10 +6,10 @@ use std::str::FromStr;
 
 use url::Url;
 
-/// Endings of names that no public DNS server resolves: RFC 6761, 6762, 8375 and 9476, and those of Fly.io, Kubernetes
+/// Endings of names that lead to no public address: RFC 6761, 6762, 8375 and 9476, and those of Fly.io, Kubernetes
 /// and home routers.
-const PRIVATE_ENDINGS: [&str; 8] =
-    ["localhost", "local", "home.arpa", "internal", "flycast", "svc", "localdomain", "lan"];
+const PRIVATE_ENDINGS: [&str; 9] =
+    ["localhost", "local", "home.arpa", "internal", "flycast", "flympg.net", "svc", "localdomain", "lan"];
 
 /// An `http` or `https` URL without credentials, query or fragment. Its path is kept, a slash at its end is not.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -118,9 +118,11 @@ const UNVERIFIED: &str = "DATABASE_URL: the host is not on a private network, an
 /// As in libpq, a host in the query replaces those before it.
 fn parse_hosts(main: &str, host: Option<&str>, port: Option<&str>) -> Result<Vec<(Host, u16)>, String> {
     let config = match (host, port) {
-        (Some(hosts), ports) => {
-            driver(&format!("/?host={}&port={}", hosts.replace(',', "&host="), ports.unwrap_or("5432")))?
-        }
+        (Some(hosts), ports) => driver(&format!(
+            "/?host={}&port={}",
+            hosts.replace(',', "&host="),
+            ports.or(main.strip_prefix(':')).unwrap_or("5432")
+        ))?,
         (None, None) => driver(main)?,
         (None, Some(_)) => return Err("has a port in its query: write it after the host".to_owned()),
     };
