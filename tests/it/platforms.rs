@@ -190,6 +190,7 @@ fn systemd_hands_every_secret_over_as_a_credential() {
         ] {
             assert!(unit.contains(&line), "{line:?}");
         }
+        assert!(text("deploy/systemd/postiz-auth-command").contains(&format!(" {name}")), "{name}");
     }
     assert!(unit.contains("\nLimitCORE=0\n"));
 }
