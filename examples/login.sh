@@ -16,7 +16,7 @@ Output, one `name=value` a line:
 Messages for people go to standard error.
 
 --name is what the person who approves sees: at most 40 letters, digits, spaces, and . _ -
-POSTIZ_AUTH_SERVER names the server; by default https://cli-auth.postiz.com, for Postiz Cloud.
+POSTIZ_AUTH_SERVER names the server, such as https://auth.example.com
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 denied, 4 expired or revoked, 5 can't write ~/.postiz,
 6 not decided yet: run `finish` again.
@@ -181,7 +181,8 @@ case $timeout in *[!0-9]*) usage >&2 && exit 2 ;; esac
 [ ${#name} -le 40 ] || { usage >&2 && exit 2; }
 command -v curl >/dev/null || fail 1 "Missing: curl"
 
-server=${POSTIZ_AUTH_SERVER:-https://cli-auth.postiz.com}
+server=${POSTIZ_AUTH_SERVER:-}
+[ -n "$server" ] || fail 2 "Missing: POSTIZ_AUTH_SERVER, the URL of your auth server"
 server=${server%/}
 folder=${HOME:?HOME is not set}/.postiz
 state=$folder/login
