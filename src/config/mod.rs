@@ -1,7 +1,8 @@
 //! The configuration: environment variables in, one checked [`Config`] or all [`Problems`] out.
 //!
 //! A variable is one row in `variables.rs`, one line in `load.rs` and one in `.env.example`. No other module reads the
-//! environment; a library reads `SSL_CERT_FILE` and `SSL_CERT_DIR`. Nothing that this module prints holds the value of a secret.
+//! environment, but libraries read `SSL_CERT_FILE`, `SSL_CERT_DIR` and `HTTPS_PROXY`. Nothing that this module prints holds the
+//! value of a secret.
 
 mod base_url;
 mod database_url;
