@@ -34,7 +34,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<String, Box<dyn Error>> 
     let revoked = Store::new(&config, Database::new(&config)?)
         .revoke(which)
         .await
-        .map_err(|error| format!("Nothing was revoked: {error}. Run `postiz-auth-server check` for details."))?;
+        .map_err(|error| format!("Not revoked, or not all: {error}. Run `postiz-auth-server check` for details."))?;
     if revoked.is_empty() && which != Which::AllPending {
         return Err("No login under way has this code or reference.".into());
     }
