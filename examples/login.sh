@@ -182,7 +182,7 @@ case $timeout in *[!0-9]*) usage >&2 && exit 2 ;; esac
 command -v curl >/dev/null || fail 1 "Missing: curl"
 
 server=${POSTIZ_AUTH_SERVER:-}
-[ -n "$server" ] || fail 2 "Missing: POSTIZ_AUTH_SERVER, the URL of your auth server"
+[ -n "$server" ] || [ "$command" = finish ] || fail 2 "Missing: POSTIZ_AUTH_SERVER, the URL of your auth server"
 server=${server%/}
 folder=${HOME:?HOME is not set}/.postiz
 state=$folder/login
