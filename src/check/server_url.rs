@@ -115,8 +115,10 @@ fn reach(config: &Config, opened: &Result<DeviceCode, NoAnswer>, noted: Noted, l
     let url = &config.server_url;
     match (opened, noted) {
         (_, Ok(Some(_))) => Finding::ok(REACH, format!("{url} leads to this server.")),
-        // It did not answer, or has no table yet.
-        (_, Err(_)) => Finding::skipped(REACH, format!("Only PostgreSQL can tell whether {url} leads to this server.")),
+        // Without PostgreSQL, no login can be opened, and none found.
+        (Ok(_) | Err(NoAnswer::Slow | NoAnswer::Odd { status: StatusCode::SERVICE_UNAVAILABLE, .. }), Err(_)) => {
+            Finding::skipped(REACH, format!("Only PostgreSQL can tell whether {url} leads to this server."))
+        }
         _ if leads_to_itself => elsewhere(REACH, config),
         (Ok(_), Ok(None)) => Finding::fail(
             REACH,
@@ -205,6 +207,7 @@ mod tests {
             (odd(429), Result::Ok(None), false, Skipped),
             (odd(502), Result::Ok(None), false, Fail),
             (odd(503), Err(DatabaseError::Unavailable), false, Skipped),
+            (odd(404), Err(DatabaseError::Unavailable), false, Fail),
             (Err(NoAnswer::Slow), Result::Ok(None), false, Fail),
             (Err(NoAnswer::Slow), Result::Ok(None), true, Skipped),
         ] {
