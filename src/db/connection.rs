@@ -287,10 +287,10 @@ fn meaning(code: &str) -> DatabaseError {
         // A full disk, or no connection left, is not over with another connection.
         "57014" | "55P03" | "40001" | "40P01" | "53100" | "53200" | "53300" | "53400" => DatabaseError::Temporary,
         // 0A000: the table was changed, and its rows no longer fit the plan that this connection keeps.
-        "0A000" | "25006" | "3D000" => DatabaseError::Unavailable,
-        "23505" => DatabaseError::Duplicate,
         // XX000: poolers of providers report by it that they have no connection.
-        _ if ["08", "28", "57", "58", "XX"].iter().any(|class| code.starts_with(class)) => DatabaseError::Unavailable,
+        "0A000" | "25006" | "3D000" | "XX000" => DatabaseError::Unavailable,
+        "23505" => DatabaseError::Duplicate,
+        _ if ["08", "28", "57", "58"].iter().any(|class| code.starts_with(class)) => DatabaseError::Unavailable,
         _ => DatabaseError::Refused,
     }
 }
@@ -320,7 +320,7 @@ mod tests {
             ("57014 55P03 40001 40P01 53100 53300", DatabaseError::Temporary),
             ("42P01 42703", DatabaseError::NoTables),
             ("23505", DatabaseError::Duplicate),
-            ("42501 22P02 5", DatabaseError::Refused),
+            ("42501 22P02 XX001 5", DatabaseError::Refused),
         ] {
             for code in codes.split(' ') {
                 assert_eq!(meaning(code), expected, "{code}");

@@ -241,7 +241,9 @@ impl Database {
         if is_writable {
             self.answered();
         } else {
-            self.available.store(false, Ordering::Relaxed);
+            if self.available.swap(false, Ordering::Relaxed) {
+                warn!("database unavailable: it does not answer, or accepts no writes");
+            }
             self.discard_connections();
         }
         is_writable
