@@ -175,7 +175,7 @@ impl DeviceFlow {
         self.runtime.spawn(async move { stopping.run_until_cancelled(work).await });
     }
 
-    /// Wakes the held polls of a grant that was decided here, counts the decision and logs it.
+    /// Wakes the held poll of a grant that was decided here, counts the decision and logs it.
     fn decided(&self, grant: GrantId, decision: Decision, origin: Origin) {
         self.metrics.count(match decision {
             Decision::Approved => GrantEvent::Approved,

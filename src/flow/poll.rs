@@ -84,7 +84,7 @@ impl DeviceFlow {
         until: Instant,
         poll: &mut Poll,
     ) -> PollOutcome {
-        // The database notes each poll that has to keep an interval, so that it holds across replicas.
+        // The database notes each poll that has to keep an interval, so that it holds across replicas, and compares names.
         let mut known = poll.known_expiry.filter(|_| !options.keeps_interval && options.client_id.is_none());
         // A poll that is looked up again is no second poll.
         let mut keeps_interval = options.keeps_interval;

@@ -1,8 +1,8 @@
 //! The grants whose terminals wait at this replica, and the feed of decisions that are made at others.
 //!
-//! A terminal costs one entry and no database connection. The entry has the polls that are held for it, and whether the grant was
+//! A terminal costs one entry and no database connection. The entry has the poll that is held for it, and whether the grant was
 //! opened here or a look-up has found it pending: then its next polls need none, for [`KNOWN_FOR`]. A decision ends the entry and
-//! wakes its polls: at once if it is made here, through the decision feed if it is made at another replica.
+//! wakes its poll: at once if it is made here, through the decision feed if it is made at another replica.
 //!
 //! - A poll enters before it is looked up. A decision between the two would be lost otherwise.
 //! - A look-up counts only for the entry that its poll entered. If that one is gone, the grant was decided meanwhile.
@@ -176,7 +176,7 @@ impl Poll {
         decision.await.ok()
     }
 
-    /// The terminal will poll again: what is known of its grant stays.
+    /// The terminal will poll again: its entry stays, if it was held or its grant is known to be pending.
     pub(super) fn terminal_returns(mut self) {
         self.terminal_returns = true;
     }
@@ -184,7 +184,7 @@ impl Poll {
 
 impl Drop for Poll {
     fn drop(&mut self) {
-        drop(self.held.take());
+        let was_held = self.held.take().is_some();
         let mut grants = self.waiting.lock();
         let Occupied(mut occupied) = grants.entries.entry(self.grant) else { return };
         let entry = occupied.get_mut();
@@ -193,7 +193,8 @@ impl Drop for Poll {
         }
         entry.polls -= 1;
         entry.held.take_if(|poll| poll.is_closed());
-        if self.terminal_returns && entry.known.is_some() {
+        // Of a poll with a made-up code, while the database is unavailable, nothing stays.
+        if self.terminal_returns && (was_held || entry.known.is_some()) {
             entry.kept_until = Instant::now() + NEXT_POLL_WITHIN;
         } else if entry.polls == 0 {
             occupied.remove();
