@@ -18,7 +18,7 @@
 //!
 //! Waiting in line beats refusing: of those that are refused, the fastest retry would win. So nothing is refused because of what
 //! others do. Each network has a few statements at work and waits in a line of its own for more, and its client is only
-//! refused if that line is full.
+//! refused if that line is full. How long to wait is the caller's choice.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -144,7 +144,7 @@ fn driver(url: &str) -> Result<Config, String> {
 
 impl Tls {
     /// Takes its parameters out of the query. The error completes the sentence "`DATABASE_URL` ...".
-    pub(super) fn take(query: &mut BTreeMap<&str, &str>) -> Result<Self, String> {
+    fn take(query: &mut BTreeMap<&str, &str>) -> Result<Self, String> {
         let mut take = |name| Some(percent_decode_str(query.remove(name)?).decode_utf8_lossy());
         // JDBC and node-postgres write ssl=true.
         let (ssl, sslmode) = (take("ssl"), take("sslmode"));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// What hosting providers hand out: the URL, the place in it, the mode and the number of warnings.
-    const PROVIDERS: [(&str, &str, Option<SslMode>, usize); 12] = [
+    const PROVIDERS: [(&str, &str, Option<SslMode>, usize); 13] = [
         (
             "postgresql://o:aB3@ep-a1-pooler.eu.aws.neon.tech/neondb?sslmode=require&channel_binding=require",
             "ep-a1-pooler.eu.aws.neon.tech:5432/neondb",
@@ -250,6 +250,7 @@ mod tests {
             0,
         ),
         ("postgres://a:aB3@db1,db2:5433/auth?target_session_attrs=primary", "db1:5432,db2:5433/auth", None, 0),
+        ("postgres://a:aB3@:6432/auth?host=/run/pgbouncer", "/run/pgbouncer:6432/auth", None, 0),
     ];
 
     #[test]

@@ -138,7 +138,7 @@ async fn a_grant_is_polled_only_by_the_client_that_opened_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn other_addresses_and_methods_are_answered_in_the_callers_format() {
+async fn other_addresses_are_answered_in_the_callers_format_and_other_methods_as_to_programs() {
     let stage = Stage::new().await;
     for (method, path, accept, status, allow, body) in [
         ("GET", "/device/code", HTML, 405, "POST", r#"{"error":"method_not_allowed""#),
