@@ -131,10 +131,14 @@ async fn a_grant_is_polled_only_by_the_client_that_opened_it() {
         let answer = stage.cli().open_with(opening).await.poll_with(polling).await;
         assert_error(answer, 400, error, &format!("{opening} {polling}")).await;
     }
+    stage.balancer.only(stage.replicas[0].port());
     let login = stage.cli().open_with("client_id=one").await;
     login.poll_with("&client_id=two").await;
     let own = login.poll_with("&client_id=one").await;
     assert_error(own, 400, "authorization_pending", "after another client's poll, which does not count").await;
+    let body = format!(r#"{{"device_code":{},"client_id":"two"}}"#, login.answer["device_code"]);
+    let known = send("POST", &stage.url("/device/token"), &[("Content-Type", "application/json")], &body).await;
+    assert_error(known, 400, "invalid_grant", "by JSON, at the replica that knows the grant").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -102,7 +102,7 @@ async fn in_mid_exchange(dying: &mut Dying, browser: &Browser, callback: String)
     dying.stage.postiz.next_exchanges([if spent { Fault::HoldAfterSpending(never) } else { Fault::Hold(never) }]);
     let tab = tokio::spawn({
         let (browser, callback) = (browser.clone(), callback.clone());
-        async move { browser.visit_only(&callback).await }
+        async move { browser.visit(&callback).await }
     });
     dying.stage.exchange_begun(1).await;
     if spent {

@@ -65,12 +65,6 @@ impl Browser {
         self.follow(self.http.get(url.clone()), url, None).await
     }
 
-    /// Visits the URL and follows no redirect.
-    pub async fn visit_only(&self, url: &str) -> Page {
-        let url = Url::parse(url).unwrap();
-        self.request(self.http.get(url.clone()), url).await
-    }
-
     /// Presses a form's button by its name and value, with fields filled in.
     pub async fn press(&self, page: &Page, button: (&str, &str), typed: &[(&str, &str)]) -> Page {
         let (action, mut fields) = page.form(button);
