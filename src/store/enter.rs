@@ -194,7 +194,7 @@ impl Store {
     }
 
     /// Begins the authorization in this browser; may be repeated. `registered` is the grant's client at Postiz from now on, unless
-    /// it has one. `None` is the app, whatever the database names.
+    /// it has one. `None` is the app, even if it has one.
     pub async fn begin(
         &self,
         code: UserCode,
